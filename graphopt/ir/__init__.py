@@ -1,0 +1,1 @@
+"""The intermediate representation: the only room that touches onnx-graphsurgeon and protobuf."""
