@@ -1,0 +1,194 @@
+"""Seeded inputs for reference runs.
+
+A feed depends on the seed, the kind, and the name, dtype, shape and domain of its input alone: not on the
+order of the inputs, the process or PYTHONHASHSEED. So the models before and after a rewrite see the same numbers.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+import ml_dtypes
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Array = np.ndarray[Any, Any]
+Kind = Literal["normal", "edge", "nonfinite"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""normal: a normal distribution, of another scale for every tensor. edge: zeros of both signs, ones, large,
+tiny and denormal values among normal ones; negative indices. nonfinite: as edge, with NaN and infinities."""
+
+_LARGE = 1e4
+_RARE = 1 / 16
+_NONFINITE = (np.nan, np.inf, -np.inf)
+_UNSIGNED_FLOAT = np.dtype(ml_dtypes.float8_e8m0fnu)
+_WORDS = ("", "a", "b", "Hello", "world", "stop words", "äöü", "0", "-1.5")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Which values an input may take. The base class leaves it to the dtype."""
+
+
+@dataclass(frozen=True)
+class Real(Domain):
+    """Any number. Integers stay below 128, as they may become sizes."""
+
+
+@dataclass(frozen=True)
+class Positive(Domain):
+    """Numbers away from zero: at least 1/16 for floats, 1 for integers."""
+
+
+@dataclass(frozen=True)
+class NonZero(Domain):
+    """Numbers of both signs away from zero."""
+
+
+@dataclass(frozen=True)
+class Between(Domain):
+    """Numbers from `low` to `high`, both included."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Index(Domain):
+    """Integers that address `upper` elements: 0 to upper - 1, and in edge feeds from -upper if `signed`."""
+
+    upper: int
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Choice(Domain):
+    """One of `values` for every element."""
+
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Fixed(Domain):
+    """Exactly `values`, in row-major order; a single one fills the tensor."""
+
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """An input to be fed: `shape` is static, `domain` says which values it takes."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    domain: Domain = field(default_factory=Real)
+
+
+@dataclass(frozen=True)
+class FeedPlan:
+    """Inputs to be drawn where they are used: `feeds(inputs, seed, kind)`, in a few bytes."""
+
+    inputs: tuple[InputSpec, ...]
+    seed: int
+    kind: Kind = "normal"
+
+    def draw(self) -> dict[str, Array]:
+        """The arrays, by input name."""
+        return feeds(self.inputs, self.seed, self.kind)
+
+
+def feeds(inputs: Sequence[InputSpec], seed: int, kind: Kind = "normal") -> dict[str, Array]:
+    """One array per input, of its dtype and shape, out of its domain. `seed` is any integer, at least 0."""
+    return {spec.name: _draw(spec, seed, kind) for spec in inputs}
+
+
+def _draw(spec: InputSpec, seed: int, kind: Kind) -> Array:
+    entropy = [seed, KINDS.index(kind), zlib.crc32(spec.name.encode("utf-8", "surrogatepass"))]
+    rng = np.random.default_rng(np.random.SeedSequence(entropy))
+    array = np.asarray(_values(rng, spec, kind))
+    return array if array.dtype == spec.dtype else array.astype(spec.dtype)
+
+
+def _values(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
+    """Values in the domain, of the dtype of the input or one that casts to it."""
+    match spec.domain:
+        case Fixed(values):
+            return np.resize(_row(values, spec.dtype), spec.shape)
+        case Choice(values):
+            return np.asarray(_row(values, spec.dtype)[rng.integers(len(values), size=spec.shape)])
+        case Index(upper, signed):
+            return rng.integers(-upper if signed and kind != "normal" else 0, max(upper, 1), size=spec.shape)
+        case Between(low, high) if not _is_float(spec.dtype):
+            return rng.integers(int(low), int(high) + 1, size=spec.shape)
+        case Between(low, high):
+            return rng.uniform(low, high, size=spec.shape)
+    return _of_dtype(rng, spec, kind)
+
+
+def _of_dtype(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
+    """Values that only the dtype, and perhaps their sign, restricts."""
+    if spec.dtype == np.bool_:
+        return rng.integers(2, size=spec.shape)
+    if spec.dtype == np.object_:
+        return np.asarray(_row(_WORDS, spec.dtype)[rng.integers(len(_WORDS), size=spec.shape)])
+    if spec.dtype.kind == "c":
+        real = np.dtype(f"f{spec.dtype.itemsize // 2}")
+        parts = _floats(rng, replace(spec, dtype=real, shape=(*spec.shape, 2)), kind)
+        return parts.view(spec.dtype)[..., 0]
+    return _floats(rng, spec, kind) if _is_float(spec.dtype) else _integers(rng, spec, kind)
+
+
+def _integers(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
+    """All values of the types up to a byte; of the others those that fit a signed byte."""
+    info = _info(spec.dtype)
+    low, high = (max(int(info.min), -128), min(int(info.max), 255 if spec.dtype.itemsize == 1 else 127))
+    values = rng.integers(low, high + 1, size=spec.shape)
+    if kind != "normal":
+        values = _mix(rng, values, (0, 1, low, high))
+    if isinstance(spec.domain, Positive):
+        return np.maximum(np.abs(values), 1)
+    return np.where(values == 0, 1, values) if isinstance(spec.domain, NonZero) else values
+
+
+def _floats(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
+    """Numbers in the range of the dtype, in float32 or float64."""
+    info = _info(spec.dtype)
+    wide = np.float64 if spec.dtype == np.float64 else np.float32
+    values = rng.standard_normal(spec.shape, dtype=wide) * wide(2.0 ** int(rng.integers(-3, 4)))
+    floor = 2.0**-4
+    if kind != "normal":
+        tiny = (float(info.smallest_subnormal), float(info.smallest_normal), float(info.eps) / 4)
+        values = _mix(rng, values, (0.0, -0.0, 1.0, -1.0, *tiny, -_LARGE, _LARGE, _LARGE / 3, 1e-3))
+        floor = 2.0**-10
+    signless = isinstance(spec.domain, Positive) or spec.dtype == _UNSIGNED_FLOAT
+    if signless or isinstance(spec.domain, NonZero):
+        magnitude = np.maximum(np.abs(values), max(floor, float(info.smallest_subnormal)))
+        values = magnitude if signless else np.copysign(magnitude, values)
+    values = np.clip(values, -float(info.max), float(info.max))
+    if kind == "nonfinite":
+        values = np.where(rng.random(spec.shape) < _RARE, rng.choice(_NONFINITE, size=spec.shape), values)
+    return np.asarray(values)
+
+
+def _mix(rng: np.random.Generator, values: Array, special: tuple[float, ...]) -> Array:
+    """`values`, about half of them replaced by special ones."""
+    drawn = np.array(special, values.dtype)[rng.integers(len(special), size=values.shape)]
+    return np.where(rng.random(values.shape) < 1 / 2, drawn, values)
+
+
+def _row(values: tuple[Any, ...], dtype: np.dtype[Any]) -> Array:
+    return np.array(values, dtype=object) if dtype == np.object_ else np.array(values).astype(dtype)
+
+
+def _is_float(dtype: np.dtype[Any]) -> bool:
+    return "float" in dtype.name or dtype.kind == "c"
+
+
+def _info(dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 - finfo or iinfo, which ml_dtypes leaves untyped
+    known = cast("Any", ml_dtypes)
+    return known.finfo(dtype) if _is_float(dtype) else known.iinfo(dtype)
