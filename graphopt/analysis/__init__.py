@@ -1,0 +1,6 @@
+"""What can be said of a model without running it."""
+
+from graphopt.analysis.shapes import Shapes
+from graphopt.analysis.types import SymbolicArray, TypeInfo
+
+__all__ = ["Shapes", "SymbolicArray", "TypeInfo"]

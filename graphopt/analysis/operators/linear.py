@@ -1,0 +1,257 @@
+"""Types of matrix products, convolutions, pooling and resizing."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphopt.analysis.call import Call, types
+from graphopt.analysis.operators.elementwise import broadcast, common
+from graphopt.analysis.operators.layout import common_dim, normalized
+from graphopt.analysis.symbolic import Expression, Scalar, ceil, floor
+from graphopt.analysis.types import Dims, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INT64 = np.dtype(np.int64)
+
+
+def matmul_dims(a: Dims | None, b: Dims | None) -> Dims | None:
+    """The shape of a product of matrices, stacks of matrices or vectors."""
+    if not a or not b:
+        return None
+    left = a if len(a) > 1 else (1, *a)
+    right = b if len(b) > 1 else (*b, 1)
+    stack = broadcast(left[:-2], right[:-2]) or ()
+    return stack + left[-2:-1] * (len(a) > 1) + right[-1:] * (len(b) > 1)
+
+
+@types("MatMul")
+def matmul(call: Call) -> Type:
+    return Type(common((call.dtype(0), call.dtype(1))), matmul_dims(call.dims(0), call.dims(1)))
+
+
+@types("MatMulInteger")
+def matmul_integer(call: Call) -> Type:
+    return Type(np.dtype(np.int32), matmul_dims(call.dims(0), call.dims(1)))
+
+
+@types("QLinearMatMul")
+def qlinear_matmul(call: Call) -> Type:
+    return Type(call.dtype(7), matmul_dims(call.dims(0), call.dims(3)))
+
+
+@types("Gemm")
+def gemm(call: Call) -> Type:
+    a, b = call.dims(0) or (None, None), call.dims(1) or (None, None)
+    rows = a[1 if call.attr("transA", 0) else 0]
+    columns = b[0 if call.attr("transB", 0) else 1]
+    return Type(common((call.dtype(0), call.dtype(1))), (rows, columns))
+
+
+# --- windows --------------------------------------------------------------------------------------------------
+
+
+def window(
+    call: Call,
+    dims: Dims,
+    kernel: Sequence[Scalar | None],
+    *,
+    ceil_mode: bool = False,
+    pooling: bool = False,
+) -> list[Scalar | None]:
+    """Spatial dimensions of what a window of size `kernel` yields when it slides over `dims`."""
+    count = len(dims)
+    strides = call.attr("strides") or [1] * count
+    dilations = call.attr("dilations") or [1] * count
+    pads = call.attr("pads") or [0] * (2 * count)
+    auto = _text(call.attr("auto_pad", "NOTSET"))
+    result: list[Scalar | None] = []
+    for i, (dim, size) in enumerate(zip(dims, kernel, strict=True)):
+        if auto in ("SAME_UPPER", "SAME_LOWER"):
+            result.append(None if dim is None else ceil(dim * Fraction(1, strides[i])))
+        elif dim is None or size is None:
+            result.append(None)
+        else:
+            reach = (size - 1) * dilations[i] + 1
+            padding = (0, 0) if auto == "VALID" else (pads[i], pads[i + count])
+            steps = (dim - reach + padding[0] + padding[1]) * Fraction(1, strides[i])
+            out = (ceil if ceil_mode else floor)(steps) + 1
+            result.append(_inside(out, dim, strides[i], padding[0]) if ceil_mode and pooling else out)
+    return result
+
+
+def _inside(out: Scalar, dim: Scalar, stride: int, before: int) -> Scalar | None:
+    """With ceil_mode, a window that would start after the end of the padded input is dropped."""
+    if stride == 1:
+        return out
+    if isinstance(out, Expression) or isinstance(dim, Expression):
+        return None
+    return out - 1 if (out - 1) * stride >= dim + before else out
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _kernel(call: Call, weight: Dims | None, count: int) -> Sequence[Scalar | None]:
+    listed = call.attr("kernel_shape")
+    if listed:
+        return [int(k) for k in listed]
+    return weight[2:] if weight is not None else [None] * count
+
+
+def conv_dims(call: Call, data: int, weight: int) -> Dims | None:
+    """The shape of a convolution."""
+    dims, weights = call.dims(data), call.dims(weight)
+    rank = len(dims or weights or ())
+    channels = (weights or (None,))[0]
+    if dims is None:
+        return (None, channels, *[None] * (rank - 2)) if rank else None
+    spatial = window(call, dims[2:], _kernel(call, weights, rank - 2))
+    return (dims[0], channels, *spatial)
+
+
+@types("Conv")
+def conv(call: Call) -> Type:
+    return Type(common((call.dtype(0), call.dtype(1))), conv_dims(call, 0, 1))
+
+
+@types("ConvInteger")
+def conv_integer(call: Call) -> Type:
+    return Type(np.dtype(np.int32), conv_dims(call, 0, 1))
+
+
+@types("QLinearConv")
+def qlinear_conv(call: Call) -> Type:
+    return Type(call.dtype(7), conv_dims(call, 0, 3))
+
+
+@types("ConvTranspose")
+def conv_transpose(call: Call) -> Type:
+    """Stride (n - 1) + output_padding + reach - pads, or `output_shape` as it is given."""
+    dims, weights = call.dims(0), call.dims(1)
+    dtype = common((call.dtype(0), call.dtype(1)))
+    if dims is None or weights is None:
+        return Type(dtype)
+    group = call.attr("group", 1)
+    channels = None if weights[1] is None else weights[1] * group
+    return Type(dtype, (dims[0], channels, *_upsampled(call, dims[2:], weights)))
+
+
+def _upsampled(call: Call, dims: Dims, weights: Dims) -> Sequence[Scalar | None]:
+    count = len(dims)
+    listed = call.attr("output_shape")
+    if listed:
+        return [int(d) for d in listed][-count:]
+    strides = call.attr("strides") or [1] * count
+    dilations = call.attr("dilations") or [1] * count
+    pads = call.attr("pads") or [0] * (2 * count)
+    extra = call.attr("output_padding") or [0] * count
+    auto = _text(call.attr("auto_pad", "NOTSET"))
+    result: list[Scalar | None] = []
+    for i, (dim, size) in enumerate(zip(dims, _kernel(call, weights, count), strict=True)):
+        if dim is None or size is None:
+            result.append(None)
+        elif auto in ("SAME_UPPER", "SAME_LOWER"):
+            result.append(dim * strides[i] if not any(extra) else None)
+        else:
+            padding = 0 if auto == "VALID" else pads[i] + pads[i + count]
+            result.append((dim - 1) * strides[i] + extra[i] + (size - 1) * dilations[i] + 1 - padding)
+    return result
+
+
+def _pooled(call: Call) -> Dims | None:
+    dims = call.dims(0)
+    if dims is None:
+        return None
+    kernel = [int(k) for k in call.attr("kernel_shape")]
+    spatial = window(call, dims[2:], kernel, ceil_mode=bool(call.attr("ceil_mode", 0)), pooling=True)
+    return (*dims[:2], *spatial)
+
+
+@types("AveragePool", "LpPool")
+def pool(call: Call) -> Type:
+    return Type(call.dtype(0), _pooled(call))
+
+
+@types("MaxPool")
+def max_pool(call: Call) -> tuple[Type, Type]:
+    dims = _pooled(call)
+    return Type(call.dtype(0), dims), Type(INT64, dims)
+
+
+@types("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
+def global_pool(call: Call) -> Type:
+    dims = call.dims(0)
+    return Type(call.dtype(0), None if dims is None else dims[:2] + (1,) * (len(dims) - 2))
+
+
+# --- resize ---------------------------------------------------------------------------------------------------
+
+
+@types("Resize", "Upsample", reads=(1, 2, 3))
+def resize(call: Call) -> Type:
+    """Scales multiply and round down; sizes are taken as they are, unless an aspect ratio is kept."""
+    dims, dtype = call.dims(0), call.dtype(0)
+    if dims is None:
+        return Type(dtype)
+    scales, sizes = _resize_targets(call)
+    axes = normalized(call.attr("axes", range(len(dims))), len(dims))
+    result = list(dims)
+    policy = _text(call.attr("keep_aspect_ratio_policy", "stretch"))
+    for place, axis in enumerate(axes):
+        if sizes is not None and policy == "stretch":
+            result[axis] = sizes[place]
+        elif scales is not None and sizes is None:
+            result[axis] = _scaled(dims[axis], scales[place])
+        else:
+            result[axis] = None
+    return Type(dtype, result)
+
+
+Listed = "Sequence[Scalar | None] | None"
+
+
+def _resize_targets(call: Call) -> tuple[Sequence[Scalar | None] | None, Sequence[Scalar | None] | None]:
+    if call.op == "Upsample":
+        listed = call.attr("scales") if call.version < 9 else call.elements(1)
+        return (None if listed is None else [Fraction(float(np.float32(s))) for s in listed]), None
+    if call.version < 11:
+        return call.elements(1), None
+    return call.elements(2) or None, call.elements(3) or None
+
+
+def _scaled(dim: Scalar | None, scale: Scalar | None) -> Scalar | None:
+    """floor(dim * scale), which runtimes compute in float32: symbolic only where that is exact."""
+    if dim is None or scale is None or isinstance(scale, Expression):
+        return None
+    if isinstance(dim, Expression):
+        exact = scale.denominator & (scale.denominator - 1) == 0 and scale.numerator <= 16  # noqa: PLR2004
+        return floor(dim * scale) if exact else None
+    return int(np.floor(np.float32(int(dim)) * np.float32(scale)))
+
+
+# --- shapes that inputs share ---------------------------------------------------------------------------------
+
+
+@types("Einsum")
+def einsum(call: Call) -> Type | None:
+    """Every letter is one dimension; an ellipsis broadcasts, which is left to onnx."""
+    equation = _text(call.attr("equation")).replace(" ", "")
+    if "." in equation:
+        return None
+    left, arrow, right = equation.partition("->")
+    terms = left.split(",")
+    sizes: dict[str, Scalar | None] = {}
+    for i, term in enumerate(terms):
+        dims = call.dims(i) or (None,) * len(term)
+        for letter, dim in zip(term, dims, strict=True):
+            sizes[letter] = common_dim((sizes.get(letter), dim))
+    letters = "".join(terms)
+    if not arrow:
+        right = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    return Type(common(call.dtype(i) for i in range(len(terms))), (sizes[c] for c in right))

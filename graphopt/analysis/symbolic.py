@@ -1,0 +1,468 @@
+"""Exact arithmetic on tensor dimensions: polynomials over named dimensions, in one canonical form.
+
+A `Scalar` is an `int`, a `Fraction`, or an `Expression`; an expression that turns out constant is returned
+as a number, so `==` decides equality of polynomials. What is no polynomial (floor, max, ...) is an opaque
+atom over canonical arguments. Every atom is integer-valued, and named dimensions are at least 0.
+
+Coefficients may be fractions: the `-1` of `Reshape(h -> (-1, 2))` is `h/2`, because a valid run divides exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+from math import floor as floor_number
+from math import gcd, lcm
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+Number = int | Fraction
+
+
+class Atom(NamedTuple):
+    """What a polynomial is made of: a named dimension (`kind` is "symbol"), or an opaque function of scalars."""
+
+    text: str
+    kind: str
+    arguments: tuple[Scalar, ...]
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Atom) and self.text == other.text
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+Monomial = tuple[tuple[Atom, int], ...]
+
+
+class Expression:
+    """A polynomial that is not constant. Immutable; equal polynomials are equal and hash alike."""
+
+    __slots__ = ("_hash", "_text", "terms")
+
+    terms: tuple[tuple[Monomial, Number], ...]
+
+    def __init__(self, terms: tuple[tuple[Monomial, Number], ...]) -> None:
+        self.terms = terms
+        self._hash = hash(terms)
+        self._text = ""
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Expression) and self._hash == other._hash and self.terms == other.terms
+
+    def __add__(self, other: Scalar) -> Scalar:
+        total = dict(self.terms)
+        for monomial, coefficient in _terms(other):
+            total[monomial] = total.get(monomial, 0) + coefficient
+        return _scalar(total)
+
+    def __mul__(self, other: Scalar) -> Scalar:
+        if isinstance(other, int) and other == 1:
+            return self
+        total: dict[Monomial, Number] = {}
+        for left, p in self.terms:
+            for right, q in _terms(other):
+                monomial = _product(left, right)
+                total[monomial] = total.get(monomial, 0) + p * q
+        return _scalar(total)
+
+    def __neg__(self) -> Scalar:
+        return self * -1
+
+    def __sub__(self, other: Scalar) -> Scalar:
+        return self + -other
+
+    def __rsub__(self, other: Number) -> Scalar:
+        return -self + other
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __str__(self) -> str:
+        if not self._text:
+            self._text = _text(self.terms)
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Expression({str(self)!r})"
+
+
+Scalar = int | Fraction | Expression
+
+
+def symbol(name: str) -> Expression:
+    """The named dimension `name`; any text is a name, and unusual ones are quoted in expressions."""
+    text = name if _PLAIN.fullmatch(name) else "`" + name.replace("`", "``") + "`"
+    return Expression((((((Atom(text, "symbol", ()), 1),), 1)),))
+
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
+
+def _atom(kind: str, *arguments: Scalar) -> Expression:
+    text = f"{kind}({', '.join(map(str, arguments))})"
+    return Expression((((((Atom(text, kind, arguments), 1),), 1)),))
+
+
+def _terms(value: Scalar) -> Iterable[tuple[Monomial, Number]]:
+    return value.terms if isinstance(value, Expression) else (((), value),)
+
+
+def _order(term: tuple[Monomial, Number]) -> tuple[int, list[tuple[str, int]]]:
+    monomial = term[0]
+    return -sum(power for _, power in monomial), [(atom.text, -power) for atom, power in monomial]
+
+
+def _scalar(terms: Mapping[Monomial, Number]) -> Scalar:
+    kept = [(monomial, number(c)) for monomial, c in terms.items() if c]
+    if not kept:
+        return 0
+    if len(kept) == 1 and not kept[0][0]:
+        return kept[0][1]
+    kept.sort(key=_order)
+    return Expression(tuple(kept))
+
+
+def number(value: Number) -> Number:
+    """An integral fraction as the int it is."""
+    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+@lru_cache(maxsize=4096)
+def _product(left: Monomial, right: Monomial) -> Monomial:
+    powers = dict(left)
+    for atom, power in right:
+        powers[atom] = powers.get(atom, 0) + power
+    return tuple(sorted(powers.items(), key=lambda item: item[0].text))
+
+
+def _text(terms: tuple[tuple[Monomial, Number], ...]) -> str:
+    pieces = []
+    for monomial, coefficient in terms:
+        factors = [atom.text if power == 1 else f"{atom.text}**{power}" for atom, power in monomial]
+        numerator, denominator = abs(coefficient.numerator), coefficient.denominator
+        if numerator != 1 or not factors:
+            factors.insert(0, str(numerator))
+        sign = "-" if coefficient < 0 else "+"
+        pieces.append(f"{sign} " + "*".join(factors) + (f"/{denominator}" if denominator != 1 else ""))
+    text = " ".join(pieces)
+    return text[2:] if text.startswith("+") else "-" + text[2:]
+
+
+# --- division -------------------------------------------------------------------------------------------------
+
+
+def divide(a: Scalar, b: Scalar) -> Scalar | None:
+    """The scalar q with q * b == a as polynomials, or None where there is none (also for b == 0)."""
+    if not isinstance(b, Expression):
+        if b == 0:
+            return None
+        return a * Fraction(1, b) if isinstance(a, Expression) else number(Fraction(a) / b)
+    if not isinstance(a, Expression):
+        return 0 if a == 0 else None
+    quotient: Scalar = 0
+    rest: Scalar = a
+    for _ in range(64):
+        if not isinstance(rest, Expression):
+            return quotient if rest == 0 else None
+        ratio = _ratio(_leading(rest), _leading(b))
+        if ratio is None:
+            return None
+        quotient = quotient + ratio
+        rest = rest - ratio * b
+    return None
+
+
+def _leading(value: Expression) -> tuple[Monomial, Number]:
+    """The greatest term in the degree-lexicographic order, which multiplication respects."""
+    atoms = sorted({atom.text for monomial, _ in value.terms for atom, _ in monomial})
+
+    def key(term: tuple[Monomial, Number]) -> tuple[int, list[tuple[int, str]], list[int]]:
+        powers = {atom.text: power for atom, power in term[0]}
+        return sum(powers.values()), [], [powers.get(text, 0) for text in atoms]
+
+    return max(value.terms, key=key)
+
+
+def _ratio(a: tuple[Monomial, Number], b: tuple[Monomial, Number]) -> Scalar | None:
+    powers = dict(a[0])
+    for atom, power in b[0]:
+        powers[atom] = powers.get(atom, 0) - power
+        if powers[atom] < 0:
+            return None
+    monomial = tuple((atom, power) for atom, power in powers.items() if power)
+    return _scalar({monomial: Fraction(a[1]) / b[1]})
+
+
+def floor(value: Scalar) -> Scalar:
+    """The greatest integer that is at most `value`."""
+    if not isinstance(value, Expression):
+        return floor_number(value)
+    whole = _scalar({monomial: floor_number(c) for monomial, c in value.terms})
+    part = _scalar({monomial: c - floor_number(c) for monomial, c in value.terms})
+    if not isinstance(part, Expression):
+        return whole + floor_number(part)
+    return whole + _nested_floor(part)
+
+
+def _nested_floor(part: Expression) -> Scalar:
+    """floor(part), with floor((floor(x) + k) / b) = floor((x + k) / b) for integers k and b > 0."""
+    (monomial, scale), *constant = part.terms
+    offset = constant[0][1] if constant else 0
+    plain = len(monomial) == 1 and monomial[0][1] == 1 and monomial[0][0].kind == "floor"
+    alone = len(part.terms) == 1 or (len(part.terms) == 2 and part.terms[1][0] == ())  # noqa: PLR2004
+    if plain and alone and scale.numerator == 1 and (offset / scale).denominator == 1:
+        return floor(monomial[0][0].arguments[0] * scale + offset)
+    return _atom("floor", part)
+
+
+def ceil(value: Scalar) -> Scalar:
+    """The least integer that is at least `value`."""
+    if not isinstance(value, Expression):
+        return -floor_number(-value)
+    common = lcm(*(c.denominator for _, c in value.terms))
+    return floor(value + Fraction(common - 1, common))
+
+
+def floordiv(a: Scalar, b: Scalar) -> Scalar | None:
+    """floor(a / b); None for division by 0."""
+    exact = divide(a, b)
+    if exact is not None and (not isinstance(b, Expression) or is_integral(exact)):
+        return floor(exact) if b != 1 else a
+    if not isinstance(b, Expression):
+        return None
+    return _atom("div", a, b)
+
+
+def truncdiv(a: Scalar, b: Scalar) -> Scalar | None:
+    """A / b rounded toward zero, as integer division of tensors does; None where signs are unknown."""
+    low, high = bounds(a)
+    if low is not None and low >= 0 and at_least(b, 0):
+        return floordiv(a, b)
+    if isinstance(b, Expression) or b == 0:
+        return None
+    if high is not None and high <= 0:
+        return -floor(-a * Fraction(1, b)) if b > 0 else floor(a * Fraction(1, b))
+    exact = divide(a, b)
+    if exact is None:
+        return None
+    return exact if is_integral(exact) else trunc(exact)
+
+
+def trunc(value: Scalar) -> Scalar:
+    """`value` rounded toward zero."""
+    if not isinstance(value, Expression):
+        return int(value)
+    if is_integral(value):
+        return value
+    low, high = bounds(value)
+    if low is not None and low >= 0:
+        return floor(value)
+    if high is not None and high <= 0:
+        return -floor(-value)
+    return _atom("trunc", value)
+
+
+def is_integral(value: Scalar) -> bool:
+    """Whether `value` is surely an integer: all coefficients are."""
+    return all(c.denominator == 1 for _, c in _terms(value))
+
+
+# --- order ----------------------------------------------------------------------------------------------------
+
+Bounds = tuple[Number | None, Number | None]
+
+
+def maximum(*values: Scalar) -> Scalar:
+    """The greatest of `values`."""
+    return _extreme("max", values, at_least)
+
+
+def minimum(*values: Scalar) -> Scalar:
+    """The least of `values`."""
+    return _extreme("min", values, lambda a, b: at_least(b, a))
+
+
+def _extreme(kind: str, values: tuple[Scalar, ...], beats: Callable[[Scalar, Scalar], bool]) -> Scalar:
+    flat: list[Scalar] = []
+    for value in values:
+        flat += members(kind, value)
+    kept: list[Scalar] = []
+    for value in flat:
+        if not any(beats(other, value) for other in kept):
+            kept = [other for other in kept if not beats(value, other)]
+            kept.append(value)
+    return kept[0] if len(kept) == 1 else _atom(kind, *sorted(kept, key=str))
+
+
+def members(kind: str, value: Scalar) -> tuple[Scalar, ...]:
+    """The arguments of `value` if it is the maximum (`kind` "max") or minimum of some; else itself."""
+    if isinstance(value, Expression) and len(value.terms) == 1 and value.terms[0][1] == 1:
+        monomial = value.terms[0][0]
+        if len(monomial) == 1 and monomial[0][1] == 1 and monomial[0][0].kind == kind:
+            return monomial[0][0].arguments
+    return (value,)
+
+
+def bounds(value: Scalar) -> Bounds:
+    """Numbers between which `value` surely lies, when every named dimension is at least 0; None: no bound."""
+    if not isinstance(value, Expression):
+        return value, value
+    low: Number | None = 0
+    high: Number | None = 0
+    for monomial, coefficient in value.terms:
+        ends = _monomial_bounds(monomial)
+        below, above = ends if coefficient > 0 else ends[::-1]
+        low = None if low is None or below is None else low + coefficient * below
+        high = None if high is None or above is None else high + coefficient * above
+    return low, high
+
+
+@lru_cache(maxsize=4096)
+def _monomial_bounds(monomial: Monomial) -> Bounds:
+    low: Number = 1
+    high: Number | None = 1
+    for atom, power in monomial:
+        below, above = _atom_bounds(atom)
+        if below is None or below < 0:
+            if len(monomial) == 1 and power == 1:
+                return below, above
+            return (0 if len(monomial) == 1 and power % 2 == 0 else None), None
+        low *= below**power
+        high = None if high is None or above is None else high * above**power
+    return low, high
+
+
+def _atom_bounds(atom: Atom) -> Bounds:
+    if atom.kind == "symbol":
+        return 0, None
+    ends = [bounds(argument) for argument in atom.arguments]
+    lows = [low for low, _ in ends if low is not None]
+    highs = [high for _, high in ends if high is not None]
+    if atom.kind == "max":
+        return max(lows, default=None), max(highs) if len(highs) == len(ends) else None
+    if atom.kind == "min":
+        return min(lows) if len(lows) == len(ends) else None, min(highs, default=None)
+    if atom.kind == "div":
+        return (0 if len(lows) == len(ends) and min(lows) >= 0 else None), None
+    return (floor_number(lows[0]) if lows else None), _above(atom.kind, highs)
+
+
+def _above(kind: str, highs: list[Number]) -> Number | None:
+    if not highs:
+        return None
+    return floor_number(highs[0]) if kind == "floor" else -floor_number(-highs[0])
+
+
+def at_least(a: Scalar, b: Scalar) -> bool:
+    """Whether a >= b surely holds."""
+    low, _ = bounds(a - b)
+    return low is not None and low >= 0
+
+
+def equal(a: Scalar, b: Scalar) -> bool | None:
+    """Whether a == b: True, False, or None where it depends on the named dimensions."""
+    difference = a - b
+    if not isinstance(difference, Expression):
+        return difference == 0
+    low, high = bounds(difference)
+    if (low is not None and low > 0) or (high is not None and high < 0) or _never_zero(difference):
+        return False
+    return None
+
+
+def _never_zero(value: Expression) -> bool:
+    """2*h + 1 is odd: the constant is no multiple of what divides all other terms."""
+    constant = sum(c for monomial, c in value.terms if not monomial)
+    common = lcm(*(c.denominator for _, c in value.terms))
+    step = gcd(*(int(c * common) for monomial, c in value.terms if monomial))
+    return (constant * common) % step != 0
+
+
+def less(a: Scalar, b: Scalar) -> bool | None:
+    """Whether a < b: True, False, or None where it depends on the named dimensions."""
+    low, high = bounds(a - b)
+    if high is not None and high < 0:
+        return True
+    return False if low is not None and low >= 0 else None
+
+
+# --- numbers --------------------------------------------------------------------------------------------------
+
+
+def symbols(value: Scalar) -> set[str]:
+    """The names of the dimensions that `value` depends on."""
+    found: set[str] = set()
+    for monomial, _ in _terms(value):
+        for atom, _ in monomial:
+            if atom.kind == "symbol":
+                found.add(_name(atom))
+            for argument in atom.arguments:
+                found |= symbols(argument)
+    return found
+
+
+def _name(atom: Atom) -> str:
+    return atom.text[1:-1].replace("``", "`") if atom.text.startswith("`") else atom.text
+
+
+def substitute(value: Scalar, binding: Mapping[str, Scalar]) -> Scalar:
+    """`value` with the named dimensions of `binding` replaced."""
+    if not isinstance(value, Expression):
+        return value
+    total: Scalar = 0
+    for monomial, coefficient in value.terms:
+        term: Scalar = coefficient
+        for atom, power in monomial:
+            base = _substitute_atom(atom, binding)
+            for _ in range(power):
+                term = term * base
+        total = total + term
+    return total if isinstance(total, Expression) else number(total)
+
+
+def _substitute_atom(atom: Atom, binding: Mapping[str, Scalar]) -> Scalar:
+    if atom.kind == "symbol":
+        name = _name(atom)
+        return binding[name] if name in binding else symbol(name)
+    return apply(atom.kind, [substitute(argument, binding) for argument in atom.arguments])
+
+
+def apply(kind: str, arguments: list[Scalar]) -> Scalar:
+    """The function of an atom (floor, trunc, max, min, div) on other arguments. Raises ValueError for others."""
+    if kind == "floor":
+        return floor(*arguments)
+    if kind == "trunc":
+        return trunc(*arguments)
+    if kind == "max":
+        return maximum(*arguments)
+    if kind == "min":
+        return minimum(*arguments)
+    quotient = floordiv(*arguments) if kind == "div" else None
+    if quotient is None:
+        raise ValueError(f"{kind}({', '.join(map(str, arguments))}) has no value")
+    return quotient
+
+
+def evaluate(value: Scalar, binding: Mapping[str, int]) -> Number:
+    """The number that `value` is when named dimensions have the numbers of `binding`.
+
+    Raises ValueError if a name is missing or a division by 0 occurs.
+    """
+    result = substitute(value, binding)
+    if isinstance(result, Expression):
+        missing = sorted(symbols(result))
+        raise ValueError(f"no number is given for {', '.join(missing)} in {value}")
+    return result
