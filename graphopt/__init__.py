@@ -1,0 +1,1 @@
+"""graphopt: a verified, declarative graph compiler for ONNX models."""

@@ -55,6 +55,8 @@ _PACKED_BITS: dict[DType, int] = {
     np.dtype(ml_dtypes.float4_e2m1fn): 4,
     np.dtype(ml_dtypes.uint2): 2,
     np.dtype(ml_dtypes.int2): 2,
+    np.dtype(ml_dtypes.float6_e2m3fn): 6,
+    np.dtype(ml_dtypes.float6_e3m2fn): 6,
 }
 
 INTEGERS = frozenset(np.dtype(kind + str(bits)) for kind in ("int", "uint") for bits in (8, 16, 32, 64))

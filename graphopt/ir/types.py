@@ -187,7 +187,10 @@ class Stored(LazyValues):  # type: ignore[misc]
 
 
 class Constant(_Identity, gs.Constant):  # type: ignore[misc]
-    """A tensor whose values are known: an initializer, or the tensor of an attribute."""
+    """A tensor whose values are known: an initializer, or the tensor of an attribute.
+
+    `info` is what the file declares about an initializer besides its values, where it does so.
+    """
 
     name: str
     inputs: list[Node]
@@ -201,6 +204,7 @@ class Constant(_Identity, gs.Constant):  # type: ignore[misc]
         export_dtype: DType | None = None,
         doc_string: str = "",
         metadata: dict[str, str] | None = None,
+        info: onnx.ValueInfoProto | None = None,
     ) -> None:
         self.__dict__.update(
             name=name,
@@ -209,6 +213,7 @@ class Constant(_Identity, gs.Constant):  # type: ignore[misc]
             _export_dtype=export_dtype,
             doc_string=doc_string,
             metadata=metadata or {},
+            info=info,
         )
         self.__dict__["inputs"] = Links(self, "outputs")
         self.__dict__["outputs"] = Links(self, "inputs")
@@ -216,8 +221,9 @@ class Constant(_Identity, gs.Constant):  # type: ignore[misc]
     def copy(self) -> Constant:
         """The same values, without links to nodes."""
         return Constant(
-            self.name, self._values, self.data_location, self._export_dtype, self.doc_string, dict(self.metadata)
-        )
+            self.name, self._values, self.data_location, self._export_dtype, self.doc_string,
+            dict(self.metadata), self.info,
+        )  # fmt: skip
 
     @property
     def values(self) -> Array:
@@ -351,9 +357,7 @@ class Graph(_Identity, gs.Graph):  # type: ignore[misc]
     ) -> None:
         import onnx
 
-        self.opsets = {"": opset or onnx.defs.onnx_opset_version()} if opsets is None else opsets
-        for imported in import_domains or ():
-            self.opsets[imported.domain] = imported.version
+        self.opsets: dict[str, int] = {}
         self.initializers: list[Constant] = list(initializers or ())
         self.defaults: dict[Tensor, Constant] = {}
         self.metadata: dict[str, str] = {}
@@ -371,6 +375,9 @@ class Graph(_Identity, gs.Graph):  # type: ignore[misc]
             functions=functions,
             ir_version=ir_version,
         )
+        # graphsurgeon has just set an opset of its own
+        self.opsets = {"": opset or onnx.defs.onnx_opset_version()} if opsets is None else opsets
+        self.import_domains = import_domains
 
     @property
     def opset(self) -> int:
@@ -379,7 +386,7 @@ class Graph(_Identity, gs.Graph):  # type: ignore[misc]
 
     @opset.setter
     def opset(self, version: int | None) -> None:
-        if version is not None and "" not in self.opsets:
+        if version is not None:
             self.opsets[""] = version
 
     @property

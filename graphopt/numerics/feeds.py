@@ -1,7 +1,7 @@
 """Seeded inputs for reference runs.
 
 A feed depends on the seed, the kind, and the name, dtype, shape and domain of its input alone: not on the
-order of the inputs, the process or PYTHONHASHSEED. So the models before and after a rewrite see the same numbers.
+order of the inputs, the process or PYTHONHASHSEED. Models before and after a rewrite see the same numbers.
 """
 
 from __future__ import annotations
@@ -91,11 +91,15 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class FeedPlan:
-    """Inputs to be drawn where they are used: `feeds(inputs, seed, kind)`, in a few bytes."""
+    """Inputs to be drawn where they are used: `feeds(inputs, seed, kind)`, in a few bytes.
+
+    overflow: places where the reference overflows on these inputs are not compared (see `compare`).
+    """
 
     inputs: tuple[InputSpec, ...]
     seed: int
     kind: Kind = "normal"
+    overflow: bool = False
 
     def draw(self) -> dict[str, Array]:
         """The arrays, by input name."""
@@ -189,6 +193,6 @@ def _is_float(dtype: np.dtype[Any]) -> bool:
     return "float" in dtype.name or dtype.kind == "c"
 
 
-def _info(dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 - finfo or iinfo, which ml_dtypes leaves untyped
+def _info(dtype: np.dtype[Any]) -> Any:
     known = cast("Any", ml_dtypes)
     return known.finfo(dtype) if _is_float(dtype) else known.iinfo(dtype)

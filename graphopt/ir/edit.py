@@ -1,0 +1,280 @@
+"""The only mutations: a `Rewrite` says what replaces what, and the `Editor` carries it out.
+
+A rewrite is a value. Until it is committed nothing in the graph has changed, so it can be checked first; there is
+no undo, because a compile is a pure function of its input, its pipeline and the set of rewrites left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphopt.ir import walk
+from graphopt.ir.types import Constant, Graph, Model, Node, Tensor, Variable, subgraphs
+
+UNNAMED = "?"
+"""The name of a new tensor before the editor gives it one (an empty name would mean an omitted tensor)."""
+RULE, SOURCES = "graphopt.rule", "graphopt.from"
+"""Metadata keys of new nodes: the rule that made them, and the names of the nodes they stand for."""
+METADATA_SINCE = 10
+"""The first IR version whose nodes have metadata."""
+
+
+@dataclass(eq=False)
+class Draft:
+    """A node that is not in any graph yet: the fields of a `Node`, without links from its tensors."""
+
+    op: str
+    inputs: Sequence[Tensor]
+    outputs: Sequence[Variable]
+    attrs: dict[str, Any] = field(default_factory=dict)
+    domain: str = ""
+    name: str = ""
+    overload: str = ""
+    doc_string: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    extra: None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Rewrite:
+    """One replacement: every use of a tensor that `replace` maps from becomes a use of the one it maps to.
+
+    graph: holds all nodes of `before`, and will hold those of `after`.
+    root: the node at which the rewrite is placed and by which it is named.
+    before: nodes that the replacement makes superfluous; those that something else still needs stay.
+    after: new nodes in topological order; their inputs are existing tensors, new constants or each other's outputs.
+    reads: constants whose values influenced the replacement.
+    """
+
+    graph: Graph
+    root: Node
+    before: tuple[Node, ...]
+    after: tuple[Draft, ...]
+    replace: Mapping[Tensor, Tensor]
+    reads: frozenset[Constant] = frozenset()
+
+
+class Editor:
+    """Carries out rewrites on one model.
+
+    The order of `graph.nodes` is kept lazily: call `flush` before relying on it.
+    home: the graph of each node that is in the model.
+    revision: grows with every change; analyses use it to notice that they are out of date.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.graph = model.graph
+        self.revision = 0
+        self.home: dict[Node, Graph] = {}
+        self._owner: dict[Graph, Node] = {}
+        self._returned: dict[Tensor, dict[Graph, None]] = {}
+        self._names: set[str] = set()
+        self._counter: dict[str, int] = {}
+        self._pending: dict[Node, list[Node]] = {}
+        self._dirty: dict[Graph, bool] = {}
+        self._orphans: set[Tensor] = set()
+        for graph in walk.graphs(self.graph):
+            for tensor in graph.outputs:
+                self._returned.setdefault(tensor, {})[graph] = None
+            for node in graph.nodes:
+                self.home[node] = graph
+                self._names.add(node.name)
+                self._owner.update((inner, node) for inner in subgraphs(node))
+        self._names.update(tensor.name for tensor in walk.tensors(self.graph))
+
+    # ---- questions ----
+
+    def alive(self, node: Node) -> bool:
+        """Whether the node is in the model (it may have been removed since somebody took hold of it)."""
+        return node in self.home
+
+    def is_output(self, tensor: Tensor) -> bool:
+        """Whether some graph, the model's or a nested one, returns the tensor."""
+        return tensor in self._returned
+
+    def is_used(self, tensor: Tensor) -> bool:
+        """Whether a node reads the tensor or a graph returns it."""
+        return bool(tensor.outputs) or tensor in self._returned
+
+    def can_stand_for(self, new: Tensor, old: Tensor) -> bool:
+        """Whether `new` can replace `old` without an extra node: always, unless `old` is returned by a graph that
+        `new` cannot be returned by under the old name, or in which it is not computed."""
+        graphs = self._returned.get(old, {})
+        if not graphs:
+            return True
+        producer = new.producer
+        here = producer is not None and new not in self._returned
+        return here and all(self.home[producer] is graph for graph in graphs)  # type: ignore[index]
+
+    def fresh(self, stem: str) -> str:
+        """A name that no node and no tensor of the model has; it depends on nothing but earlier edits."""
+        name = stem
+        while not name or name in self._names:
+            self._counter[stem] = self._counter.get(stem, 0) + 1
+            name = f"{stem}_{self._counter[stem]}"
+        self._names.add(name)
+        return name
+
+    # ---- changes ----
+
+    def commit(self, rewrite: Rewrite, rule: str) -> list[Node]:
+        """Carry out a rewrite made by `rule`. Returns the new nodes, in the order of `after`."""
+        self.revision += 1
+        old_of = {new: old for old, new in rewrite.replace.items()}
+        computed = {tensor for draft in rewrite.after for tensor in draft.outputs}
+        made = [self._node(draft, old_of, rewrite, rule) for draft in rewrite.after]
+        self._insert(made, rewrite.root, rewrite.graph)
+        for old, new in rewrite.replace.items():
+            if new not in computed or old_of[new] is not old:
+                self.redirect(old, old_of[new] if new in computed else new, rewrite.root)
+        self.remove_unused(rewrite.before)
+        if len({id(old.producer) for old in rewrite.replace}) > 1:
+            self._dirty[rewrite.graph] = True
+        return made
+
+    def redirect(self, old: Tensor, new: Tensor, root: Node) -> None:
+        """Make all readers of `old` read `new`; a graph that returns `old` keeps the name it returns.
+
+        root: marks the place where an `Identity` or `Constant` node goes if the name can only be kept by one.
+        """
+        self.revision += 1
+        if not self.is_output(old):
+            self._move_readers(old, new)
+        elif self.can_stand_for(new, old):
+            self._release(old)
+            producer = new.inputs[0]
+            producer.outputs[_index(producer.outputs, new)] = old
+            self._move_readers(new, old)
+        else:
+            self._move_readers(old, new)
+            self._release(old)
+            self._insert([self._keeper(old, new)], root, self.home[root])
+
+    def remove_unused(self, nodes: Iterable[Node]) -> int:
+        """Remove those of the nodes whose outputs nobody uses, until none is left. Returns how many."""
+        left, removed = [node for node in nodes if node in self.home], 0
+        while True:
+            dead = [node for node in left if not any(map(self.is_used, node.outputs))]
+            if not dead:
+                return removed
+            for node in dead:
+                self._detach(node)
+            removed += len(dead)
+            left = [node for node in left if node in self.home]
+
+    def flush(self) -> None:
+        """Bring `graph.nodes` and `graph.initializers` up to date, in topological order."""
+        for graph, unsorted in self._dirty.items():
+            order: list[Node] = []
+            stack = list(reversed(graph.nodes))
+            while stack:
+                node = stack.pop()
+                earlier = self._pending.pop(node, None)
+                if earlier:
+                    stack.append(node)
+                    stack.extend(reversed(earlier))
+                elif node in self.home:
+                    order.append(node)
+            graph.nodes[:] = order
+            if unsorted:
+                walk.sort(graph)
+        self._dirty.clear()
+        orphans = {tensor for tensor in self._orphans if not self.is_used(tensor)}
+        if orphans:
+            for graph in walk.graphs(self.graph):
+                graph.initializers[:] = [held for held in graph.initializers if held not in orphans]
+        self._orphans.clear()
+
+    def declare(self, constant: Constant) -> Constant:
+        """Give a new constant a name and make it an initializer of the outermost graph."""
+        if constant.name == UNNAMED:
+            constant.name = self.fresh("constant")
+        self.graph.initializers.append(constant)
+        return constant
+
+    # ---- inside ----
+
+    def _move_readers(self, old: Tensor, new: Tensor) -> None:
+        for reader in dict.fromkeys(old.outputs):
+            for index, tensor in enumerate(reader.inputs):
+                if tensor is old:
+                    list.__setitem__(reader.inputs, index, new)
+                    list.append(new.outputs, reader)
+        list.clear(old.outputs)
+        if isinstance(old, Constant):
+            self._orphans.add(old)
+
+    @staticmethod
+    def _release(old: Tensor) -> None:
+        for producer in list(old.inputs):
+            producer.outputs[_index(producer.outputs, old)] = Variable.empty()
+
+    def _keeper(self, old: Tensor, new: Tensor) -> Node:
+        """The node that computes `old` from `new` only because a graph must return it under this name."""
+        name = self.fresh(old.name + "_kept")
+        if isinstance(new, Constant):
+            return Node("Constant", name, {"value": Constant("", new.stored)}, [], [old])
+        return Node("Identity", name, {}, [new], [old])
+
+    def _node(self, draft: Draft, old_of: Mapping[Tensor, Tensor], rewrite: Rewrite, rule: str) -> Node:
+        """The node for a draft; an output that replaces a tensor becomes that tensor, which keeps its name."""
+        stem = rewrite.root.name or rewrite.root.outputs[0].name
+        outputs: list[Tensor] = []
+        for tensor in draft.outputs:
+            old = old_of.get(tensor)
+            if old is not None:
+                self._release(old)
+            elif tensor.name == UNNAMED:
+                tensor.name = self.fresh(f"{stem}_{draft.op}")
+            outputs.append(tensor if old is None else old)
+        inputs = [old_of.get(t, t) if t.name == UNNAMED and isinstance(t, Variable) else t for t in draft.inputs]
+        for tensor in inputs:
+            if tensor.name == UNNAMED and isinstance(tensor, Constant):
+                tensor.name = self.fresh(f"{stem}_constant")
+                self.declare(tensor)
+        metadata: dict[str, str] = {}
+        if self.model.ir_version >= METADATA_SINCE:
+            for node in reversed(rewrite.before):
+                metadata.update(node.metadata)
+            names = " ".join(node.name for node in rewrite.before if node.name)
+            metadata |= {RULE: rule, SOURCES: names, **draft.metadata}
+        name = draft.name or self.fresh(f"{stem}_{draft.op}")
+        node = Node(draft.op, name, draft.attrs, inputs, outputs, draft.domain, metadata=metadata)
+        self._owner.update((graph, node) for graph in subgraphs(node))
+        return node
+
+    def _insert(self, nodes: list[Node], root: Node, graph: Graph) -> None:
+        self._pending.setdefault(root, []).extend(nodes)
+        self._dirty.setdefault(graph, False)
+        for node in nodes:
+            self.home[node] = graph
+
+    def _detach(self, node: Node) -> None:
+        self._dirty.setdefault(self.home.pop(node), False)
+        self.revision += 1
+        stack = [node]
+        while stack:
+            gone = stack.pop()
+            self._orphans.update(tensor for tensor in gone.inputs if isinstance(tensor, Constant))
+            for graph in subgraphs(gone):
+                if self._owner.get(graph) is gone:
+                    self._forget(graph)
+                    stack.extend(graph.nodes)
+            gone.inputs.clear()
+            gone.outputs.clear()
+
+    def _forget(self, graph: Graph) -> None:
+        for tensor in graph.outputs:
+            self._returned.get(tensor, {}).pop(graph, None)
+            if not self._returned.get(tensor):
+                self._returned.pop(tensor, None)
+        for node in graph.nodes:
+            self.home.pop(node, None)
+
+
+def _index(tensors: Sequence[Tensor], wanted: Tensor) -> int:
+    return next(index for index, tensor in enumerate(tensors) if tensor is wanted)
+

@@ -1,0 +1,56 @@
+"""Files of external data: found beside the model, opened once each, never outside its folder unasked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from graphopt.errors import ModelError, UnsafeModelError
+from graphopt.ir.storage import File
+from graphopt.ir.words import quoted
+
+
+class Folder:
+    """The data files of one model, by location. `model` is its path, or None if it did not come from a file."""
+
+    def __init__(self, model: Path | None, *, allow_outside: bool = False) -> None:
+        self._model = model
+        self._allow_outside = allow_outside
+        self._files: dict[Path, File] = {}
+        self._locations: dict[str, File] = {}
+
+    def file(self, location: str) -> File:
+        """The file at `location`. Raises ModelError if it is missing, UnsafeModelError if it lies outside."""
+        found = self._locations.get(location)
+        if found is None:
+            path = self._resolve(location)
+            found = self._files.get(path)
+            if found is None:
+                found = self._files[path] = self._open(path, location)
+            self._locations[location] = found
+        return found
+
+    def _resolve(self, location: str) -> Path:
+        if self._model is None:
+            raise ModelError("its values lie in a separate file: load the model from its path, not from memory")
+        if not location or "\0" in location:
+            raise ModelError(f"{quoted(location)} is not the name of a data file")
+        folder = self._model.parent
+        path = Path(os.path.realpath(folder / location))
+        # A cache of links keeps the model and its data together in another folder: that one is as good.
+        homes = {Path(os.path.realpath(folder)), Path(os.path.realpath(self._model)).parent}
+        if not self._allow_outside and not any(path.is_relative_to(home) for home in homes):
+            raise UnsafeModelError(
+                f"the data file {quoted(location)} lies outside the model's folder ({path}): allow this only for "
+                "models that you trust"
+            )
+        return path
+
+    def _open(self, path: Path, location: str) -> File:
+        try:
+            return File(path)
+        except FileNotFoundError:
+            raise ModelError(f"the data file {quoted(location)} is missing (looked for {path})") from None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise ModelError(f"the data file {quoted(location)} cannot be read: {reason}") from error

@@ -1,0 +1,100 @@
+"""The state of one compile, and the gate through which every rewrite goes: left out, checked, committed, noted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphopt.analysis.shapes import Shapes
+from graphopt.ir.edit import Editor, Rewrite
+from graphopt.ir.types import Model, Node
+from graphopt.pipeline.journal import Entry, Journal, Status, Verdict
+
+if TYPE_CHECKING:
+    from graphopt.numerics.contract import Contract
+    from graphopt.rewrite.driver import Refusal
+
+Key = tuple[str, str, int]
+"""A rewrite's identity in every replay of one compile: rule, place, and how many of that rule and place came before."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """left_out: rewrites found wrong in an earlier attempt, not to be made again.
+    fuel: the number of rewrites after which none is made any more; None for all."""
+
+    left_out: Collection[Key] = ()
+    fuel: int | None = None
+
+
+Check = Callable[[Rewrite, "Contract"], Verdict]
+
+
+class Context:
+    """What passes work on.
+
+    model, editor: the model and the only way to change it.
+    shapes: types, shapes and known integer values; up to date at the start of each pass.
+    journal: what has happened so far.
+    """
+
+    def __init__(self, model: Model, check: Check | None = None, limits: Limits | None = None) -> None:
+        self.model = model
+        self.editor = Editor(model)
+        self.shapes = Shapes(model)
+        self.journal = Journal()
+        self.keys: list[Key] = []
+        self.step = ""
+        self._check = check
+        self._limits = limits or Limits()
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._shapes_revision = 0
+
+    def begin(self, step: str) -> None:
+        """Start a pass: node order and analyses are brought up to date."""
+        self.step = step
+        self.editor.flush()
+        if self._shapes_revision != self.editor.revision:
+            self.shapes = Shapes(self.model)
+            self._shapes_revision = self.editor.revision
+
+    @property
+    def spent(self) -> bool:
+        """Whether the fuel is used up, so that no further rewrite will be made."""
+        return self._limits.fuel is not None and len(self.keys) >= self._limits.fuel
+
+    def apply(
+        self, rewrite: Rewrite, rule: str, numerics: Contract, evidence: Verdict | None = None
+    ) -> list[Node] | None:
+        """Check and commit a rewrite.
+
+        rule: the name under which it is reported. evidence: a verdict that makes the region check superfluous, for
+        replacements that the reference runtime itself computed.
+        Returns the new nodes, or None if the rewrite was not let through.
+        """
+        if self.spent:
+            return None
+        root = rewrite.root
+        place = f"{root.op} {root.name or root.outputs[0].name}"
+        key = (rule, place, self._seen[rule, place])
+        self._seen[rule, place] += 1
+        if key in self._limits.left_out:
+            return None
+        verdict = evidence or (self._check(rewrite, numerics) if self._check else Verdict(Status.OFF))
+        entry = Entry(len(self.keys), self.step, rule, place, str(numerics), verdict)
+        self.journal.entries.append(entry)
+        if not entry.kept:
+            return None
+        self.keys.append(key)
+        return self.editor.commit(rewrite, rule)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Take note of why a rule left a place alone."""
+        self.journal.refuse(refusal)
+
+    def note(self, text: str) -> None:
+        """Tell the user something that is neither a rewrite nor a refusal."""
+        if text not in self.journal.notes:
+            self.journal.notes.append(text)

@@ -1,0 +1,87 @@
+"""What a pass is: a name, a function over a compile's context, and its options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphopt.errors import UsageError
+from graphopt.rewrite.driver import rewrite_all
+
+if TYPE_CHECKING:
+    from graphopt.pipeline.context import Context
+    from graphopt.rewrite.rule import Rule
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a pass: `pass:name=value`. `parse` turns the text into a value, or raises ValueError."""
+
+    name: str
+    parse: Callable[[str], Any]
+    doc: str
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """A named transformation.
+
+    run: `(context, options)`; changes the model only through `context.apply` and the editor's methods.
+    rules: the rules it applies, if it is made of rules; they can be chosen with `only=` and `skip=`.
+    safe: whether it keeps within `Exact` and `Close`, so that the default pipeline may contain it.
+    """
+
+    name: str
+    run: Callable[[Context, Options], None]
+    doc: str
+    rules: tuple[Rule, ...] = ()
+    options: tuple[Option, ...] = ()
+    safe: bool = True
+
+    def option(self, name: str) -> Option:
+        """The option called `name`. Raises UsageError with what there is."""
+        for option in self.options:
+            if option.name == name:
+                return option
+        known = ", ".join(option.name for option in self.options) or "none"
+        raise UsageError(f"pass {self.name} has no option {name!r}; its options: {known}")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The names in `gelu+layer_norm`. Raises ValueError if one is empty."""
+    parts = tuple(text.split("+"))
+    if not all(parts):
+        raise ValueError("expected names joined with +")
+    return parts
+
+
+def rule_pass(name: str, doc: str, rules: Sequence[Rule], finish: Callable[[Context], None] | None = None) -> Pass:
+    """A pass that applies `rules` until none fits, then calls `finish`.
+
+    Its options `only=` and `skip=` choose among the rules by name.
+    """
+
+    def choose(text: str) -> tuple[str, ...]:
+        chosen = names(text)
+        known = {rule.name for rule in rules}
+        for one in chosen:
+            if one not in known:
+                raise ValueError(f"pass {name} has no rule {one!r}; its rules: {', '.join(sorted(known))}")
+        return chosen
+
+    def run(context: Context, options: Options) -> None:
+        only, skip = options.get("only"), options.get("skip", ())
+        chosen = [rule for rule in rules if (only is None or rule.name in only) and rule.name not in skip]
+        rewrite_all(context, chosen)
+        if finish is not None and only is None:
+            finish(context)
+
+    options = (
+        Option("only", choose, "apply only these rules, joined with +"),
+        Option("skip", choose, "leave out these rules, joined with +"),
+    )
+    return Pass(name, run, inspect.cleandoc(doc), tuple(rules), options)

@@ -1,0 +1,107 @@
+"""Which passes exist: those of the `passes` package, of entry points `graphopt.passes`, and of `--plugin` modules.
+
+Everything about a pipeline that can be wrong is found here, before any work.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from graphopt.errors import UsageError
+from graphopt.pipeline.passes import Pass
+from graphopt.pipeline.text import Fix, Item, Pipeline, Step
+from graphopt.rewrite.rule import Rule
+
+BUILTIN = "passes"
+ENTRY_POINTS = "graphopt.passes"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A pass with its parsed options. `text` is the step as written."""
+
+    run: Pass
+    options: Mapping[str, Any]
+    text: str
+
+
+@dataclass(frozen=True)
+class BoundFix:
+    """Bound steps repeated until a round changes nothing."""
+
+    body: tuple[Bound | BoundFix, ...]
+
+
+Resolved = tuple[Bound | BoundFix, ...]
+
+
+class Registry:
+    """All passes by name, in the order in which they were found."""
+
+    def __init__(self, plugins: Sequence[str] = ()) -> None:
+        self.passes: dict[str, Pass] = {}
+        self._add(importlib.import_module(BUILTIN).PASSES, BUILTIN)
+        for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
+            self._add(_load(entry.load, f"plugin {entry.name} ({entry.value})"), entry.value)
+        for module in plugins:
+            self._add(_load(lambda name=module: importlib.import_module(name).PASSES, f"plugin {module}"), module)  # type: ignore[misc]
+
+    def _add(self, found: Iterable[object], origin: str) -> None:
+        for one in found:
+            if not isinstance(one, Pass):
+                raise UsageError(f"{origin}: PASSES must hold graphopt passes, found {one!r}")
+            if self.passes.setdefault(one.name, one) is not one:
+                raise UsageError(f"{origin}: there already is a pass called {one.name!r}")
+
+    def pass_named(self, name: str) -> Pass:
+        """The pass called `name`. Raises UsageError with the nearest names."""
+        if name not in self.passes:
+            raise UsageError(f"there is no pass {name!r}{_suggest(name, self.passes)}")
+        return self.passes[name]
+
+    def rule_named(self, name: str) -> Rule:
+        """The rule called `name`, in whichever pass. Raises UsageError with the nearest names."""
+        rules = {rule.name: rule for one in self.passes.values() for rule in one.rules}
+        if name not in rules:
+            raise UsageError(f"there is no rule {name!r}{_suggest(name, rules)}")
+        return rules[name]
+
+    def resolve(self, pipeline: Pipeline) -> Resolved:
+        """The pipeline with its passes and parsed options. Raises UsageError for whatever does not exist or fit."""
+        return tuple(map(self._resolve, pipeline.items))
+
+    def _resolve(self, item: Item) -> Bound | BoundFix:
+        if isinstance(item, Fix):
+            return BoundFix(tuple(map(self._resolve, item.body)))
+        return self._bind(item)
+
+    def _bind(self, step: Step) -> Bound:
+        found = self.pass_named(step.name)
+        options: dict[str, Any] = {}
+        for name, text in step.options:
+            option = found.option(name)
+            if name in options:
+                raise UsageError(f"{step}: option {name} is given twice")
+            try:
+                options[name] = option.parse(text)
+            except ValueError as error:
+                raise UsageError(f"{step}: option {name}: {error}") from error
+        return Bound(found, options, str(step))
+
+
+def _load(load: Any, what: str) -> Any:
+    try:
+        return load()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"{what} cannot be loaded: {error}") from error
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; there are: {', '.join(known)}"

@@ -1,0 +1,164 @@
+"""The driver: tries a set of rules at every node, from the outputs to the inputs, until none applies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from graphopt.errors import PassError
+from graphopt.ir import walk
+from graphopt.ir.types import Node
+from graphopt.rewrite import pattern as p
+from graphopt.rewrite.match import Match, Matcher, Refused
+
+if TYPE_CHECKING:
+    from graphopt.analysis.shapes import Shapes
+    from graphopt.ir.edit import Editor, Rewrite
+    from graphopt.numerics.contract import Contract
+    from graphopt.rewrite.rule import Rule
+
+REWRITES_PER_NODE = 20
+"""A pass that makes more rewrites than this for each node it found does not terminate."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a rule left a place alone. depth: how much of its pattern was there; node: where it stopped."""
+
+    rule: str
+    root: str
+    node: str
+    depth: int
+    reason: str
+
+
+class Context(Protocol):
+    """What the driver needs of a compile: the model, what is known of it, and the gate every rewrite goes through."""
+
+    editor: Editor
+    shapes: Shapes
+
+    def apply(self, rewrite: Rewrite, rule: str, numerics: Contract) -> list[Node] | None:
+        """Check and commit a rewrite; the new nodes, or None if it was not let through."""
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Take note of a refusal."""
+
+
+class Index:
+    """Rules by the operator of their root, larger patterns first, without those that cannot match in this graph."""
+
+    def __init__(self, rules: Iterable[Rule], present: Counter[str]) -> None:
+        self._by_op: dict[str, list[tuple[Rule, p.Node, frozenset[frozenset[str]]]]] = {}
+        entries = [(rule, root) for rule in rules for root in rule.roots if root.required <= present.keys()]
+        entries.sort(key=lambda entry: -entry[1].size)
+        for rule, root in entries:
+            for op in root.ops:
+                self._by_op.setdefault(op, []).append((rule, root, _producers(root)))
+
+    def candidates(self, node: Node) -> Iterable[tuple[Rule, p.Node]]:
+        """The rules and roots that the operators of `node` and of its producers do not exclude."""
+        entries = self._by_op.get(node.op)
+        if not entries:
+            return ()
+        above = {producer.op for tensor in node.inputs if (producer := tensor.producer) is not None}
+        return [(rule, root) for rule, root, needed in entries if all(not ops.isdisjoint(above) for ops in needed)]
+
+
+def rewrite_all(context: Context, rules: Sequence[Rule]) -> int:
+    """Apply the rules wherever they fit, until none does. Returns the number of rewrites.
+
+    New nodes are tried again at once, so a chain collapses in one sweep; sweeps repeat while anything changes.
+    Raises PassError when the rules undo each other for ever.
+    """
+    editor = context.editor
+    usable = [rule for rule in rules if _available(context, rule)]
+    limit, hits = REWRITES_PER_NODE * len(editor.home) + 1000, Counter[str]()
+    changed = True
+    while changed and usable:
+        changed = False
+        editor.flush()
+        order = list(walk.nodes(editor.graph))
+        index = Index(usable, Counter(node.op for node in order))
+        while order:
+            node = order.pop()
+            made = _rewrite_at(context, index, node, hits) if editor.alive(node) else None
+            if made is not None:
+                changed = True
+                order.extend(made)
+                if hits.total() > limit:
+                    worst = hits.most_common(1)[0][0]
+                    message = f"rule {worst} does not terminate: {hits[worst]} rewrites of {len(editor.home)} nodes"
+                    raise PassError(message)
+    return hits.total()
+
+
+def _available(context: Context, rule: Rule) -> bool:
+    opset = context.editor.graph.opset
+    if rule.opset > opset:
+        reason = f"needs opset {rule.opset}, the model has {opset}: run the pass opset:version={rule.opset} first"
+        context.refuse(Refusal(rule.name, "", "", 0, reason))
+    return rule.opset <= opset
+
+
+def _rewrite_at(context: Context, index: Index, node: Node, hits: Counter[str]) -> list[Node] | None:
+    """The first rewrite that goes through at `node`: its new nodes; None if there is none."""
+    editor = context.editor
+    for rule, root in index.candidates(node):
+        matcher = Matcher(editor, context.shapes)
+        for match in matcher.matches(root, node):
+            rewrite = attempt(context, rule, match)
+            made = None if rewrite is None else context.apply(rewrite, rule.name, rule.numerics)
+            if made is not None:
+                hits[rule.name] += 1
+                return made
+    return None
+
+
+def attempt(context: Context, rule: Rule, match: Match) -> Rewrite | None:
+    """The rule's replacement for a match, or None, with the reason noted, where it declines."""
+    try:
+        return rule.rewrite(match, context.editor.home[match.root])
+    except Refused as refused:
+        size = max(root.size for root in rule.roots) + 1
+        context.refuse(Refusal(rule.name, _label(match.root), _label(match.root), size, str(refused)))
+        return None
+
+
+def near_misses(context: Context, rule: Rule) -> list[Refusal]:
+    """For each node at which the rule could start but does not fire: the mismatch deepest inside the pattern."""
+    if not _available(context, rule):
+        return []
+    found: list[Refusal] = []
+    roots = {op: [root for root in rule.roots if op in root.ops] for root in rule.roots for op in root.ops}
+    for node in walk.nodes(context.editor.graph):
+        deepest: list[tuple[int, Callable[[], str], Node]] = []
+        fired = False
+
+        def note(depth: int, reason: Callable[[], str], at: Node, best: list[object] = deepest) -> None:  # type: ignore[assignment]
+            if not best or depth > best[0][0]:  # type: ignore[index]
+                best[:] = [(depth, reason(), at)]
+
+        for root in roots.get(node.op, ()):
+            for match in Matcher(context.editor, context.shapes, note).matches(root, node):
+                fired = fired or attempt(context, rule, match) is not None
+        if deepest and not fired:
+            depth, reason, at = deepest[0]
+            found.append(Refusal(rule.name, _label(node), _label(at), depth, str(reason)))
+    return found
+
+
+def _producers(root: p.Node) -> frozenset[frozenset[str]]:
+    """For each input of the root that must be an operator call: the operators that it may be."""
+    needed = set()
+    for child in root.inputs:
+        calls = child.alternatives if isinstance(child, p.Either) else (child,)
+        if all(isinstance(call, p.Node) for call in calls):
+            needed.add(frozenset(op for call in calls if isinstance(call, p.Node) for op in call.ops))
+    return frozenset(needed)
+
+
+def _label(node: Node) -> str:
+    return f"{node.op} {node.name or node.outputs[0].name}"
