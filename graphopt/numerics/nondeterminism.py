@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphopt.ir.types import Graph
+from graphopt.ir.types import Graph, Variable
 from graphopt.ir.values import constant
 
 if TYPE_CHECKING:
     from graphopt.ir.edit import Draft
-    from graphopt.ir.types import Node
+    from graphopt.ir.types import Node, Tensor
 
 _RANDOM = frozenset(
     {
@@ -56,7 +56,11 @@ def _drops_out(call: Node | Draft) -> bool:
         return False
     if "is_test" in call.attrs:
         return not call.attrs["is_test"]
-    if len(call.inputs) <= position or not call.inputs[position].name:
+    if len(call.inputs) <= position or _omitted(call.inputs[position]):
         return False
     flag = constant(call.inputs[position])
     return flag is None or bool(flag.values.any())
+
+
+def _omitted(tensor: Tensor) -> bool:
+    return isinstance(tensor, Variable) and not tensor.name
