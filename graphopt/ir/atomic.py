@@ -1,0 +1,125 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from graphopt.errors import ModelError, OutputError
+from graphopt.ir.storage import File
+from graphopt.ir.types import Array
+
+_CHUNK = 1 << 22
+_CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What the kernel answers if it cannot copy between these two files by itself."""
+
+
+class Pending:
+    """A file written under a temporary name in the folder of `target`, whose place it takes at `commit`.
+
+    A context manager: left without a commit, by whatever exception, it removes what it wrote.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.parent / f".{target.name[:100]}.{secrets.token_hex(8)}.tmp"
+        mode = _mode(target)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._out = os.fdopen(self._fd, "wb", buffering=1 << 18)
+        if mode is not None:
+            os.fchmod(self._fd, mode)
+
+    def __enter__(self) -> Pending:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What is still buffered has nowhere to go if the disk is full.
+        with contextlib.suppress(OSError):
+            self._out.close()
+        self.path.unlink(missing_ok=True)
+
+    def write(self, content: bytes | Array) -> None:
+        """Append bytes, large ones in pieces."""
+        view = memoryview(content)
+        for start in range(0, len(view), _CHUNK):
+            self._out.write(view[start : start + _CHUNK])
+
+    def pad(self, offset: int) -> None:
+        """Append zeros up to `offset`."""
+        self._out.write(bytes(offset - self._out.tell()))
+
+    def copy(self, source: File, offset: int, length: int) -> None:
+        """Append a range of another file, by the kernel where it can, else in pieces."""
+        source.check()
+        self._out.flush()
+        end = offset + length
+        offset = self._copy_by_kernel(source, offset, end)
+        while offset < end:
+            piece = os.pread(source.fd, min(_CHUNK, end - offset), offset)
+            if not piece:
+                raise ModelError(f"{source.path} was cut by another program while it was being copied")
+            self._out.write(piece)
+            offset += len(piece)
+
+    def _copy_by_kernel(self, source: File, offset: int, end: int) -> int:
+        """How far it came."""
+        while offset < end:
+            try:
+                copied = os.copy_file_range(source.fd, self._fd, end - offset, offset)
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    raise
+                return offset
+            if not copied:
+                return offset
+            offset += copied
+        return offset
+
+    def finish(self) -> None:
+        """Make sure that the content is on the disk."""
+        self._out.flush()
+        os.fsync(self._fd)
+        self._out.close()
+
+    def commit(self) -> None:
+        """Take the place of the target."""
+        self.finish()
+        self.path.replace(self.target)
+        sync_folder(self.target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder are on the disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _mode(target: Path) -> int | None:
+    """Permissions of the file to be replaced. OutputError if it is no ordinary file."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(mode):
+        raise OutputError(f"{target} is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}")
+    return stat.S_IMODE(mode)
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """What the system says about writing `path`, as an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,131 @@
+"""Writing a model: atomic, deterministic, its weights streamed from where they lie.
+
+A model that was read and is written again is the same message, but for this normalisation:
+
+- A field that is set to its default is not told from one that is not set; `ai.onnx` is the domain "".
+- Nodes that were not in topological order are.
+- value_info: entries follow the nodes, those of initializers first; entries for tensors that do not exist, for
+  inputs and outputs, and entries that say nothing are dropped; of two for the same tensor the last counts.
+- Overridable initializers follow the others. Before IR version 4 every initializer is listed as an input.
+- An attribute without a type gets the type of its content. Of metadata entries with the same key the last counts.
+- An output that is an initializer, or a tensor of an outer graph, is declared as that tensor is.
+- External data is laid out anew: location, offset and length. Tensors under 1 KiB go into the model, and so does
+  external data of functions, training_info and sparse tensors.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from onnx import ModelProto
+
+from graphopt.errors import OutputError
+from graphopt.ir import wire
+from graphopt.ir.atomic import Pending, told
+from graphopt.ir.emit import constants, emit
+from graphopt.ir.storage import File, Memory, Payload, encode
+from graphopt.ir.types import Model
+from graphopt.ir.weights import Beside, Chunk, Hollow, Marked, Weights, whole
+from graphopt.ir.words import counted
+
+LIMIT = 2**31 - 1
+"""Bytes that a protobuf message can have."""
+
+
+def to_proto(model: Model) -> ModelProto:
+    """The whole model as one message. Raises OutputError above the 2 GB that a message can hold."""
+    marked = Marked()
+    size = emit(model, marked).ByteSize() + sum(chunk.length for chunk in marked.markers.held)
+    if size > LIMIT:
+        raise OutputError(
+            f"the model has {counted(size, 'byte')}, more than the 2 GB that one message can hold: save it to a file"
+        )
+    return emit(model, Weights())
+
+
+def skeleton(model: Model) -> ModelProto:
+    """The model without the payloads of large tensors, which are marked as external data without a file."""
+    return emit(model, Hollow())
+
+
+def save(
+    model: Model, path: str | Path, *, external_data: bool | None = None, reference_weights: bool = False
+) -> None:
+    """Write the model to `path`; whatever happens, the file there is the old one or the new one, whole.
+
+    external_data: put weights into `<name>.data` beside the model (True), or into the model (False). By default
+        as in the file that was read, and beside it above the 2 GB that protobuf can hold.
+    reference_weights: do not copy untouched weights, point at the file in which they lie. It must be in the
+        folder of `path`, or below it.
+
+    Raises OutputError, which says why, and leaves nothing behind.
+    """
+    target = Path(os.path.realpath(path))
+    with told(Path(path)):
+        if external_data is None and (reference_weights or _is_external(model)):
+            external_data = True
+        if not external_data:
+            pieces = _inline(model)
+            size = sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in pieces)
+            if size <= LIMIT:
+                _write(target, pieces)
+                return
+            if external_data is False:
+                raise OutputError(f"the model has {counted(size, 'byte')}, more than one file can hold")
+        _save_beside(model, target)
+
+
+def _is_external(model: Model) -> bool:
+    stored = (constant.stored for constant in constants(model))
+    return any(isinstance(held, Payload) and held.outside for held in stored)
+
+
+def _inline(model: Model) -> list[bytes | Chunk]:
+    marked = Marked()
+    return wire.splice(_serialised(emit(model, marked)), marked.markers)
+
+
+def _serialised(proto: ModelProto) -> bytes:
+    if proto.ByteSize() > LIMIT:
+        raise OutputError("the model is larger than 2 GB even without its weights")
+    return proto.SerializeToString(deterministic=True)
+
+
+def _write(target: Path, pieces: list[bytes | Chunk]) -> None:
+    with Pending(target) as out:
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                out.write(piece)
+            else:
+                _stream(out, piece)
+        out.commit()
+
+
+def _stream(out: Pending, chunk: Chunk) -> None:
+    """Append a payload; at most the one array is in memory, and nothing of what a file holds."""
+    held = chunk.held
+    if not isinstance(held, Payload):
+        out.write(encode(held))
+    elif chunk.field == held.field or held.plain:
+        if isinstance(held.source, File):
+            out.copy(held.source, held.place.offset, held.place.length)
+        else:
+            out.write(held.source.read(held.place.offset, held.place.length))
+    else:
+        out.write(encode(held.load()))
+
+
+def _save_beside(model: Model, target: Path) -> None:
+    beside = Beside()
+    proto = emit(model, beside)
+    data = target.with_name(target.name + ".data")
+    with Pending(target) as out, Pending(data) as out_data:
+        for offset, chunk in beside.chunks:
+            out_data.pad(offset)
+            _stream(out_data, chunk)
+        beside.name(data.name)
+        out.write(_serialised(proto))
+        out.finish()
+        out_data.commit()
+        out.commit()
