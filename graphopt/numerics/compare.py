@@ -102,8 +102,8 @@ def _leaves(name: str, old: object, new: object) -> Iterator[_Leaf]:
             yield from _leaves(f"{name}, element {i}", one, other)
     elif isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
         yield _pair(name, *_map_values(list(old.values()), [new[key] for key in old]))
-    elif isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
-        yield _pair(name, old, new)
+    elif isinstance(old, np.ndarray | np.generic) and isinstance(new, np.ndarray | np.generic):
+        yield _pair(name, np.asarray(old), np.asarray(new))
     elif old is not None or new is not None:
         yield _Leaf(name, np.empty(0), np.empty(0), f"{_describe(old)} became {_describe(new)}")
 

@@ -22,6 +22,7 @@ ModelSource = bytes | str | os.PathLike[str]
 FailureKind = Literal["invalid", "unsupported", "failed", "memory", "timeout", "crash"]
 
 _ORT_MESSAGE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : (\w+) : (.*)$", re.DOTALL)
+_SOURCE_PLACE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\)(?: const)?(?:::<lambda\(.*?\)>)?(?: \[with [^]]*\])? ")
 _KINDS: dict[str, FailureKind] = {
     "INVALID_GRAPH": "invalid",
     "INVALID_PROTOBUF": "invalid",
@@ -138,7 +139,7 @@ def _failure(message: str) -> RunFailure:
         kind, message = _KINDS.get(match[1], kind), match[2]
     elif "No corresponding Numpy type" in message:
         kind = "unsupported"
-    message = " ".join(message.split())
+    message = _SOURCE_PLACE.sub("", " ".join(message.split()))
     if len(message) > _LONGEST_REASON:
         message = message[:_LONGEST_REASON] + " ..."
     return RunFailure(kind, message)
