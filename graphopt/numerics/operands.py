@@ -57,6 +57,14 @@ class Use:
         shape = self.input(position)
         return shape[axis] if shape is not None and -len(shape) <= axis < len(shape) else None
 
+    def values(self, position: int) -> np.ndarray[Any, Any] | None:
+        """The values of an input in a row; None if unknown or omitted."""
+        inputs = self.node.inputs
+        if position >= len(inputs) or not inputs[position].name:
+            return None
+        known = self.shapes.known(inputs[position])
+        return None if known is None else known.reshape(-1)
+
     def size(self) -> int:
         """The number of elements of the operand; 1 if unknown."""
         return math.prod(self.shapes.static(self.tensor) or ())
@@ -125,8 +133,8 @@ def _tuple_indices(use: Use) -> Domain | None:
 
 
 def _one_hot_indices(use: Use) -> Domain | None:
-    depth = use.shapes.known(use.node.inputs[1])
-    upper = _at(use.output(), use.attr("axis", -1)) if depth is None else int(depth.reshape(-1)[0])
+    depth = use.values(1)
+    upper = _at(use.output(), use.attr("axis", -1)) if depth is None else int(depth[0])
     return None if upper is None else Index(upper, signed=True)
 
 
@@ -144,10 +152,10 @@ def _repeats(use: Use) -> Domain:
 def _slice_ends(use: Use) -> Domain | None:
     """Where slices of the output's size end that start at 0 and go in steps of 1."""
     result = use.output()
-    axes = use.shapes.known(use.node.inputs[3]) if len(use.node.inputs) > _SLICE_AXES else None
+    axes = use.values(_SLICE_AXES)
     if result is None or (axes is None and use.input(_SLICE_AXES) is not None):
-        return Between(1, 4)
-    chosen = range(use.size()) if axes is None else axes.reshape(-1).tolist()
+        return _FEW
+    chosen = range(use.size()) if axes is None else axes.tolist()
     return Fixed(tuple(result[axis] for axis in chosen))
 
 
@@ -222,8 +230,8 @@ def _mask(use: Use) -> Domain | None:
 
 def _cached_tokens(use: Use) -> Domain | None:
     """seqlens_k of GroupQueryAttention: tokens so far, less one, all of them in every row."""
-    total = use.shapes.known(use.node.inputs[6]) if len(use.node.inputs) > _TOTAL_TOKENS else None
-    tokens = use.dim(0, 1) if total is None else int(total.reshape(-1)[0])
+    total = use.values(_TOTAL_TOKENS)
+    tokens = use.dim(0, 1) if total is None else int(total[0])
     return None if tokens is None else Fixed((max(tokens - 1, 0),))
 
 
