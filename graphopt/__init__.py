@@ -1,1 +1,90 @@
-"""graphopt: a verified, declarative graph compiler for ONNX models."""
+"""graphopt: a verified, declarative graph compiler for ONNX models.
+
+    result = graphopt.optimize("model.onnx", passes="fold,fuse")
+    print(result.report)
+    result.model.save("model.opt.onnx")
+
+Importing this package is cheap: what it offers is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from graphopt.errors import (
+    GraphoptError,
+    ModelError,
+    OutputError,
+    PassError,
+    UnsafeModelError,
+    UsageError,
+    VerificationError,
+)
+
+if TYPE_CHECKING:
+    from graphopt.api import Result, optimize
+    from graphopt.ir.reader import load
+    from graphopt.ir.types import Model
+    from graphopt.ir.writer import save
+    from graphopt.numerics.contract import Close, Exact, Lossy
+    from graphopt.pipeline.passes import Pass, rule_pass
+    from graphopt.pipeline.text import Pipeline
+    from graphopt.report.record import Report
+    from graphopt.rewrite import Builder, Const, Match, Opt, Rest, Rule, Value, op, rule, values
+
+_HOMES = {
+    "graphopt.api": ("Result", "optimize"),
+    "graphopt.ir.reader": ("load",),
+    "graphopt.ir.types": ("Model",),
+    "graphopt.ir.writer": ("save",),
+    "graphopt.numerics.contract": ("Close", "Exact", "Lossy"),
+    "graphopt.pipeline.passes": ("Pass", "rule_pass"),
+    "graphopt.pipeline.text": ("Pipeline",),
+    "graphopt.report.record": ("Report",),
+    "graphopt.rewrite": ("Builder", "Const", "Match", "Opt", "Rest", "Rule", "Value", "op", "rule", "values"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = [
+    "Builder",
+    "Close",
+    "Const",
+    "Exact",
+    "GraphoptError",
+    "Lossy",
+    "Match",
+    "Model",
+    "ModelError",
+    "Opt",
+    "OutputError",
+    "Pass",
+    "PassError",
+    "Pipeline",
+    "Report",
+    "Rest",
+    "Result",
+    "Rule",
+    "UnsafeModelError",
+    "UsageError",
+    "Value",
+    "VerificationError",
+    "load",
+    "op",
+    "optimize",
+    "rule",
+    "rule_pass",
+    "save",
+    "values",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        return getattr(import_module(_HOME_OF[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import onnx
-from onnx import helper, shape_inference
+from typing import NamedTuple
 
 from graphopt.analysis import integers, operators
 from graphopt.analysis.call import NEEDS, READS, TYPES, VALUES, Call
-from graphopt.analysis.symbolic import Expression
-from graphopt.analysis.text import parse
+from graphopt.analysis.fallback import infer_with_onnx
 from graphopt.analysis.types import UNKNOWN, SymbolicArray, Type
-from graphopt.ir import dtypes
-from graphopt.ir.types import Constant
 
-if TYPE_CHECKING:
-    from graphopt.analysis.symbolic import Scalar
-
-__all__ = ["Result", "infer", "infer_with_onnx", "integers", "needed", "operators", "proto_of", "type_of"]
+__all__ = ["Result", "infer", "integers", "needed", "operators"]
 
 MALFORMED = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 """What a transfer function raises on a node that contradicts itself: then nothing is known of its outputs."""
@@ -84,94 +75,3 @@ def _values(call: Call) -> list[SymbolicArray | None]:
 def _agreed(type_: Type, value: SymbolicArray | None) -> Type:
     """A value has a shape, which says as much as the type does."""
     return type_ if value is None or type_.dims is not None else Type(type_.dtype, value.shape)
-
-
-# --- onnx -----------------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=4096)
-def schema_of(op: str, domain: str, version: int) -> onnx.defs.OpSchema | None:
-    """The schema of an operator, or None for operators that onnx does not know."""
-    try:
-        schema = onnx.defs.get_schema(op, version, domain)
-    except onnx.defs.SchemaError:
-        return None
-    return schema if schema.has_type_and_shape_inference_function or schema.has_function else None
-
-
-def infer_with_onnx(call: Call) -> list[Type]:
-    """Output types by onnx's inference for one node."""
-    schema = schema_of(call.op, call.domain, call.version)
-    attributes = attribute_protos(call.attrs)
-    if schema is None or attributes is None:
-        return []
-    names = ["" if t is None else f"i{i}" for i, t in enumerate(call.types)]
-    outputs = [f"o{i}" for i in range(call.outputs)]
-    node = helper.make_node(call.op, names, outputs, domain=call.domain)
-    node.attribute.extend(attributes)
-    given = {name: proto_of(t or UNKNOWN) for name, t in zip(names, call.types, strict=True) if name}
-    data = {name: tensor for i, name in enumerate(names) if (tensor := _data(call, i)) is not None}
-    opsets = [helper.make_opsetid(call.domain, call.version)]
-    try:
-        found = shape_inference.infer_node_outputs(schema, node, given, data, opset_imports=opsets)
-    except (onnx.shape_inference.InferenceError, RuntimeError):
-        return []
-    return [type_of(found[name]) if name in found else UNKNOWN for name in outputs]
-
-
-def _data(call: Call, index: int) -> onnx.TensorProto | None:
-    value, dtype = call.value(index), call.dtype(index)
-    if value is None or dtype is None or not value.numbers or dtype.kind not in "iubf":
-        return None
-    numbers = [float(e) if dtype.kind == "f" else int(e) for e in value.elements]  # type: ignore[arg-type]
-    return helper.make_tensor(f"i{index}", dtypes.elem_type(dtype), value.shape, numbers)
-
-
-def attribute_protos(attrs: dict[str, Any]) -> list[onnx.AttributeProto] | None:
-    """Attributes for inference (tensors without their data); None if one is a graph or a reference."""
-    result = []
-    for name, value in attrs.items():
-        if isinstance(value, onnx.AttributeProto):
-            result.append(value)
-        elif isinstance(value, Constant):
-            tensor = onnx.TensorProto(data_type=dtypes.elem_type(value.dtype), dims=value.shape)
-            result.append(helper.make_attribute(name, tensor))
-        elif isinstance(value, int | float | str | bytes) or (isinstance(value, list) and _plain(value)):
-            result.append(helper.make_attribute(name, value, attr_type=getattr(value, "type", None)))
-        else:
-            return None
-    return result
-
-
-def _plain(values: list[Any]) -> bool:
-    return all(isinstance(v, int | float | str | bytes) for v in values)
-
-
-def proto_of(type_: Type) -> onnx.TypeProto:
-    """The type as onnx writes it, expressions as dimension names."""
-    if type_.proto:
-        return onnx.TypeProto.FromString(type_.proto)
-    code = 0 if type_.dtype is None else dtypes.elem_type(type_.dtype)
-    dims = None if type_.dims is None else [_dim_proto(d) for d in type_.dims]
-    return helper.make_tensor_type_proto(code, dims)
-
-
-def _dim_proto(dim: Scalar | None) -> int | str | None:
-    return str(dim) if isinstance(dim, Expression) else None if dim is None else int(dim)
-
-
-def type_of(proto: onnx.TypeProto) -> Type:
-    """A type that onnx wrote. Dimension names are texts of expressions that came from `proto_of`."""
-    if proto.WhichOneof("value") != "tensor_type":
-        return Type(proto=proto.SerializeToString()) if proto.WhichOneof("value") else UNKNOWN
-    tensor = proto.tensor_type
-    dtype = dtypes.numpy_dtype(tensor.elem_type) if tensor.elem_type else None
-    if not tensor.HasField("shape"):
-        return Type(dtype)
-    return Type(dtype, [_dim_of(d) for d in tensor.shape.dim])
-
-
-def _dim_of(dim: onnx.TensorShapeProto.Dimension) -> Scalar | None:
-    if dim.HasField("dim_value"):
-        return dim.dim_value if dim.dim_value >= 0 else None
-    return parse(dim.dim_param) if dim.dim_param else None

@@ -9,7 +9,8 @@ import numpy as np
 from graphopt.analysis import symbolic
 from graphopt.analysis.call import Call
 from graphopt.analysis.control import captured, infer_control, owners
-from graphopt.analysis.inference import Result, infer, needed, type_of
+from graphopt.analysis.fallback import type_of
+from graphopt.analysis.inference import Result, infer, needed
 from graphopt.analysis.integers import exact
 from graphopt.analysis.text import parse
 from graphopt.analysis.types import UNKNOWN, SymbolicArray, Type, TypeInfo

@@ -11,7 +11,7 @@ from graphopt.errors import ModelError
 from graphopt.ir import dtypes, walk
 from graphopt.ir.dtypes import DType
 from graphopt.ir.tensors import Tensors, attribute_kind
-from graphopt.ir.types import AttributeRef, Constant, EmptyList, Graph, Node, Shape, Tensor, Variable
+from graphopt.ir.types import AttributeRef, Constant, Dim, EmptyList, Graph, Node, Shape, Tensor, Variable
 from graphopt.ir.words import quoted
 
 _DEFAULTS = 4
@@ -79,39 +79,41 @@ def named(entries: Iterable[onnx.StringStringEntryProto]) -> dict[str, str]:
 
 def described(info: ValueInfoProto) -> tuple[DType | None, Shape | None]:
     """Dtype and shape of a declared tensor, None where it does not say. ModelError for an unknown dtype."""
-    if not info.type.HasField("tensor_type"):
-        return None, None
-    declared = info.type.tensor_type
-    try:
-        dtype = dtypes.numpy_dtype(declared.elem_type) if declared.elem_type else None
-    except KeyError:
-        raise ModelError(
-            f"tensor {quoted(info.name)}: element type {declared.elem_type} does not exist"
-        ) from None
-    if not declared.HasField("shape"):
-        return dtype, None
-    return dtype, tuple(
-        dim.dim_param or (dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None)
-        for dim in declared.shape.dim
-    )
+    return _described(info)[:2]
 
 
-def _says_more(info: ValueInfoProto) -> bool:
-    """Whether a declaration says more than dtype and shape."""
+def _described(info: ValueInfoProto) -> tuple[DType | None, Shape | None, bool]:
+    """Dtype, shape, and whether the declaration says more than those."""
     kind = info.type
-    if info.doc_string or info.metadata_props or kind.denotation:
-        return True
+    more = bool(info.doc_string or info.metadata_props or kind.denotation)
     if not kind.HasField("tensor_type"):
-        return kind.WhichOneof("value") is not None
-    return any(dim.denotation or dim.dim_value < 0 for dim in kind.tensor_type.shape.dim)
+        return None, None, more or kind.WhichOneof("value") is not None
+    declared = kind.tensor_type
+    elem_type = declared.elem_type
+    try:
+        dtype = dtypes.numpy_dtype(elem_type) if elem_type else None
+    except KeyError:
+        raise ModelError(f"tensor {quoted(info.name)}: element type {elem_type} does not exist") from None
+    if not declared.HasField("shape"):
+        return dtype, None, more
+    shape: list[Dim] = []
+    for dim in declared.shape.dim:
+        size: Dim = dim.dim_param or dim.dim_value
+        if not isinstance(size, str) and size <= 0:
+            more = more or size < 0
+            size = 0 if size == 0 and dim.HasField("dim_value") else None
+        more = more or bool(dim.denotation)
+        shape.append(size)
+    return dtype, tuple(shape), more
 
 
 def declare(tensor: Tensor, info: ValueInfoProto) -> None:
     """Note on `tensor` what the file declares about it."""
+    more = True
     if isinstance(tensor, Variable):
-        tensor.dtype, tensor.shape = described(info)
-        tensor.__dict__["type"] = info.type.WhichOneof("value") or "tensor_type"
-    if isinstance(tensor, Constant) or _says_more(info):
+        tensor.dtype, tensor.shape, more = _described(info)
+        tensor.type = info.type.WhichOneof("value") or "tensor_type"
+    if more:
         copy = ValueInfoProto()
         copy.CopyFrom(info)
         tensor.info = copy

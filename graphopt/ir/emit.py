@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from graphopt.errors import OutputError
 from graphopt.ir import dtypes, walk
 from graphopt.ir.build import described
-from graphopt.ir.storage import Message, Payload, Sparse
+from graphopt.ir.edit import METADATA_SINCE, Draft
+from graphopt.ir.storage import Sparse
 from graphopt.ir.types import (
-    Array, AttributeRef, Constant, EmptyList, Graph, Model, Node, Stored, Tensor, Variable,
+    AttributeRef, Constant, Dim, EmptyList, Graph, Model, Node, Tensor, Variable,
 )  # fmt: skip
 from graphopt.ir.weights import Weights
 from graphopt.ir.words import quoted
@@ -41,6 +42,21 @@ def emit(model: Model, weights: Weights) -> ModelProto:
     _entries(proto.metadata_props, model.metadata)
     proto.functions.extend(model.functions)
     _Emitter(weights, model.ir_version).graph(model.graph, proto.graph, _Names(None), _undeclared(model.graph))
+    return proto
+
+
+def call_proto(call: Node | Draft, names: Mapping[Tensor, str]) -> NodeProto:
+    """The message of one node, in a graph or not yet, with the names that `names` gives to tensors; payloads inside."""
+    proto = NodeProto()
+    _Emitter(Weights(), METADATA_SINCE).node(call, proto, _Given(names))
+    return proto
+
+
+def constant_proto(constant: Constant, name: str) -> TensorProto:
+    """The message of a constant under another name, its payload inside."""
+    proto = TensorProto()
+    Weights().put(proto, constant.stored)
+    proto.name = name
     return proto
 
 
@@ -88,6 +104,10 @@ class _Names:
         self.outer = outer
         self.known: dict[str, Tensor] = {}
 
+    def inner(self) -> _Names:
+        """The names of a graph inside this one."""
+        return _Names(self)
+
     def define(self, tensor: Tensor) -> str:
         if not tensor.name or tensor.name in self.known:
             raise OutputError(f"graphopt made two tensors named {quoted(tensor.name)} in one graph: a bug in a pass")
@@ -108,6 +128,22 @@ class _Names:
         if name:
             raise OutputError(f"graphopt made a node that reads {quoted(name)} before anything defines it: a bug in a pass")
         return name
+
+
+class _Given(_Names):
+    """The names that a map gives, else the tensors' own: for a part of a graph on its own."""
+
+    def __init__(self, given: Mapping[Tensor, str]) -> None:
+        super().__init__(self)
+        self.given = given
+
+    def define(self, tensor: Tensor) -> str:
+        return self.given.get(tensor, tensor.name)
+
+    refer = define
+
+    def inner(self) -> _Names:
+        return self
 
 
 class _Emitter:
@@ -156,7 +192,7 @@ class _Emitter:
         self.weights.put(proto, constant.stored)
         _describe(proto, constant)
 
-    def node(self, node: Node, proto: NodeProto, names: _Names) -> None:
+    def node(self, node: Node | Draft, proto: NodeProto, names: _Names) -> None:
         proto.input.extend([names.refer(tensor) for tensor in node.inputs])
         proto.op_type = node.op
         _texts(proto, node, ("name", "domain", "overload", "doc_string"))
@@ -197,7 +233,7 @@ class _Emitter:
                 self.tensor(proto.t, value)
             case Graph():
                 proto.type = AttributeProto.GRAPH
-                self.graph(value, proto.g, _Names(names))
+                self.graph(value, proto.g, names.inner())
             case _:
                 raise OutputError(f"the attribute {quoted(proto.name)} cannot be a {type(value).__name__}")
 
@@ -220,7 +256,7 @@ class _Emitter:
         elif all(isinstance(value, Graph) for value in values):
             proto.type = AttributeProto.GRAPHS
             for value in values:
-                self.graph(value, proto.graphs.add(), _Names(names))
+                self.graph(value, proto.graphs.add(), names.inner())
         else:
             kinds = sorted({type(value).__name__ for value in values})
             raise OutputError(f"the attribute {quoted(proto.name)} cannot be a list of {' and '.join(kinds)}")
@@ -287,21 +323,20 @@ def _declare(proto: ValueInfoProto, tensor: Tensor) -> None:
         return
     target = proto.type.tensor_type
     target.elem_type = 0 if dtype is None else dtypes.elem_type(dtype)
-    _set_shape(target, shape)
-
-
-def _set_shape(target: onnx.TypeProto.Tensor, shape: Sequence[Any] | None) -> None:
-    if shape is None:
-        target.ClearField("shape")
-        return
-    denotations = [dim.denotation for dim in target.shape.dim]
+    denotations = [dim.denotation for dim in target.shape.dim] if info is not None else []
     target.ClearField("shape")
-    target.shape.SetInParent()
+    if shape is not None:
+        target.shape.SetInParent()
+        _add_dims(target.shape, shape, denotations)
+
+
+def _add_dims(target: onnx.TensorShapeProto, shape: Sequence[Dim], denotations: Sequence[str]) -> None:
+    """Denotations stay where the rank does."""
     for axis, size in enumerate(shape):
-        dim = target.shape.dim.add()
+        dim = target.dim.add()
         if isinstance(size, str):
             dim.dim_param = size
         elif size is not None:
-            dim.dim_value = int(size)
-        if len(denotations) == len(shape) and denotations[axis]:
+            dim.dim_value = size
+        if len(denotations) == len(shape):
             dim.denotation = denotations[axis]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -24,6 +27,18 @@ _MODEL_FIELDS = (
 )  # fmt: skip
 _OPSETS_REQUIRED = 3
 """The IR version from which on a model must say which operator sets it uses."""
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Many new objects, none of them garbage: looking for some in between takes as long as reading."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def load(source: str | Path | bytes | ModelProto, *, allow_outside: bool = False) -> Model:
@@ -94,7 +109,8 @@ def _model(proto: ModelProto, tensors: Tensors) -> Model:
     calls.check(functions)
     for kept in (extra, *functions):
         tensors.bring_in(kept)
-    graph = build(proto.graph, Scope(tensors, opsets, proto.ir_version))
+    with _uncollected():
+        graph = build(proto.graph, Scope(tensors, opsets, proto.ir_version))
     graph.ir_version = proto.ir_version
     graph.producer_name, graph.producer_version = proto.producer_name, proto.producer_version
     return Model(

@@ -38,14 +38,24 @@ def tensors(graph: Graph) -> Iterator[Tensor]:
                     yield tensor
 
 
-def uses(node: Node) -> Iterator[Tensor]:
-    """The tensors that `node` reads: its inputs, and whatever the graphs in its attributes read or return."""
-    yield from node.inputs
+def captures(node: Node) -> Iterator[Tensor]:
+    """The tensors of outer graphs that the graphs in the attributes of `node` read or return, each once."""
+    inside: set[Tensor] = set()
+    read: dict[Tensor, None] = {}
     for direct in subgraphs(node):
         for inner in graphs(direct):
+            inside.update(inner.inputs, inner.initializers)
+            read.update(dict.fromkeys(inner.outputs))
             for nested in inner.nodes:
-                yield from nested.inputs
-            yield from inner.outputs
+                inside.update(nested.outputs)
+                read.update(dict.fromkeys(nested.inputs))
+    return (tensor for tensor in read if tensor.name and tensor not in inside)
+
+
+def uses(node: Node) -> Iterator[Tensor]:
+    """The tensors that `node` reads: its inputs, and what the graphs in its attributes capture."""
+    yield from node.inputs
+    yield from captures(node)
 
 
 def sort(graph: Graph) -> bool:

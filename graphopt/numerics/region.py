@@ -8,7 +8,7 @@ tensors whose shape is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,9 @@ import onnx
 
 from graphopt.ir import walk
 from graphopt.ir.dtypes import INTEGERS, elem_type
-from graphopt.ir.edit import Draft, Rewrite
-from graphopt.ir.types import Constant, Model, Node, Tensor
-from graphopt.ir.writer import node_proto, tensor_proto
+from graphopt.ir.edit import UNNAMED, Draft, Rewrite
+from graphopt.ir.emit import call_proto, constant_proto
+from graphopt.ir.types import Constant, Graph, Model, Node, Tensor
 from graphopt.numerics.domains import domain_of
 from graphopt.numerics.feeds import InputSpec
 from graphopt.numerics.nondeterminism import nondeterministic
@@ -66,25 +66,20 @@ class _Builder:
     def __init__(self, rewrite: Rewrite, model: Model, bindings: Sequence[Shapes]) -> None:
         self.rewrite, self.model, self.bindings = rewrite, model, bindings
         self.before = set(rewrite.before)
-        self.producers: dict[Tensor, Call] = {
-            t: draft for draft in rewrite.after for t in draft.outputs if t.name
-        }
+        self.producers: dict[Tensor, Call] = {t: draft for draft in rewrite.after for t in draft.outputs if t.name}
         self.context: dict[Node, None] = {}
-        self.names: dict[Tensor, str] = {}
-        self.heavy = False
 
     def build(self) -> Region:
         old, new = list(self.rewrite.replace), list(self.rewrite.replace.values())
-        boundary = self._with_context(old, new)
-        inputs = [tensor for tensor in boundary if not self._embedded(tensor)]
-        for tensor in boundary:
-            self.names[tensor] = f"{'i' if tensor in inputs else 'c'}{len(self.names)}"
-        for index, tensor in enumerate(old):
-            self.names.setdefault(tensor, f"o{index}")
-        specs = tuple(tuple(self._spec(tensor, shapes) for tensor in inputs) for shapes in self.bindings)
-        before = self._model(self._slice(old)[0], old, inputs)
-        after = self._model(self._slice(new)[0], new, inputs)
-        return Region(before, after, tuple(dict.fromkeys(specs)), self.heavy)
+        boundary = self._boundary([*old, *new])
+        embedded = [t for t in boundary if isinstance(t, Constant) and self._keeps_values(t)]
+        inputs = [t for t in boundary if t not in set(embedded)]
+        before, after = self._slice(old)[0], self._slice(new)[0]
+        names = self._names([*before, *after], inputs, embedded)
+        specs = tuple(tuple(self._spec(t, names[t], shapes) for t in inputs) for shapes in self.bindings)
+        messages = [self._model(calls, wanted, names, inputs, embedded) for calls, wanted in ((before, old), (after, new))]
+        heavy = any(tensor.nbytes > SMALL for tensor in embedded)
+        return Region(messages[0], messages[1], tuple(dict.fromkeys(specs)), heavy)
 
     # ---- which nodes and tensors ----
 
@@ -93,11 +88,7 @@ class _Builder:
         if tensor in self.producers:
             return self.producers[tensor]
         producer = tensor.producer
-        return (
-            producer
-            if producer is not None and (producer in self.before or producer in self.context)
-            else None
-        )
+        return producer if producer is not None and (producer in self.before or producer in self.context) else None
 
     def _slice(self, wanted: Iterable[Tensor]) -> tuple[list[Call], dict[Tensor, None]]:
         """The calls inside the region that compute `wanted`, in topological order, and what they need from outside."""
@@ -115,27 +106,21 @@ class _Builder:
                 boundary.setdefault(tensor)
             elif call not in order:
                 stack.append((tensor, call))
-                stack.extend((needed, None) for needed in reversed(self._needs(call)) if needed.name)
+                stack.extend((t, None) for t in reversed(list(dict.fromkeys(_reads(call)))) if t.name)
         return list(order), boundary
 
-    @staticmethod
-    def _needs(call: Call) -> list[Tensor]:
-        if isinstance(call, Node):
-            return list(dict.fromkeys(walk.uses(call)))
-        return list(call.inputs)
-
-    def _with_context(self, old: list[Tensor], new: list[Tensor]) -> dict[Tensor, None]:
-        """The boundary of both models, after taking in whatever computes integer vectors and unknown shapes."""
+    def _boundary(self, wanted: list[Tensor]) -> dict[Tensor, None]:
+        """What both models need from outside, after taking in whatever computes integer vectors and unknown shapes."""
         while True:
-            calls, boundary = self._slice([*old, *new])
+            calls, boundary = self._slice(wanted)
             if any(nondeterministic(call) for call in calls):
                 raise Unverifiable("the region draws random numbers")
-            wanted = [producer for tensor in boundary if (producer := self._to_take_in(tensor)) is not None]
-            if not wanted:
+            missing = [producer for tensor in boundary if (producer := self._to_take_in(tensor)) is not None]
+            if not missing:
                 return boundary
-            if len(self.context) + len(wanted) > MAX_CONTEXT:
+            if len(self.context) + len(missing) > MAX_CONTEXT:
                 raise Unverifiable("its shapes depend on too large a part of the model")
-            self.context.update(dict.fromkeys(wanted))
+            self.context.update(dict.fromkeys(missing))
 
     def _to_take_in(self, tensor: Tensor) -> Node | None:
         """The producer of a boundary tensor that cannot be fed with made-up values."""
@@ -146,86 +131,56 @@ class _Builder:
         vector = dtype in INTEGERS and static is not None and len(static) <= 1
         return tensor.producer if dtype is None or static is None or vector else None
 
-    def _embedded(self, tensor: Tensor) -> bool:
-        if not isinstance(tensor, Constant):
-            return False
-        fixed = tensor in self.rewrite.reads or not any(tensor is held for held in _declared(tensor))
-        keep = fixed or tensor.nbytes <= SMALL
-        self.heavy = self.heavy or (keep and tensor.nbytes > SMALL)
-        return keep
+    def _keeps_values(self, constant: Constant) -> bool:
+        """Whether the values matter: small ones, ones that the rule read, and ones that the rule made."""
+        return constant.nbytes <= SMALL or constant in self.rewrite.reads or not constant.outputs
 
     # ---- messages ----
 
-    def _spec(self, tensor: Tensor, shapes: Shapes) -> InputSpec:
+    def _names(self, calls: list[Call], inputs: list[Tensor], embedded: list[Tensor]) -> dict[Tensor, str]:
+        """Canonical names, so that equal regions are equal bytes; next to nested graphs, tensors keep their own."""
+        names: dict[Tensor, str] = {}
+        if any(isinstance(value, Graph) for call in calls for value in call.attrs.values()):
+            named = [t for call in calls for t in (*_reads(call), *call.outputs)]
+            names = {tensor: tensor.name for tensor in named if tensor.name not in ("", UNNAMED)}
+        for prefix, group in (("i", inputs), ("c", embedded), ("t", [t for call in calls for t in call.outputs])):
+            for tensor in group:
+                if tensor.name:
+                    names.setdefault(tensor, f"{prefix}{len(names)}")
+        return names
+
+    def _spec(self, tensor: Tensor, name: str, shapes: Shapes) -> InputSpec:
         dtype, static = shapes.dtype(tensor), shapes.static(tensor)
         if dtype is None or static is None:
             raise Unverifiable(f"the shape of {tensor.name} is unknown")
-        return InputSpec(self.names[tensor], dtype, static, domain_of(tensor, shapes))
+        return InputSpec(name, dtype, static, domain_of(tensor, shapes))
 
-    def _name(self, tensor: Tensor) -> str:
-        if not tensor.name:
-            return ""
-        if isinstance(tensor, Constant) and tensor not in self.names:
-            raise Unverifiable(f"constant {tensor.name} is used in a way that cannot be isolated")
-        return self.names.setdefault(tensor, f"t{len(self.names)}")
-
-    def _model(self, calls: list[Call], wanted: list[Tensor], inputs: list[Tensor]) -> bytes:
-        names = dict(self.names)
-        outputs = [f"o{index}" for index in range(len(wanted))]
-        returned: dict[Tensor, int] = {}
+    def _model(
+        self, calls: list[Call], wanted: list[Tensor], names: dict[Tensor, str], inputs: list[Tensor], embedded: list[Constant]
+    ) -> bytes:
         graph = onnx.GraphProto(name="region")
-        computed = {tensor for call in calls for tensor in call.outputs}
-        for index, tensor in enumerate(wanted):
-            if tensor in computed and tensor not in returned and names.get(tensor, "o").startswith("o"):
-                returned[tensor] = index
-                names[tensor] = outputs[index]
-        self.names, saved = names, self.names
-        graph.node.extend(node_proto(call, self._name) for call in calls)
-        for index, tensor in enumerate(wanted):
-            if returned.get(tensor) != index:
-                graph.node.add(op_type="Identity", input=[self._name(tensor)], output=[outputs[index]])
-        embedded = [
-            tensor for tensor in saved if isinstance(tensor, Constant) and saved[tensor].startswith("c")
-        ]
-        used = {name for node in graph.node for name in node.input} | _captured(graph.node)
-        for tensor in embedded:
-            if saved[tensor] in used:
-                graph.initializer.append(tensor_proto(tensor, saved[tensor]))
-        self.names = saved
-        graph.input.extend(_value_info(saved[tensor], self.bindings[0].dtype(tensor)) for tensor in inputs)
-        old = list(self.rewrite.replace)
-        graph.output.extend(
-            _value_info(name, self.bindings[0].dtype(tensor))
-            for name, tensor in zip(outputs, old, strict=True)
-        )
-        return self._wrap(graph).SerializeToString(deterministic=True)
-
-    def _wrap(self, graph: onnx.GraphProto) -> onnx.ModelProto:
+        graph.node.extend(call_proto(call, names) for call in calls)
+        outputs = [f"output_{index}" for index in range(len(wanted))]
+        for tensor, output in zip(wanted, outputs, strict=True):
+            graph.node.add(op_type="Identity", input=[names[tensor]], output=[output])
+        used = {name for node in graph.node for name in node.input}
+        used.update(names[t] for call in calls if isinstance(call, Node) for t in walk.captures(call))
+        graph.initializer.extend(constant_proto(t, names[t]) for t in embedded if names[t] in used)
+        shapes = self.bindings[0]
+        graph.input.extend(_value_info(names[tensor], shapes.dtype(tensor)) for tensor in inputs)
+        dtypes = [shapes.dtype(tensor) for tensor in self.rewrite.replace]
+        graph.output.extend(_value_info(*pair) for pair in zip(outputs, dtypes, strict=True))
         model = onnx.ModelProto(ir_version=max(self.model.ir_version, 4), graph=graph)
         for domain, version in self.model.opsets.items():
             model.opset_import.add(domain=domain, version=version)
         if any(node.domain for node in graph.node):
             model.functions.extend(self.model.functions)
-        return model
+        return model.SerializeToString(deterministic=True)
 
 
-def _declared(tensor: Constant) -> Iterator[Constant]:
-    """Constants that existed before the rewrite: somebody reads them."""
-    if tensor.outputs:
-        yield tensor
-
-
-def _captured(nodes: Iterable[onnx.NodeProto]) -> set[str]:
-    """Names that graphs inside the nodes use, from wherever."""
-    found: set[str] = set()
-    stack = [a.g for node in nodes for a in node.attribute if a.HasField("g")]
-    while stack:
-        graph = stack.pop()
-        found.update(output.name for output in graph.output)
-        for node in graph.node:
-            found.update(node.input)
-            stack.extend(a.g for a in node.attribute if a.HasField("g"))
-    return found
+def _reads(call: Call) -> Iterable[Tensor]:
+    """What a call reads, captures included."""
+    return walk.uses(call) if isinstance(call, Node) else call.inputs
 
 
 def _value_info(name: str, dtype: np.dtype | None) -> onnx.ValueInfoProto:  # type: ignore[type-arg]

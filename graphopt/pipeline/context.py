@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from graphopt.analysis.binding import bindings
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir.edit import Editor, Rewrite
 from graphopt.ir.types import Model, Node
 from graphopt.pipeline.journal import Entry, Journal, Status, Verdict
+from graphopt.pipeline.structure import schema_fault
 
 if TYPE_CHECKING:
     from graphopt.numerics.contract import Contract
@@ -29,7 +31,8 @@ class Limits:
     fuel: int | None = None
 
 
-Check = Callable[[Rewrite, "Contract"], Verdict]
+Check = Callable[["Context", Rewrite, str, "Contract"], Verdict]
+"""Whether a rewrite by the named rule keeps its contract."""
 
 
 class Context:
@@ -51,14 +54,23 @@ class Context:
         self._limits = limits or Limits()
         self._seen: Counter[tuple[str, str]] = Counter()
         self._shapes_revision = 0
+        self._bound: list[Shapes] | None = None
+        self._rejected: set[tuple[str, str]] = set()
 
     def begin(self, step: str) -> None:
         """Start a pass: node order and analyses are brought up to date."""
         self.step = step
         self.editor.flush()
         if self._shapes_revision != self.editor.revision:
-            self.shapes = Shapes(self.model)
+            self.shapes, self._bound = Shapes(self.model), None
             self._shapes_revision = self.editor.revision
+
+    @property
+    def bound(self) -> list[Shapes]:
+        """The shapes with every free dimension bound to a small number, in two ways if there is a free dimension."""
+        if self._bound is None:
+            self._bound = [Shapes(self.model, binding) for binding in bindings(self.model)]
+        return self._bound
 
     @property
     def spent(self) -> bool:
@@ -80,15 +92,22 @@ class Context:
         place = f"{root.op} {root.name or root.outputs[0].name}"
         key = (rule, place, self._seen[rule, place])
         self._seen[rule, place] += 1
-        if key in self._limits.left_out:
+        if key in self._limits.left_out or (rule, place) in self._rejected:
             return None
-        verdict = evidence or (self._check(rewrite, numerics) if self._check else Verdict(Status.OFF))
+        verdict = evidence or self._verdict(rewrite, rule, numerics)
         entry = Entry(len(self.keys), self.step, rule, place, str(numerics), verdict)
         self.journal.entries.append(entry)
         if not entry.kept:
+            self._rejected.add((rule, place))
             return None
         self.keys.append(key)
         return self.editor.commit(rewrite, rule)
+
+    def _verdict(self, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict:
+        reason = schema_fault(rewrite.after, self.model.opsets, self.model.functions)
+        if reason:
+            return Verdict(Status.WRONG, detail=reason)
+        return self._check(self, rewrite, rule, numerics) if self._check else Verdict(Status.OFF)
 
     def refuse(self, refusal: Refusal) -> None:
         """Take note of why a rule left a place alone."""

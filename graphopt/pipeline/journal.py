@@ -28,11 +28,13 @@ class Verdict:
 
     error: the measured difference in the contract's own unit (k for `Close`), None where there is none.
     detail: why it is wrong or unverified, in words.
+    reproducer: the folder in which the fault can be seen again, "" if none was written.
     """
 
     status: Status
     error: float | None = None
     detail: str = ""
+    reproducer: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,6 @@ class Entry:
     place: str
     contract: str
     verdict: Verdict
-    reproducer: str = ""
 
     @property
     def kept(self) -> bool:

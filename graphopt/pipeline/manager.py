@@ -45,11 +45,13 @@ class Compile:
     """What to do.
 
     source: gives the input model anew each time.
+    begin: sees each attempt before its first pass.
     check: the region check, or None. whole: the comparison of the whole result with the input, or None.
     """
 
     source: Callable[[], Model]
     pipeline: Resolved
+    begin: Callable[[Context], None] | None = None
     check: Check | None = None
     whole: Callable[[Context], Verdict] | None = None
     structure: bool = True
@@ -124,6 +126,8 @@ def _first_wrong(job: Compile, left_out: Sequence[Key], made: int, reason: str) 
 def _attempt(job: Compile, limits: Limits, check: Check | None) -> Context:
     context = Context(job.source(), check, limits)
     before = interface(context.model)
+    if job.begin:
+        job.begin(context)
     for item in job.pipeline:
         _run_item(job, context, item)
     context.editor.flush()

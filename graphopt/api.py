@@ -1,0 +1,165 @@
+"""The library's one verb: `optimize` a model with a pipeline, checked, and say what was done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphopt.errors import UsageError
+from graphopt.ir.reader import load
+from graphopt.ir.types import Model
+from graphopt.numerics.contract import combine, parse_contract
+from graphopt.pipeline import manager
+from graphopt.pipeline.passes import Pass, rule_pass
+from graphopt.pipeline.registry import Bound, Registry, Resolved
+from graphopt.pipeline.reproducer import versions
+from graphopt.pipeline.text import Pipeline, parse
+from graphopt.pipeline.verify import Level, Verifier
+from graphopt.report.record import Report, Size, measure
+from graphopt.rewrite.rule import Rule
+
+if TYPE_CHECKING:
+    import onnx
+
+    from graphopt.numerics.run import Runner
+
+Source = "str | Path | onnx.ModelProto | Model"
+Passes = str | Pipeline | Sequence[str | Rule | Pass] | None
+
+DEFAULT = "clean,fix(canonical,fold,fuse,clean)"
+"""What `optimize` runs when nothing is said: only rewrites that are `Exact` or `Close`."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """model: the optimised model (`.save(path)`, `.to_proto()`). report: what was done, and how far it was checked."""
+
+    model: Model
+    report: Report
+
+
+def optimize(
+    source: str | Path | onnx.ModelProto | Model,
+    *,
+    passes: Passes = None,
+    verify: str | Level = Level.REGION,
+    seed: int = 0,
+    limit: int | None = None,
+    reproducers: str | Path | None = None,
+    plugins: Sequence[str] = (),
+    observers: Sequence[manager.Observer] = (),
+    runner: Runner | None = None,
+    allow_outside: bool = False,
+) -> Result:
+    """Optimise a model; the source itself is never changed.
+
+    passes: a pipeline's text (`"fold,fuse"`), a `Pipeline`, or a list of names, rules and passes; by default `DEFAULT`.
+    verify: how much is checked, see `Level`.
+    seed: of the inputs on which models are compared.
+    limit: make at most this many rewrites (to find out which one breaks something).
+    reproducers: a folder in which every wrong rewrite leaves what is needed to see the fault again.
+    plugins: modules whose `PASSES` are added to the known passes.
+    runner: runs the models; by default a worker process that may crash or hang without harm.
+    allow_outside: let the model's external data lie outside its folder.
+
+    Raises UsageError for a pipeline that does not exist, ModelError for a file that cannot be read, PassError for a
+    pass that breaks the model, VerificationError if the result is wrong and no single rewrite explains it.
+    """
+    started = time.perf_counter()
+    level = _level(verify)
+    text, resolved = _resolve(passes, Registry(plugins))
+    if runner is None:
+        from graphopt.numerics.run import InProcess
+
+        runner = InProcess()
+    if level in (Level.REGION, Level.FULL):
+        runner.start()
+    try:
+        fresh, reference = _source(source, allow_outside=allow_outside)
+        first = fresh()
+        before = measure(first)
+        waiting = [first]
+        verifier = Verifier(runner, reference, level, seed, None if reproducers is None else Path(reproducers))
+        checked = level in (Level.REGION, Level.FULL)
+        outcome = manager.run(
+            manager.Compile(
+                source=lambda: waiting.pop() if waiting else fresh(),
+                pipeline=resolved,
+                begin=verifier.observe if checked else None,
+                check=verifier.check if checked else None,
+                whole=verifier.whole if checked else None,
+                structure=level is not Level.OFF,
+                fuel=limit,
+                observers=observers,
+            )
+        )
+    finally:
+        runner.close()
+    name = str(source) if isinstance(source, str | Path) else first.graph.name or "model"
+    report = _report(name, text, level, before, outcome, verifier.checked, time.perf_counter() - started)
+    return Result(outcome.context.model, report)
+
+
+def _level(verify: str | Level) -> Level:
+    try:
+        return Level(verify)
+    except ValueError:
+        known = ", ".join(level.value for level in Level)
+        raise UsageError(f"there is no verification level {verify!r}; there are: {known}") from None
+
+
+def _resolve(passes: Passes, registry: Registry) -> tuple[str, Resolved]:
+    if passes is None or isinstance(passes, str | Pipeline):
+        pipeline = passes if isinstance(passes, Pipeline) else parse(DEFAULT if passes is None else passes)
+        return str(pipeline), registry.resolve(pipeline)
+    texts: list[str] = []
+    resolved: list[Resolved] = []
+    for one in passes:
+        if isinstance(one, str):
+            text, bound = _resolve(one, registry)
+        else:
+            made = rule_pass(one.name, one.doc, [one]) if isinstance(one, Rule) else one
+            text, bound = made.name, (Bound(made, {}, made.name),)
+        texts.append(text)
+        resolved.append(bound)
+    return ",".join(texts), tuple(step for part in resolved for step in part)
+
+
+def _source(
+    source: str | Path | onnx.ModelProto | Model, *, allow_outside: bool
+) -> tuple[Callable[[], Model], Callable[[], str | bytes]]:
+    """What gives the input model anew each time, and what the runner takes as the original."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        return lambda: load(path, allow_outside=allow_outside), lambda: str(path)
+    proto = source.to_proto() if isinstance(source, Model) else source
+    return lambda: load(proto), proto.SerializeToString
+
+
+def _report(
+    name: str, text: str, level: Level, before: Size, outcome: manager.Outcome, checked: int, seconds: float
+) -> Report:
+    context = outcome.context
+    journal = context.journal
+    kept = tuple(entry for entry in journal.entries if entry.kept)
+    return Report(
+        model=name,
+        pipeline=text,
+        level=str(level),
+        before=before,
+        after=measure(context.model),
+        steps=tuple(journal.steps),
+        rewrites=kept,
+        rolled_back=(*journal.rolled_back, *outcome.blamed),
+        unverified=tuple(journal.unverified),
+        whole=outcome.whole,
+        refusals=tuple(journal.refusals.values()),
+        notes=tuple(journal.notes),
+        contract=str(combine(parse_contract(entry.contract) for entry in kept)),
+        seconds=seconds,
+        regions_checked=checked,
+        versions=versions(),
+    )

@@ -1,0 +1,144 @@
+"""The verifier: runs the region of every rewrite, and the whole model at the end, against their contracts."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from graphopt.analysis.shapes import Shapes
+from graphopt.ir import walk
+from graphopt.ir.edit import Rewrite
+from graphopt.ir.types import Constant, Model
+from graphopt.numerics.contract import Contract, combine, parse_contract
+from graphopt.numerics.domains import domain_of
+from graphopt.numerics.feeds import FeedPlan, InputSpec
+from graphopt.numerics.nondeterminism import nondeterministic
+from graphopt.numerics.region import Region, Unverifiable, region
+from graphopt.numerics.run import PairResult, Runner
+from graphopt.pipeline.context import Context
+from graphopt.pipeline.journal import Status, Verdict
+from graphopt.pipeline.reproducer import write_reproducer
+
+REGION_SECONDS = 60.0
+WHOLE_SECONDS = 600.0
+WHOLE_BYTES = 1 << 30
+"""Models with more weights than this are compared as a whole only at level `full`."""
+
+
+class Level(StrEnum):
+    """How much is checked. Each level includes the ones before it."""
+
+    OFF = "off"
+    STRUCTURE = "structure"
+    """After every pass: order, names, schemas of new nodes, the model's interface."""
+    REGION = "region"
+    """Every rewrite on its region, and the whole model at the end if it is within the budget."""
+    FULL = "full"
+    """The whole model whatever its size."""
+
+
+@dataclass
+class Verifier:
+    """Checks rewrites and results; remembers regions it has seen.
+
+    reference: the original model as the runner takes it: a path, or bytes.
+    reproducers: the folder for reproducers of wrong rewrites; None to write none.
+    """
+
+    runner: Runner
+    reference: Callable[[], str | bytes]
+    level: Level = Level.REGION
+    seed: int = 0
+    reproducers: Path | None = None
+    checked: int = 0
+    _known: dict[bytes, Verdict] = field(default_factory=dict)
+    _inputs: list[tuple[InputSpec, ...]] | str | None = None
+
+    # ---- one rewrite ----
+
+    def check(self, context: Context, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict:
+        """Whether the rewrite keeps its contract on its own region."""
+        try:
+            built = region(rewrite, context.model, context.bound)
+        except Unverifiable as reason:
+            return Verdict(Status.UNVERIFIED, detail=str(reason))
+        key = None if built.heavy else _digest(built, numerics)
+        if key is not None and key in self._known:
+            return self._known[key]
+        plans = self._plans(built.feeds)
+        result = self.runner.check_pair(built.before, built.after, plans, numerics, limit_s=REGION_SECONDS)
+        self.checked += 1
+        verdict = _verdict(result)
+        if verdict.status is Status.WRONG and self.reproducers is not None:
+            folder = write_reproducer(self.reproducers, rule, rewrite, built, plans, numerics, verdict)
+            verdict = Verdict(verdict.status, verdict.error, verdict.detail, str(folder))
+        if key is not None:
+            self._known[key] = verdict
+        return verdict
+
+    def _plans(self, specs: tuple[tuple[InputSpec, ...], ...]) -> list[FeedPlan]:
+        """Ordinary numbers at every binding, unusual ones at the first."""
+        plans = [FeedPlan(inputs, self.seed, "normal") for inputs in specs]
+        return [*plans, FeedPlan(specs[0], self.seed, "edge", overflow=True)]
+
+    # ---- the whole model ----
+
+    def observe(self, context: Context) -> None:
+        """Take down how the inputs of the original model may be fed; call before anything is rewritten."""
+        if self._inputs is not None:
+            return
+        random = next((node for node in walk.nodes(context.model.graph) if nondeterministic(node)), None)
+        if random is not None:
+            self._inputs = f"the model draws random numbers: {random!r}"
+            return
+        try:
+            self._inputs = [_specs(context.model, shapes) for shapes in context.bound]
+        except Unverifiable as reason:
+            self._inputs = str(reason)
+
+    def whole(self, context: Context) -> Verdict:
+        """Whether the model as it is now agrees with the original within the sum of the contracts of its rewrites."""
+        if not context.keys:
+            return Verdict(Status.VERIFIED, detail="nothing was rewritten")
+        if self._inputs is None or isinstance(self._inputs, str):
+            return Verdict(Status.UNVERIFIED, detail=self._inputs or "the inputs of the model are unknown")
+        weights = sum(t.nbytes for t in walk.tensors(context.model.graph) if isinstance(t, Constant))
+        if weights > WHOLE_BYTES and self.level is not Level.FULL:
+            size = f"{weights / 2**30:.1f} GB of weights"
+            return Verdict(Status.UNVERIFIED, detail=f"{size} are above the budget of the region level: use full")
+        contract = combine(parse_contract(entry.contract) for entry in context.journal.entries if entry.kept)
+        with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
+            candidate = Path(folder) / "candidate.onnx"
+            context.model.save(candidate)
+            plans = [FeedPlan(inputs, self.seed, "normal") for inputs in self._inputs]
+            result = self.runner.check_pair(self.reference(), str(candidate), plans, contract, limit_s=WHOLE_SECONDS)
+        return _verdict(result)
+
+
+def _specs(model: Model, shapes: Shapes) -> tuple[InputSpec, ...]:
+    specs = []
+    for tensor in model.graph.inputs:
+        dtype, static = shapes.dtype(tensor), shapes.static(tensor)
+        if dtype is None or static is None:
+            raise Unverifiable(f"the shape of the input {tensor.name} is unknown")
+        if tensor not in model.graph.defaults:
+            specs.append(InputSpec(tensor.name, dtype, static, domain_of(tensor, shapes)))
+    return tuple(specs)
+
+
+def _verdict(result: PairResult) -> Verdict:
+    error = None if result.worst is None else result.worst.k
+    status = {"ok": Status.VERIFIED, "wrong": Status.WRONG, "unverified": Status.UNVERIFIED}[result.verdict]
+    return Verdict(status, error, result.reason)
+
+
+def _digest(built: Region, numerics: Contract) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (built.before, built.after, repr(built.feeds).encode(), str(numerics).encode()):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()

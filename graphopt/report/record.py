@@ -1,0 +1,96 @@
+"""The report of a compile as frozen values; `to_json` is exactly these fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from graphopt.ir import walk
+from graphopt.ir.types import Constant, Model
+from graphopt.pipeline.journal import Entry, StepRecord, Verdict
+from graphopt.rewrite.driver import Refusal
+
+SCHEMA = 1
+"""Version of the JSON layout; grows when a field changes its meaning or vanishes."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How big a model is. nodes: at the top level; all_nodes: with subgraphs; weight_bytes: of all initializers."""
+
+    nodes: int
+    all_nodes: int
+    weight_bytes: int
+    opsets: dict[str, int]
+    operators: dict[str, int]
+
+
+def measure(model: Model) -> Size:
+    """The size of a model as it stands. Decodes no weights."""
+    weights = sum(tensor.nbytes for tensor in walk.tensors(model.graph) if isinstance(tensor, Constant))
+    names = Counter(f"{node.domain}::{node.op}" if node.domain else node.op for node in walk.nodes(model.graph))
+    operators = dict(sorted(names.items(), key=lambda item: (-item[1], item[0])))
+    return Size(len(model.graph.nodes), names.total(), weights, dict(model.opsets), operators)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a compile did.
+
+    rewrites: kept, in the order in which they were made. rolled_back: found wrong, left out. unverified: kept, though
+    they could not be checked. refusals: why rules left places alone, the deepest reason for each.
+    """
+
+    model: str
+    pipeline: str
+    level: str
+    before: Size
+    after: Size
+    steps: tuple[StepRecord, ...]
+    rewrites: tuple[Entry, ...]
+    rolled_back: tuple[Entry, ...]
+    unverified: tuple[Entry, ...]
+    whole: Verdict
+    refusals: tuple[Refusal, ...]
+    notes: tuple[str, ...]
+    contract: str
+    seconds: float
+    regions_checked: int
+    versions: dict[str, str]
+    schema: int = SCHEMA
+
+    @property
+    def hits(self) -> dict[str, int]:
+        """Kept rewrites by rule, most frequent first."""
+        return dict(Counter(entry.rule for entry in self.rewrites).most_common())
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything was checked and nothing had to be rolled back."""
+        return not self.rolled_back and not self.unverified and self.whole.status not in ("wrong", "unverified")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as values that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """The report as JSON text; infinite errors are written as the text "inf"."""
+        return json.dumps(_finite(self.to_dict()), indent=indent)
+
+    def __str__(self) -> str:
+        from graphopt.report.text import render
+
+        return render(self)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and value in (float("inf"), float("-inf")) or value != value:  # noqa: PLR0124 - NaN
+        return str(value)
+    return value
