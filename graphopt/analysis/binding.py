@@ -1,33 +1,131 @@
-"""Small numbers for the free dimensions of a model, so that it can be run."""
+"""Small numbers for the free dimensions of a model, with which it can run."""
 
 from __future__ import annotations
 
-from graphopt.analysis import symbolic
+from itertools import pairwise
+from math import lcm
+from typing import TYPE_CHECKING
+
+from graphopt.analysis.operators.layout import product
 from graphopt.analysis.shapes import Shapes
-from graphopt.ir.types import Model
+from graphopt.analysis.symbolic import Expression, evaluate, symbols
+from graphopt.ir.walk import nodes
 
-SPATIAL_RANK = 4
-CHOICES = {"batch": (2, 3), "spatial": (64, 96), "other": (5, 7)}
-"""Two numbers for each kind of dimension: first axes, axes 2 and up of pictures and signals, all others."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
+    from graphopt.analysis.symbolic import Scalar
+    from graphopt.analysis.types import Dims
+    from graphopt.ir.types import Model, Node
 
-def free_dimensions(model: Model) -> dict[str, str]:
-    """The named dimensions of the graph inputs, in order, each with its kind (a key of `CHOICES`)."""
-    shapes = Shapes(model)
-    kinds: dict[str, str] = {}
-    for tensor in model.graph.inputs:
-        dims = shapes.dims(tensor) or ()
-        for axis, dim in enumerate(dims):
-            if dim is not None and not isinstance(dim, int):
-                spatial = len(dims) >= SPATIAL_RANK and axis >= 2  # noqa: PLR2004 - after batch and channels
-                for name in sorted(symbolic.symbols(dim)):
-                    kinds.setdefault(name, "batch" if axis == 0 else "spatial" if spatial else "other")
-    return kinds
+STEPS = 4000
+"""Attempts to satisfy the model before the numbers are taken as they are."""
+
+ALIGNED = frozenset({"Add", "Sub", "Mul", "Div", "Sum", "Max", "Min", "Pow", "Where", "Equal", "Less", "Greater"})
 
 
-def bindings(model: Model) -> list[dict[str, int]]:
-    """Two bindings with different numbers for every free dimension; a single empty one if there are none."""
-    kinds = free_dimensions(model)
-    if not kinds:
-        return [{}]
-    return [{name: CHOICES[kind][turn] for name, kind in kinds.items()} for turn in range(2)]
+def default_binding(
+    model: Model, first: int = 2, avoid: Mapping[str, int] | None = None, shapes: Shapes | None = None
+) -> dict[str, int]:
+    """Small distinct numbers, `first` and up, for the named dimensions of the graph inputs.
+
+    They grow until, as far as the analysis sees, every tensor has a positive size, divisions are exact, and shapes
+    that are added, joined or multiplied fit. Where no such numbers are found the last ones tried are returned, and a
+    model may need others for reasons that no shape tells: callers may override them.
+
+    Args:
+        model: the model; names are the declared ones, and "input.axis" for unnamed dimensions.
+        first: the least number.
+        avoid: another binding, with which no name shares its number.
+        shapes: an analysis of `model` without binding, if there is one already.
+    """
+    shapes = shapes or Shapes(model)
+    dims = [shapes.dims(tensor) or () for tensor in model.graph.inputs]
+    names = list(dict.fromkeys(name for shape in dims for dim in shape for name in sorted(symbols(dim or 0))))
+    binding = {name: first + i for i, name in enumerate(names)}
+    sizes, pairs = _conditions(model, shapes)
+    for _ in range(STEPS):
+        clash = _clash(binding, avoid or {}) or _small(sizes, binding) or _unequal(pairs, binding)
+        if not clash:
+            break
+        for name, step in clash.items():
+            binding[name] = (binding[name] // step + 1) * step
+    return binding
+
+
+Clash = dict[str, int]
+"""Names whose numbers must grow, and to a multiple of what."""
+
+
+def _clash(binding: Mapping[str, int], avoid: Mapping[str, int]) -> Clash:
+    seen: set[int] = set()
+    for name, number in binding.items():
+        if number in seen or avoid.get(name) == number:
+            return {name: 1}
+        seen.add(number)
+    return {}
+
+
+def _small(sizes: list[Expression], binding: Mapping[str, int]) -> Clash:
+    """The names of the first size that is no positive integer."""
+    for size in sizes:
+        number = evaluate(size, binding)
+        if not isinstance(number, int) or number < 1:
+            return dict.fromkeys(symbols(size), _denominator(size))
+    return {}
+
+
+def _denominator(size: Expression) -> int:
+    """What the names must be multiples of, if `size` shall be an integer: of the one factor that is a name alone."""
+    return lcm(*(c.denominator for _, c in size.terms))
+
+
+def _unequal(pairs: list[tuple[Scalar, Scalar, bool]], binding: Mapping[str, int]) -> Clash:
+    """The names of the first two sizes that should be equal and are not (or 1, where they broadcast)."""
+    for a, b, broadcast in pairs:
+        x, y = evaluate(a, binding), evaluate(b, binding)
+        if x != y and not (broadcast and 1 in (x, y)):
+            return dict.fromkeys(symbols(a) | symbols(b), 1)
+    return {}
+
+
+def _conditions(model: Model, shapes: Shapes) -> tuple[list[Expression], list[tuple[Scalar, Scalar, bool]]]:
+    """All symbolic sizes of the main graph, and the pairs of sizes that must agree."""
+    known = {name for tensor in model.graph.inputs for dim in shapes.dims(tensor) or () for name in symbols(dim or 0)}
+    sizes: dict[Expression, None] = {}
+    pairs: dict[tuple[Scalar, Scalar, bool], None] = {}
+    for node in nodes(model.graph):
+        for tensor in node.outputs:
+            sizes.update((dim, None) for dim in shapes.dims(tensor) or () if isinstance(dim, Expression))
+        pairs.update((pair, None) for pair in _agreements(node, shapes) if pair[0] != pair[1])
+    usable = [size for size in sizes if symbols(size) <= known]
+    return usable, [pair for pair in pairs if symbols(pair[0]) | symbols(pair[1]) <= known]
+
+
+def _agreements(node: Node, shapes: Shapes) -> Iterator[tuple[Scalar, Scalar, bool]]:
+    if node.domain:
+        return
+    dims = [shapes.dims(tensor) for tensor in node.inputs]
+    known = [shape for shape in dims if shape is not None]
+    if node.op in ALIGNED:
+        for a, b in pairwise(known):
+            yield from _aligned(a[::-1], b[::-1], broadcast=True)
+    elif node.op == "Concat" and isinstance(axis := node.attrs.get("axis", 1), int):
+        for a, b in pairwise(known):
+            place = axis % max(len(a), 1)
+            yield from _aligned(a[:place] + a[place + 1 :], b[:place] + b[place + 1 :], broadcast=False)
+    elif node.op == "MatMul" and len(known) == len(dims) and known[0] and known[1]:
+        yield from _aligned(known[0][-1:], known[1][-2:][:1], broadcast=False)
+    elif node.op == "Reshape" and dims[0] is not None:
+        yield from _reshaped(dims[0], shapes.dims(node.outputs[0]))
+
+
+def _aligned(a: Dims, b: Dims, *, broadcast: bool) -> Iterator[tuple[Scalar, Scalar, bool]]:
+    for x, y in zip(a, b, strict=False):
+        if x is not None and y is not None:
+            yield x, y, broadcast
+
+
+def _reshaped(before: Dims, after: Dims | None) -> Iterator[tuple[Scalar, Scalar, bool]]:
+    if after is not None and None not in before and None not in after:
+        yield product(d for d in before if d is not None), product(d for d in after if d is not None), False

@@ -85,9 +85,7 @@ def _fits(value: Element, dtype: DType | None) -> Element:
 # --- element by element ---------------------------------------------------------------------------------------
 
 
-def _elementwise(
-    call: Call, function: Callable[..., Element], count: int | None = None
-) -> SymbolicArray | None:
+def _elementwise(call: Call, function: Callable[..., Element], count: int | None = None) -> SymbolicArray | None:
     """`function` on the broadcast elements of the first `count` inputs; None elements stay None."""
     arrays = [v.array for v in (call.value(i) for i in range(count or len(call.types))) if v is not None]
     if len(arrays) < (count or len(call.types)) or (call.version < 7 and len(arrays) > 1):  # noqa: PLR2004
@@ -323,9 +321,7 @@ def exact(array: np.ndarray[Any, Any]) -> SymbolicArray | None:
                              else tuple(array.astype(np.int64).ravel().tolist()))  # fmt: skip
     if array.dtype in dtypes.FLOATS:
         floats = array.astype(np.float64).ravel().tolist()
-        return SymbolicArray(
-            array.shape, tuple(number(Fraction(x)) if np.isfinite(x) else None for x in floats)
-        )
+        return SymbolicArray(array.shape, tuple(number(Fraction(x)) if np.isfinite(x) else None for x in floats))
     return None
 
 
@@ -528,9 +524,7 @@ def _reduction(function: Callable[[tuple[Element, ...]], Element]) -> Callable[[
         shape = tuple(value.shape[i] for i in kept)
         if call.attr("keepdims", 1):
             shape = tuple(1 if i in axes else n for i, n in enumerate(value.shape))
-        return SymbolicArray(
-            shape, tuple(_fits(function(tuple(row)), call.dtype(0)) for row in rows.tolist())
-        )
+        return SymbolicArray(shape, tuple(_fits(function(tuple(row)), call.dtype(0)) for row in rows.tolist()))
 
     return transfer
 

@@ -228,11 +228,7 @@ class Shapes:
 
     def _hinted(self, tensor: Tensor, type_: Type) -> Type:
         """Declarations fill in what inference does not know at all: element type, and shape."""
-        if (
-            (type_.dtype is not None and type_.dims is not None)
-            or not isinstance(tensor, Variable)
-            or type_.proto
-        ):
+        if (type_.dtype is not None and type_.dims is not None) or not isinstance(tensor, Variable) or type_.proto:
             return type_
         declared = self._declared(tensor, trusted=False)
         if declared.proto:
@@ -245,9 +241,7 @@ class Shapes:
         values = self._relevant(node)
         attrs = node.attrs
         version = self.model.opsets.get(node.domain, 1)
-        frozen = (
-            tuple([(k, tuple(v) if isinstance(v, list) else v) for k, v in attrs.items()]) if attrs else ()
-        )
+        frozen = tuple([(k, tuple(v) if isinstance(v, list) else v) for k, v in attrs.items()]) if attrs else ()
         key = (node.op, node.domain, version, len(node.outputs), types, values, frozen)
         try:
             found = self._memo.get(key)

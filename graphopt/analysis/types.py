@@ -72,9 +72,7 @@ class Type:
         """The type as users see it."""
         if self.dims is None:
             return TypeInfo(self.dtype, None)
-        return TypeInfo(
-            self.dtype, tuple(d if isinstance(d, int) or d is None else str(d) for d in self.dims)
-        )
+        return TypeInfo(self.dtype, tuple(d if isinstance(d, int) or d is None else str(d) for d in self.dims))
 
 
 UNKNOWN = Type()
@@ -140,6 +138,4 @@ def join_values(a: SymbolicArray | None, b: SymbolicArray | None) -> SymbolicArr
     """The elements on which `a` and `b` agree."""
     if a is None or b is None or a.shape != b.shape:
         return None
-    return SymbolicArray(
-        a.shape, tuple(x if x == y else None for x, y in zip(a.elements, b.elements, strict=True))
-    )
+    return SymbolicArray(a.shape, tuple(x if x == y else None for x, y in zip(a.elements, b.elements, strict=True)))

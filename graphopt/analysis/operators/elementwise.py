@@ -83,9 +83,7 @@ def like_first(call: Call) -> Type:
     return call.type(0)
 
 
-@types(
-    "Add", "Sub", "Mul", "Div", "Mod", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Max", "Min", "Mean", "Sum"
-)
+@types("Add", "Sub", "Mul", "Div", "Mod", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Max", "Min", "Mean", "Sum")
 def arithmetic(call: Call) -> Type:
     """All inputs and the output have one element type."""
     return Type(common(call.dtype(i) for i in range(len(call.types))), _broadcast_inputs(call))
