@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from graphopt.errors import ModelError, OutputError
 from graphopt.ir.storage import File
@@ -29,13 +31,15 @@ class Pending:
     def __init__(self, target: Path) -> None:
         self.target = target
         self.path = target.parent / f".{target.name[:100]}.{secrets.token_hex(8)}.tmp"
+        self.needed = False
+        """Whether the file must stay under its temporary name, because another one refers to it."""
         mode = _mode(target)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         self._out = os.fdopen(self._fd, "wb", buffering=1 << 18)
         if mode is not None:
             os.fchmod(self._fd, mode)
 
-    def __enter__(self) -> Pending:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -44,11 +48,12 @@ class Pending:
         # What is still buffered has nowhere to go if the disk is full.
         with contextlib.suppress(OSError):
             self._out.close()
-        self.path.unlink(missing_ok=True)
+        if not self.needed:
+            self.path.unlink(missing_ok=True)
 
     def write(self, content: bytes | Array) -> None:
         """Append bytes, large ones in pieces."""
-        view = memoryview(content)
+        view = memoryview(content)  # type: ignore[arg-type]
         for start in range(0, len(view), _CHUNK):
             self._out.write(view[start : start + _CHUNK])
 
@@ -91,9 +96,28 @@ class Pending:
 
     def commit(self) -> None:
         """Take the place of the target."""
-        self.finish()
+        if not self._out.closed:
+            self.finish()
         self.path.replace(self.target)
         sync_folder(self.target.parent)
+
+    def twin(self) -> Path:
+        """A second name of the finished file. Raises OSError on file systems without hard links."""
+        path = self.path.with_suffix(".twin")
+        os.link(self.path, path)
+        return path
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes of graphopt from renaming files in `folder`, where its file system has locks."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import onnx
 from onnx import AttributeProto, GraphProto, NodeProto, ValueInfoProto
@@ -21,9 +21,7 @@ _DEFAULTS = 4
 class Scope:
     """The names that one graph defines, inside those of the graphs around it."""
 
-    def __init__(
-        self, tensors: Tensors, opsets: dict[str, int], ir_version: int, outer: Scope | None = None
-    ) -> None:
+    def __init__(self, tensors: Tensors, opsets: dict[str, int], ir_version: int, outer: Scope | None = None) -> None:
         self.tensors, self.opsets, self.ir_version, self.outer = tensors, opsets, ir_version, outer
         self.known: dict[str, Tensor] = {}
         self.ahead: dict[str, Variable] = {}
@@ -98,12 +96,10 @@ def _described(info: ValueInfoProto) -> tuple[DType | None, Shape | None, bool]:
         return dtype, None, more
     shape: list[Dim] = []
     for dim in declared.shape.dim:
-        size: Dim = dim.dim_param or dim.dim_value
-        if not isinstance(size, str) and size <= 0:
-            more = more or size < 0
-            size = 0 if size == 0 and dim.HasField("dim_value") else None
-        more = more or bool(dim.denotation)
-        shape.append(size)
+        number = dim.dim_value
+        more = more or number < 0 or bool(dim.denotation)
+        known = number > 0 or (number == 0 and dim.HasField("dim_value"))
+        shape.append(dim.dim_param or (number if known else None))
     return dtype, tuple(shape), more
 
 
@@ -262,7 +258,7 @@ def _value(proto: AttributeProto, scope: Scope) -> object:
     return EmptyList(kind) if value == [] else value
 
 
-_VALUES = {
+_VALUES: dict[int, Callable[[AttributeProto, Scope], object]] = {
     AttributeProto.FLOAT: lambda proto, _: proto.f,
     AttributeProto.INT: lambda proto, _: proto.i,
     AttributeProto.STRING: lambda proto, _: _text(proto.s),

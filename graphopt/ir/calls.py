@@ -45,9 +45,7 @@ def check(functions: Sequence[FunctionProto]) -> list[Key]:
     if len(keys) < len(functions):
         twice = next(k for k, count in Counter(map(key, functions)).items() if count > 1)
         raise ModelError(f"the function {_shown(twice)} is defined twice")
-    callees = {
-        key(function): sorted({called(node) for node in nodes(function.node)} & keys) for function in functions
-    }
+    callees = {key(function): sorted({called(node) for node in nodes(function.node)} & keys) for function in functions}
     order: list[Key] = []
     state: dict[Key, bool] = {}
     for start in callees:

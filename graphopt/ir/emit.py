@@ -15,7 +15,15 @@ from graphopt.ir.build import described
 from graphopt.ir.edit import METADATA_SINCE, Draft
 from graphopt.ir.storage import Sparse
 from graphopt.ir.types import (
-    AttributeRef, Constant, Dim, EmptyList, Graph, Model, Node, Tensor, Variable,
+    AttributeRef,
+    Constant,
+    Dim,
+    EmptyList,
+    Graph,
+    Model,
+    Node,
+    Tensor,
+    Variable,
 )  # fmt: skip
 from graphopt.ir.weights import Weights
 from graphopt.ir.words import quoted
@@ -123,10 +131,14 @@ class _Names:
             if found is tensor:
                 return name
             if found is not None:
-                raise OutputError(f"graphopt gave two tensors in reach of each other the name {quoted(name)}: a bug in a pass")
+                raise OutputError(
+                    f"graphopt gave two tensors in reach of each other the name {quoted(name)}: a bug in a pass"
+                )
             names = names.outer
         if name:
-            raise OutputError(f"graphopt made a node that reads {quoted(name)} before anything defines it: a bug in a pass")
+            raise OutputError(
+                f"graphopt made a node that reads {quoted(name)} before anything defines it: a bug in a pass"
+            )
         return name
 
 
@@ -156,8 +168,10 @@ class _Emitter:
         _entries(proto.metadata_props, graph.metadata)
         proto.quantization_annotation.extend(graph.quantization_annotation)
         declared = [*graph.initializers, *undeclared]
-        for tensor in (*graph.inputs, *declared):
-            names.define(tensor)
+        for variable in graph.inputs:
+            names.define(variable)
+        for constant in declared:
+            names.define(constant)
         for constant in (*declared, *graph.defaults.values()):
             self.initializer(proto, constant)
         for tensor in self.inputs(graph, declared, outermost=names.outer is None):
@@ -173,7 +187,8 @@ class _Emitter:
         """The listed inputs: before IR version 4 they include the initializers."""
         if self.ir_version >= _DEFAULTS:
             return graph.inputs
-        named: dict[str, Tensor] = {tensor.name: tensor for tensor in (*graph.inputs, *declared)}
+        tensors: tuple[Tensor, ...] = (*graph.inputs, *declared)
+        named = {tensor.name: tensor for tensor in tensors}
         listed = [named.pop(name) for name in graph.listed_inputs if name in named]
         rest = [tensor for tensor in named.values() if outermost or isinstance(tensor, Variable)]
         return (*listed, *rest)
@@ -293,7 +308,7 @@ def _add_extra(proto: NodeProto, extra: NodeProto) -> None:
 
 def _value_info(proto: GraphProto, graph: Graph, declared: Iterable[Constant]) -> None:
     """What is known of the tensors inside, in node order, after what the file says of initializers."""
-    interface = {*graph.inputs, *graph.outputs}
+    interface: set[Tensor] = {*graph.inputs, *graph.outputs}
     listed = {info.name for info in proto.input}
     for constant in declared:
         if constant.info is not None and constant.name not in listed and constant not in interface:

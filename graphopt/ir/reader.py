@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,13 +17,9 @@ from graphopt.ir.build import Scope, build, named
 from graphopt.ir.external import Folder
 from graphopt.ir.storage import File, Memory, Source
 from graphopt.ir.tensors import Tensors
-from graphopt.ir.types import Model, Stored
+from graphopt.ir.types import Model
 from graphopt.ir.words import quoted
 
-_MODEL_FIELDS = (
-    "ir_version", "opset_import", "producer_name", "producer_version", "domain", "model_version", "doc_string",
-    "graph", "metadata_props", "functions",
-)  # fmt: skip
 _OPSETS_REQUIRED = 3
 """The IR version from which on a model must say which operator sets it uses."""
 
@@ -49,7 +44,7 @@ def load(source: str | Path | bytes | ModelProto, *, allow_outside: bool = False
     instead of a model or which part contradicts itself; UnsafeModelError for data outside the folder.
     """
     if isinstance(source, ModelProto):
-        return read(source, Tensors(wire.Markers[Stored](), Memory(b""), Folder(None)))
+        return read(source, Tensors(lambda _: None, Memory(b""), Folder(None)))
     if isinstance(source, bytes | bytearray | memoryview):
         content = bytes(source)
         return _parse(content, Memory(content), Folder(None))
@@ -65,7 +60,7 @@ def load(source: str | Path | bytes | ModelProto, *, allow_outside: bool = False
 
 def _open(path: Path) -> File:
     try:
-        unusual = sniff.unusual(path, os.stat(path).st_mode)
+        unusual = sniff.unusual(path, path.stat().st_mode)
         if unusual:
             raise ModelError(f"this is {unusual}")
         return File(path)
@@ -88,9 +83,9 @@ def _parse(content: wire.Buffer, source: Source, folder: Folder) -> Model:
     except DecodeError as error:
         problem = f"it is damaged, or nests graphs deeper than protobuf allows ({error})"
     if problem is not None:
-        known = sniff.foreign(bytes(content[: sniff.HEAD]))
+        known = sniff.foreign(content[: sniff.HEAD])
         raise ModelError(f"this is not an ONNX model but {known}" if known else f"no ONNX model: {problem}")
-    return read(proto, Tensors(markers, source, folder))
+    return read(proto, Tensors(markers.find, source, folder))
 
 
 def read(proto: ModelProto, tensors: Tensors) -> Model:
@@ -103,8 +98,7 @@ def read(proto: ModelProto, tensors: Tensors) -> Model:
 
 def _model(proto: ModelProto, tensors: Tensors) -> Model:
     opsets = _opsets(proto)
-    extra = ModelProto()
-    extra.CopyFrom(_without(proto))
+    extra = _rest(proto)
     functions = [_copied(function) for function in proto.functions]
     calls.check(functions)
     for kept in (extra, *functions):
@@ -127,11 +121,11 @@ def _model(proto: ModelProto, tensors: Tensors) -> Model:
     )
 
 
-def _without(proto: ModelProto) -> ModelProto:
+def _rest(proto: ModelProto) -> ModelProto:
     """What `proto` has besides the fields that Model has."""
     rest = ModelProto()
-    for field in ("training_info", "configuration"):
-        getattr(rest, field).extend(getattr(proto, field))
+    rest.training_info.extend(proto.training_info)
+    rest.configuration.extend(proto.configuration)
     return rest
 
 

@@ -66,15 +66,20 @@ class File:
             raise ModelError(f"{path} is not a regular file")
         self.size = status.st_size
         self._stamp = (status.st_size, status.st_mtime_ns)
-        self.content: mmap.mmap | bytes = (
-            mmap.mmap(self.fd, 0, access=mmap.ACCESS_READ) if self.size else b""
-        )
+        self.content: mmap.mmap | bytes = mmap.mmap(self.fd, 0, access=mmap.ACCESS_READ) if self.size else b""
 
     def check(self) -> None:
         """Raises ModelError if another program has written into the file since it was opened."""
         status = os.fstat(self.fd)
         if (status.st_size, status.st_mtime_ns) != self._stamp:
             raise ModelError(f"{self.path} was changed by another program while it was being used")
+
+    def is_at(self, path: Path) -> bool:
+        """Whether `path` still names this file."""
+        try:
+            return os.path.samestat(os.fstat(self.fd), path.stat())
+        except FileNotFoundError:
+            return False
 
     def read(self, offset: int, length: int) -> bytes | Array:
         """A view of the mapping where it is aligned to 16 bytes, else a copy."""
@@ -152,7 +157,7 @@ class Message(Stored):
 class Sparse(Stored):
     """A sparse initializer: its values, and their indices as linear positions or as coordinates."""
 
-    def __init__(self, shape: tuple[int, ...], values: Stored, indices: Stored) -> None:
+    def __init__(self, shape: tuple[int, ...], values: Array | Stored, indices: Array | Stored) -> None:
         super().__init__(shape, values.dtype, values.nbytes + indices.nbytes)
         self.parts = values, indices
 
@@ -161,14 +166,20 @@ class Sparse(Stored):
         size = math.prod(self.shape) * self.dtype.itemsize
         if size > _DENSE:
             raise UnsafeModelError(f"a sparse tensor of shape {list(self.shape)} is {counted(size, 'byte')} when dense")
-        values, indices = (part.load() for part in self.parts)
+        values, indices = map(loaded, self.parts)
         dense = np.zeros(self.shape, self.dtype)
-        positions = indices if indices.ndim == 1 else indices @ _strides(self.shape)
-        limits = np.array(self.shape if indices.ndim == 2 else dense.size)
+        linear = indices.ndim == 1
+        positions = indices if linear else indices @ _strides(self.shape)
+        limits = np.array(dense.size if linear else self.shape)
         if ((indices < 0) | (indices >= limits)).any():
             raise ModelError(f"a sparse tensor of shape {list(self.shape)} has an index outside it")
         dense.reshape(-1)[positions] = values
         return frozen(dense)
+
+
+def loaded(values: Array | Stored) -> Array:
+    """The array itself."""
+    return values.load() if isinstance(values, Stored) else values
 
 
 def _strides(shape: tuple[int, ...]) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import onnx
 from google.protobuf.message import Message as ProtoMessage
@@ -13,11 +13,12 @@ from graphopt.errors import ModelError
 from graphopt.ir import dtypes, wire
 from graphopt.ir.dtypes import DType
 from graphopt.ir.external import Folder
-from graphopt.ir.storage import Memory, Message, Payload, Source, Sparse, check_entries, raw_bytes
-from graphopt.ir.types import Constant, Stored
+from graphopt.ir.storage import Memory, Message, Payload, Source, Sparse, check_entries, encode, loaded, raw_bytes
+from graphopt.ir.types import Array, Constant, Stored
 from graphopt.ir.words import counted, quoted
 
 _MAX_RANK = 64
+_MAX_DIGITS = 19
 _MAX_BYTES = 1 << 62
 _ELEMENT_FIELDS = {
     "float_data": wire.FLOAT_DATA,
@@ -28,34 +29,44 @@ _ELEMENT_FIELDS = {
 }
 
 
-class Tensors:
-    """The tensors of one model: what its markers stand for in `source`, and its external data in `folder`."""
+Find = Callable[[bytes], wire.Place | Array | Stored | None]
 
-    def __init__(self, markers: wire.Markers[wire.Place] | wire.Markers[Stored], source: Source, folder: Folder):
-        self._markers, self._source, self._folder = markers, source, folder
+
+class Tensors:
+    """The tensors of one model.
+
+    `find` says what a marker stands for: a place in `source`, or the values themselves. External data is in `folder`.
+    """
+
+    def __init__(self, find: Find, source: Source, folder: Folder) -> None:
+        self._find, self._source, self._folder = find, source, folder
 
     def constant(self, proto: TensorProto) -> Constant:
         """An initializer or the value of an attribute. ModelError, naming it, if it contradicts itself."""
         metadata = {entry.key: entry.value for entry in proto.metadata_props}
-        return Constant(proto.name, self.stored(proto), doc_string=proto.doc_string, metadata=metadata)
+        return Constant(proto.name, self.values(proto), doc_string=proto.doc_string, metadata=metadata)
 
     def sparse(self, proto: SparseTensorProto) -> Constant:
         """A sparse initializer, named after its values."""
         shape = _shape(proto.dims, proto.values.name)
-        values, indices = self.stored(proto.values), self.stored(proto.indices)
+        values, indices = self.values(proto.values), self.values(proto.indices)
         _check_sparse(proto, shape, values, indices)
         metadata = {entry.key: entry.value for entry in proto.values.metadata_props}
         stored = Sparse(shape, values, indices)
         return Constant(proto.values.name, stored, doc_string=proto.values.doc_string, metadata=metadata)
 
-    def stored(self, proto: TensorProto) -> Stored:
+    def values(self, proto: TensorProto) -> Array | Stored:
         """The values of a tensor where they lie. ModelError, naming it, if they are not what it declares."""
+        raw = proto.raw_data
+        held = self._find(raw)
+        if held is not None and not isinstance(held, wire.Place):
+            return held
         try:
-            return self._stored(proto)
+            return self._stored(proto, raw, held)
         except ModelError as error:
             raise type(error)(f"tensor {quoted(proto.name)}: {error}") from error
 
-    def _stored(self, proto: TensorProto) -> Stored:
+    def _stored(self, proto: TensorProto, raw: bytes, place: wire.Place | None) -> Stored:
         dtype = _dtype(proto)
         shape = _shape(proto.dims)
         if math.prod(dim for dim in shape if dim) * max(dtype.itemsize, 1) > _MAX_BYTES:
@@ -64,12 +75,8 @@ class Tensors:
             raise ModelError("it is one segment of a larger tensor, which nothing reads")
         if proto.data_location == TensorProto.EXTERNAL:
             return self._external(proto, dtype, shape)
-        raw = proto.raw_data
-        held = self._markers.find(raw)
-        if isinstance(held, Stored):
-            return held
-        if held is not None:
-            return self._payload(proto, dtype, shape, held)
+        if place is not None:
+            return self._payload(proto, dtype, shape, place)
         if len(raw) >= wire.CUT and dtype.kind != "O":
             _expect(raw_bytes(dtype, shape), len(raw), dtype, shape)
             return Payload(shape, dtype, Memory(raw), wire.Place(wire.RAW_DATA, 0, len(raw)))
@@ -115,9 +122,7 @@ class Tensors:
         """Put the external data of every tensor inside `message` into it."""
         for proto in _tensors(message):
             if proto.data_location == TensorProto.EXTERNAL:
-                payload = self.stored(proto)
-                assert isinstance(payload, Payload)
-                raw = bytes(payload.source.read(payload.place.offset, payload.place.length))
+                raw = encode(loaded(self.values(proto))).tobytes()
                 proto.ClearField("data_location")
                 proto.ClearField("external_data")
                 proto.raw_data = raw
@@ -158,7 +163,7 @@ def _number(entries: dict[str, str], key: str, default: int) -> int:
     text = entries.get(key)
     if text is None:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
         raise ModelError(f"the {key} {quoted(text)} of its external data is not a number of bytes")
     return int(text)
 
@@ -177,7 +182,9 @@ def _expect(expected: int, found: int, dtype: DType, shape: tuple[int, ...], whe
         )
 
 
-def _check_sparse(proto: SparseTensorProto, shape: tuple[int, ...], values: Stored, indices: Stored) -> None:
+def _check_sparse(
+    proto: SparseTensorProto, shape: tuple[int, ...], values: Array | Stored, indices: Array | Stored
+) -> None:
     count = values.shape
     fits = len(count) == 1 and indices.shape in (count, (*count, len(shape)))
     if not fits or indices.dtype != "int64":

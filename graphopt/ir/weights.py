@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 from onnx import TensorProto
 from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from graphopt.errors import OutputError
 from graphopt.ir import dtypes, wire
-from graphopt.ir.storage import File, Memory, Message, Payload, encode, message, raw_bytes
+from graphopt.ir.storage import File, Memory, Message, Payload, encode, raw_bytes
 from graphopt.ir.types import Array, Stored
+
+LIMIT = 2**31 - 1
+"""Bytes that a protobuf message can have."""
 
 Held = Payload | Array
 
@@ -38,10 +42,13 @@ def raw(held: Held) -> Chunk:
 
 
 class Weights:
-    """Puts all payloads into the message itself."""
+    """Puts all payloads into the message itself. Raises OutputError once they are too much for one message."""
 
     limit = wire.CUT
     """Arrays of fewer bytes are always put into the message."""
+
+    def __init__(self) -> None:
+        self._room = LIMIT
 
     def put(self, proto: TensorProto, values: Array | LazyValues) -> None:
         """Fill in dims, data_type and the payload, or where it is."""
@@ -60,7 +67,7 @@ class Weights:
         else:
             proto.raw_data = encode(values).tobytes()
 
-    def inside(self, proto: TensorProto, values: Stored) -> None:
+    def inside(self, proto: TensorProto, values: Array | Stored) -> None:
         """As `put`, for the parts of a sparse tensor, which cannot lie elsewhere."""
         self.put(proto, values)
 
@@ -69,6 +76,9 @@ class Weights:
 
     def payload(self, proto: TensorProto, held: Held) -> None:
         """A large payload."""
+        self._room -= whole(held).length
+        if self._room < 0:
+            raise OutputError("the model has more than the 2 GB that one message can hold: save it to a file")
         put_whole(proto, held)
 
 
@@ -84,9 +94,11 @@ class Marked(Weights):
     """Puts markers into the message, for `wire.splice` or for reading it again."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.markers: wire.Markers[Chunk] = wire.Markers()
 
     def payload(self, proto: TensorProto, held: Held) -> None:
+        """A marker."""
         proto.raw_data = self.markers.hold(whole(held))
 
 
@@ -97,15 +109,18 @@ class Beside(Weights):
     _PAGE, _LINE, _BIG = 4096, 64, 1 << 16
 
     def __init__(self) -> None:
+        super().__init__()
         self.chunks: list[tuple[int, Chunk]] = []
         """Offset and content of each payload."""
         self.size = 0
         self._locations: list[TensorProto] = []
 
-    def inside(self, proto: TensorProto, values: Stored) -> None:
+    def inside(self, proto: TensorProto, values: Array | Stored) -> None:
+        """Into the message."""
         Weights().put(proto, values)
 
     def message(self, proto: TensorProto, values: Message) -> None:
+        """Beside the model if it is raw and large enough."""
         content = proto.raw_data
         if len(content) >= self.limit:
             proto.ClearField("raw_data")
@@ -113,6 +128,7 @@ class Beside(Weights):
             self.payload(proto, Payload(values.shape, values.dtype, Memory(content), place))
 
     def payload(self, proto: TensorProto, held: Held) -> None:
+        """Beside the model if it is large enough."""
         chunk = raw(held)
         if chunk.length < self.limit:
             put_whole(proto, held)
@@ -130,6 +146,36 @@ class Beside(Weights):
             proto.external_data[0].value = location
 
 
+class Referring(Beside):
+    """Points at the files in which untouched payloads lie; puts only the others beside the model at `target`."""
+
+    def __init__(self, target: Path) -> None:
+        super().__init__()
+        self.files: dict[Path, str] = {}
+        """Location by real path of the files pointed at."""
+        self._target = target
+
+    def payload(self, proto: TensorProto, held: Held) -> None:
+        """Where it lies, if nobody has changed it."""
+        if isinstance(held, Payload) and held.plain and isinstance(held.source, File):
+            locate(proto, self._location(held.source), held.place.offset, held.place.length)
+        else:
+            super().payload(proto, held)
+
+    def _location(self, file: File) -> str:
+        path = Path(os.path.realpath(file.path))
+        if path not in self.files:
+            location = os.path.relpath(path, self._target.parent)
+            if not file.is_at(path) or path == self._target:
+                raise OutputError(f"{path} is being replaced, so a model cannot refer to the weights in it")
+            if location.startswith(os.pardir):
+                raise OutputError(
+                    f"a model in {self._target.parent} cannot refer to weights in {path}, outside that folder"
+                )
+            self.files[path] = location
+        return self.files[path]
+
+
 def locate(proto: TensorProto, location: str, offset: int, length: int) -> None:
     """Mark a tensor as lying in a file of external data."""
     proto.data_location = TensorProto.EXTERNAL
@@ -141,8 +187,9 @@ class Hollow(Weights):
     """Leaves payloads out: each such tensor says that it lies in a file without a name."""
 
     def payload(self, proto: TensorProto, held: Held) -> None:
+        """Nowhere."""
         locate(proto, "", 0, raw(held).length)
 
 
 def _text(text: object) -> bytes:
-    return text.encode() if isinstance(text, str) else bytes(text)  # type: ignore[call-overload,no-any-return]
+    return text.encode() if isinstance(text, str) else bytes(text)  # type: ignore[call-overload]

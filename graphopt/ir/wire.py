@@ -34,6 +34,7 @@ _TOKEN, _INDEX = 16, 8
 _MARKER = _TOKEN + _INDEX
 _HEADER = bytes((RAW_DATA << 3 | _BYTES, _MARKER))
 _LONGEST_VARINT = 10
+_MORE = 0x80
 
 
 class Buffer(Protocol):
@@ -235,8 +236,8 @@ def _read(buffer: Buffer, at: int, end: int, where: str) -> tuple[int, int]:
     while at < end and shift < 7 * _LONGEST_VARINT:
         byte = buffer[at]
         at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        value |= (byte & (_MORE - 1)) << shift
+        if byte < _MORE:
             return value, at
         shift += 7
     raise ModelError(f"the file is damaged or truncated at byte {at:,}, in the {where}")
@@ -245,8 +246,8 @@ def _read(buffer: Buffer, at: int, end: int, where: str) -> tuple[int, int]:
 def varint(number: int) -> bytes:
     """A number as protobuf writes it: seven bits a byte, the lowest first."""
     written = bytearray()
-    while number > 0x7F:
-        written.append(number & 0x7F | 0x80)
+    while number >= _MORE:
+        written.append(number & (_MORE - 1) | _MORE)
         number >>= 7
     written.append(number)
     return bytes(written)

@@ -15,32 +15,24 @@ A model that was read and is written again is the same message, but for this nor
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
 from onnx import ModelProto
 
 from graphopt.errors import OutputError
-from graphopt.ir import wire
-from graphopt.ir.atomic import Pending, told
+from graphopt.ir import weights, wire
+from graphopt.ir.atomic import Pending, alone, told
 from graphopt.ir.emit import constants, emit
-from graphopt.ir.storage import File, Memory, Payload, encode
+from graphopt.ir.storage import File, Payload, encode
 from graphopt.ir.types import Model
-from graphopt.ir.weights import Beside, Chunk, Hollow, Marked, Weights, whole
+from graphopt.ir.weights import Beside, Chunk, Hollow, Marked, Referring, Weights
 from graphopt.ir.words import counted
-
-LIMIT = 2**31 - 1
-"""Bytes that a protobuf message can have."""
 
 
 def to_proto(model: Model) -> ModelProto:
     """The whole model as one message. Raises OutputError above the 2 GB that a message can hold."""
-    marked = Marked()
-    size = emit(model, marked).ByteSize() + sum(chunk.length for chunk in marked.markers.held)
-    if size > LIMIT:
-        raise OutputError(
-            f"the model has {counted(size, 'byte')}, more than the 2 GB that one message can hold: save it to a file"
-        )
     return emit(model, Weights())
 
 
@@ -49,9 +41,7 @@ def skeleton(model: Model) -> ModelProto:
     return emit(model, Hollow())
 
 
-def save(
-    model: Model, path: str | Path, *, external_data: bool | None = None, reference_weights: bool = False
-) -> None:
+def save(model: Model, path: str | Path, *, external_data: bool | None = None, reference_weights: bool = False) -> None:
     """Write the model to `path`; whatever happens, the file there is the old one or the new one, whole.
 
     external_data: put weights into `<name>.data` beside the model (True), or into the model (False). By default
@@ -68,12 +58,12 @@ def save(
         if not external_data:
             pieces = _inline(model)
             size = sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in pieces)
-            if size <= LIMIT:
+            if size <= weights.LIMIT:
                 _write(target, pieces)
                 return
             if external_data is False:
-                raise OutputError(f"the model has {counted(size, 'byte')}, more than one file can hold")
-        _save_beside(model, target)
+                raise OutputError(f"the model has {counted(size, 'byte')}, more than the 2 GB of one file")
+        _save_beside(model, target, Referring(target) if reference_weights else Beside())
 
 
 def _is_external(model: Model) -> bool:
@@ -87,9 +77,10 @@ def _inline(model: Model) -> list[bytes | Chunk]:
 
 
 def _serialised(proto: ModelProto) -> bytes:
-    if proto.ByteSize() > LIMIT:
+    if proto.ByteSize() > weights.LIMIT:
         raise OutputError("the model is larger than 2 GB even without its weights")
-    return proto.SerializeToString(deterministic=True)
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
 
 
 def _write(target: Path, pieces: list[bytes | Chunk]) -> None:
@@ -116,16 +107,49 @@ def _stream(out: Pending, chunk: Chunk) -> None:
         out.write(encode(held.load()))
 
 
-def _save_beside(model: Model, target: Path) -> None:
-    beside = Beside()
+def _save_beside(model: Model, target: Path, beside: Beside) -> None:
     proto = emit(model, beside)
-    data = target.with_name(target.name + ".data")
-    with Pending(target) as out, Pending(data) as out_data:
+    if not beside.chunks:
+        _write(target, [_serialised(proto)])
+        return
+    with Pending(_data_path(target, beside)) as data:
         for offset, chunk in beside.chunks:
-            out_data.pad(offset)
-            _stream(out_data, chunk)
-        beside.name(data.name)
-        out.write(_serialised(proto))
-        out.finish()
-        out_data.commit()
-        out.commit()
+            data.pad(offset)
+            _stream(data, chunk)
+        data.finish()
+        with Pending(target) as interim, Pending(target) as final:
+            for out, location in ((interim, data.path.name), (final, data.target.name)):
+                beside.name(location)
+                out.write(_serialised(proto))
+                out.finish()
+            with alone(target.parent):
+                _publish(data, interim, final)
+
+
+def _data_path(target: Path, beside: Beside) -> Path:
+    """`<name>.data`, or with a number if the model points at a file of that name."""
+    taken = beside.files if isinstance(beside, Referring) else {}
+    names = (f"{target.name}{number}.data" for number in ("", *(f".{i}" for i in itertools.count(1))))
+    return next(path for path in map(target.with_name, names) if path not in taken)
+
+
+def _publish(data: Pending, interim: Pending, final: Pending) -> None:
+    """Put data and model in place so that at each moment the model there goes with the data that it names.
+
+    The new model first reads its data under the temporary name, while the file that the old model read is
+    replaced; the last step gives it the final name.
+    """
+    try:
+        twin = data.twin()
+    except OSError:  # without hard links there is a moment between the two renames
+        data.commit()
+        final.commit()
+        return
+    try:
+        data.needed = True
+        interim.commit()
+        twin.replace(data.target)
+        final.commit()
+        data.needed = False
+    finally:
+        twin.unlink(missing_ok=True)
