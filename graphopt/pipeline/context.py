@@ -54,6 +54,7 @@ class Context:
         self._limits = limits or Limits()
         self._seen: Counter[tuple[str, str]] = Counter()
         self._shapes_revision = 0
+        self._bindings: list[dict[str, int]] = []
         self._bound: list[Shapes] | None = None
         self._rejected: set[tuple[str, str]] = set()
 
@@ -69,7 +70,8 @@ class Context:
     def bound(self) -> list[Shapes]:
         """The shapes with every free dimension bound to a small number, in two ways if there is a free dimension."""
         if self._bound is None:
-            self._bound = [Shapes(self.model, binding) for binding in bindings(self.model)]
+            self._bindings = self._bindings or bindings(self.model, self.shapes)
+            self._bound = [Shapes(self.model, binding) for binding in self._bindings]
         return self._bound
 
     @property
