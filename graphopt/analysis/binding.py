@@ -135,3 +135,10 @@ def bindings(model: Model, shapes: Shapes | None = None) -> list[dict[str, int]]
     """Two bindings with different numbers for every free dimension; a single empty one if there is none."""
     first = default_binding(model, shapes=shapes)
     return [first, default_binding(model, first=3, avoid=first, shapes=shapes)] if first else [first]
+
+
+def bindings(model: Model, shapes: Shapes | None = None) -> list[dict[str, int]]:
+    """Two bindings that differ in every name; one empty one for a model without free dimensions."""
+    shapes = shapes or Shapes(model)
+    one = default_binding(model, 2, shapes=shapes)
+    return [one, default_binding(model, 3, one, shapes)] if one else [one]
