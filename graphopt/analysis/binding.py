@@ -7,8 +7,9 @@ from math import lcm
 from typing import TYPE_CHECKING
 
 from graphopt.analysis.operators.layout import product
+from graphopt.analysis.order import evaluate
 from graphopt.analysis.shapes import Shapes
-from graphopt.analysis.symbolic import Expression, evaluate, symbols
+from graphopt.analysis.symbolic import Expression, symbols
 from graphopt.ir.walk import nodes
 
 if TYPE_CHECKING:
@@ -129,12 +130,6 @@ def _aligned(a: Dims, b: Dims, *, broadcast: bool) -> Iterator[tuple[Scalar, Sca
 def _reshaped(before: Dims, after: Dims | None) -> Iterator[tuple[Scalar, Scalar, bool]]:
     if after is not None and None not in before and None not in after:
         yield product(d for d in before if d is not None), product(d for d in after if d is not None), False
-
-
-def bindings(model: Model, shapes: Shapes | None = None) -> list[dict[str, int]]:
-    """Two bindings with different numbers for every free dimension; a single empty one if there is none."""
-    first = default_binding(model, shapes=shapes)
-    return [first, default_binding(model, first=3, avoid=first, shapes=shapes)] if first else [first]
 
 
 def bindings(model: Model, shapes: Shapes | None = None) -> list[dict[str, int]]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import onnx
 from onnx import helper, shape_inference
 
-from graphopt.analysis.symbolic import Expression, evaluate, symbol, symbols
+from graphopt.analysis.order import evaluate
+from graphopt.analysis.symbolic import Expression, symbol, symbols
 from graphopt.analysis.text import parse
 from graphopt.analysis.types import UNKNOWN, Dims, Type
 from graphopt.ir import dtypes

@@ -16,23 +16,8 @@ import numpy as np
 from graphopt.analysis.call import Call, values
 from graphopt.analysis.operators.layout import axes_of, normalized, slice_bounds, split_sizes
 from graphopt.analysis.operators.reduce import reduced_axes
-from graphopt.analysis.symbolic import (
-    Expression,
-    Scalar,
-    at_least,
-    ceil,
-    divide,
-    equal,
-    floor,
-    floordiv,
-    is_integral,
-    less,
-    maximum,
-    minimum,
-    number,
-    trunc,
-    truncdiv,
-)
+from graphopt.analysis.order import at_least, equal, less, maximum, minimum, trunc, truncdiv
+from graphopt.analysis.symbolic import Expression, Scalar, ceil, divide, floor, floordiv, is_integral, number
 from graphopt.analysis.types import MOST_ELEMENTS, Elements, SymbolicArray
 from graphopt.ir import dtypes
 

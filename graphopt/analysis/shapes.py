@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphopt.analysis import symbolic
 from graphopt.analysis.call import Call
 from graphopt.analysis.control import captured, infer_control, owners
 from graphopt.analysis.fallback import type_of
 from graphopt.analysis.inference import Result, infer, needed
 from graphopt.analysis.integers import exact
+from graphopt.analysis.order import evaluate
+from graphopt.analysis.symbolic import symbol, symbols
 from graphopt.analysis.text import parse
 from graphopt.analysis.types import UNKNOWN, SymbolicArray, Type, TypeInfo
 from graphopt.ir.dtypes import FLOATS
@@ -106,9 +107,9 @@ class Shapes:
     def evaluate(self, dim: Dim | Scalar, binding: Mapping[str, int]) -> int | None:
         """The number that a dimension has under `binding`; None for None, or where names have no number."""
         value = parse(dim) if isinstance(dim, str) else dim
-        if value is None or not symbolic.symbols(value) <= binding.keys():
+        if value is None or not symbols(value) <= binding.keys():
             return None
-        number = symbolic.evaluate(value, binding)
+        number = evaluate(value, binding)
         return number if isinstance(number, int) else None
 
     def forget(self, tensors: Iterable[Tensor]) -> None:
@@ -196,7 +197,7 @@ class Shapes:
         if not trusted:
             return None
         name = dim if isinstance(dim, str) and dim not in ANONYMOUS else f"{tensor.name}.{axis}"
-        return self.binding.get(name, symbolic.symbol(name))
+        return self.binding.get(name, symbol(name))
 
     def value(self, tensor: Tensor) -> SymbolicArray | None:
         """As `integers`, for floating tensors too: exact rationals."""

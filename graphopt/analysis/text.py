@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from graphopt.analysis.symbolic import Scalar, apply, divide, symbol
+from graphopt.analysis.order import apply
+from graphopt.analysis.symbolic import Scalar, divide, symbol
 
 _TOKEN = re.compile(r"\s*(?:(\d+)|(`(?:[^`]|``)*`)|([A-Za-z_][A-Za-z0-9_.]*)|(\*\*|[-+*/(),]))")
 _FUNCTIONS = ("floor", "trunc", "max", "min", "div")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphopt.analysis.call import Call, types
-from graphopt.analysis.symbolic import Expression, at_least, equal, members
+from graphopt.analysis.order import at_least, equal, members
+from graphopt.analysis.symbolic import Expression
 from graphopt.analysis.types import Dims, Type
 from graphopt.ir import dtypes
 

@@ -8,18 +8,8 @@ import numpy as np
 
 from graphopt.analysis.call import Call, types
 from graphopt.analysis.operators.elementwise import broadcast, common
-from graphopt.analysis.symbolic import (
-    Expression,
-    Scalar,
-    at_least,
-    bounds,
-    ceil,
-    divide,
-    maximum,
-    minimum,
-    symbol,
-    symbols,
-)
+from graphopt.analysis.order import at_least, bounds, maximum, minimum
+from graphopt.analysis.symbolic import Expression, Scalar, ceil, divide, symbol, symbols
 from graphopt.analysis.types import Dims, Type
 from graphopt.ir import dtypes
 

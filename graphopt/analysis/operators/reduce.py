@@ -6,7 +6,7 @@ import numpy as np
 
 from graphopt.analysis.call import Call, types
 from graphopt.analysis.operators.layout import axes_of, normalized
-from graphopt.analysis.symbolic import minimum
+from graphopt.analysis.order import minimum
 from graphopt.analysis.types import Dims, Type
 
 INT64 = np.dtype(np.int64)
