@@ -35,7 +35,7 @@ class Shared:
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
-        self.descriptor = _anonymous_file() if descriptor is None else descriptor
+        self.descriptor = anonymous_file() if descriptor is None else descriptor
         self._end = 0
 
     def put(self, value: Any) -> Any:
@@ -51,23 +51,22 @@ class Shared:
             return self._write(row.data, value.shape, value.dtype)
         return value
 
-    def take(self, value: Any) -> Any:
-        """The inverse of `put`. Arrays are read-only views, valid until the sender clears the file."""
+    def take(self, value: Any, *, copy: bool = False) -> Any:
+        """The inverse of `put`. Without `copy`, arrays are read-only views, valid until the sender clears the file."""
         if isinstance(value, dict):
-            return {key: self.take(item) for key, item in value.items()}
+            return {key: self.take(item, copy=copy) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return type(value)(self.take(item) for item in value)
-        return self._read(value) if isinstance(value, Placed) else value
+            return type(value)(self.take(item, copy=copy) for item in value)
+        if not isinstance(value, Placed):
+            return value
+        found = self._read(value)
+        return found.copy() if copy and isinstance(found, np.ndarray) else found
 
     def clear(self) -> None:
         """Forget what was put; call when the receiver is done with it."""
         if self._end > KEPT:
             os.ftruncate(self.descriptor, 0)
         self._end = 0
-
-    def close(self) -> None:
-        """Close this end."""
-        os.close(self.descriptor)
 
     def _write(self, data: bytes | memoryview, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> Placed:
         placed = Placed(self._end, shape, dtype)
@@ -78,7 +77,7 @@ class Shared:
         self._end += -self._end % ALIGNMENT
         return placed
 
-    def _read(self, placed: Placed) -> Any:
+    def _read(self, placed: Placed) -> bytes | np.ndarray[Any, Any]:
         size = math.prod(placed.shape) * (placed.dtype.itemsize if placed.dtype else 1)
         start = placed.offset - placed.offset % mmap.ALLOCATIONGRANULARITY
         skip = placed.offset - start
@@ -88,7 +87,7 @@ class Shared:
         return np.frombuffer(memory, np.uint8, offset=skip).view(placed.dtype).reshape(placed.shape)
 
 
-def _anonymous_file() -> int:
+def anonymous_file() -> int:
     """A new file that has no name: in memory on Linux, else in the temporary folder."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("graphopt")

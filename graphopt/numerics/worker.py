@@ -13,25 +13,26 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import weakref
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from graphopt.numerics import run as reference
+from graphopt.numerics.run import InProcess, PairResult, check_pair, run
 from graphopt.numerics.session import RunFailure
-from graphopt.numerics.sharing import Shared
+from graphopt.numerics.sharing import Shared, anonymous_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from graphopt.numerics.contract import Contract
     from graphopt.numerics.feeds import FeedPlan
-    from graphopt.numerics.run import PairResult, Runner
-    from graphopt.numerics.session import FailureKind, ModelSource
+    from graphopt.numerics.run import Runner
+    from graphopt.numerics.session import ModelSource
     from graphopt.numerics.values import Value
 
 PROGRAM = (
@@ -40,24 +41,30 @@ PROGRAM = (
 )
 """What the process runs: the modules that this process would import, whatever the current folder holds."""
 
+READY, SECOND = "ready", "second"
+"""What the process says besides answers: it can be used; it has come to the second model of a pair."""
+
+ENVIRONMENT = {"ALLOW_RELEASED_ONNX_OPSET_ONLY": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Opsets newer than the runtime are tried; nothing but the main thread computes."""
+
 START_S = 60.0
 """Time that a process has to get ready."""
 GRACE_S = 1.0
 """Time beyond its limit that a run has to end by itself, before its process is killed."""
-ATTEMPTS = 2
-"""A crash counts when it happens in a fresh process too: it may have been the fault of an earlier run."""
+_TAIL = 4096
 
 
 def best_runner() -> Runner:
     """A `Worker` where the system can share memory by inheritance (not Windows), else an `InProcess`."""
-    return Worker() if os.name == "posix" else reference.InProcess()
+    return Worker() if os.name == "posix" else InProcess()
 
 
 class Worker:
     """A `Runner` in a separate process. Thread-safe: one request at a time. A context manager.
 
     memory: bytes that the process may allocate; None for no limit of its own.
-    restarts: how many processes were lost and replaced so far.
+    restarts: how many processes were lost so far. A request on which one crashed is tried once more on a fresh
+        one, as the fault may have been an earlier one's.
     """
 
     def __init__(self, *, memory: int | None = None, program: str = PROGRAM) -> None:
@@ -67,7 +74,7 @@ class Worker:
         self._process: _Process | None = None
         self._lock = threading.RLock()
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,16 +122,161 @@ class Worker:
         arguments = (_portable(before), _portable(after), list(feeds), contract)
         answer = self._request("check_pair", arguments, {"folder": folder, "limit_s": limit_s})
         if isinstance(answer, _Lost):
-            return reference.PairResult(failure=answer.failure, side="after" if answer.second else "before")
-        return answer
+            return PairResult(failure=answer.failure, side="after" if answer.second else "before")
+        return cast("PairResult", answer)
 
     # ---------------------------------------------------------------------------------------------- requests
 
     def _request(self, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The answer, or `_Lost`. Raises RunFailure if the process says so."""
         with self._lock:
-            for attempt in range(ATTEMPTS):
+            answer = self._attempt(method, arguments, options)
+            if isinstance(answer, _Lost) and answer.failure.kind == "crash":
                 answer = self._attempt(method, arguments, options)
-                crashed = isinstance(answer, _Lost) and answer.failure.kind == "crash"
-                if not crashed or attempt == ATTEMPTS - 1:
-                    break
             return answer
+
+    def _attempt(self, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        try:
+            process = self._ensure()
+        except OSError as error:
+            return _Lost(RunFailure("crash", f"The process for reference runs cannot be started: {error}"))
+        try:
+            answer = process.ask((method, arguments, options), options["limit_s"])
+        except BaseException:
+            self.close()  # an interrupted request would be answered to the next one
+            raise
+        if isinstance(answer, _Lost):
+            self.restarts += 1
+            self.close()
+        elif isinstance(answer, RunFailure):
+            raise answer
+        return answer
+
+    def _ensure(self) -> _Process:
+        if self._process is not None and not self._process.alive:
+            self.close()
+        if self._process is None:
+            self._process = _Process(self._program, self._memory)
+        return self._process
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """The process is gone. second: it was busy with the second model of a pair."""
+
+    failure: RunFailure
+    second: bool = False
+
+
+class _Process:
+    """One process, and this end of what connects it."""
+
+    def __init__(self, program: str, memory: int) -> None:
+        self._requests, self._results = Shared(), Shared()
+        self._errors = anonymous_file()
+        self._connection, theirs = Pipe()
+        inherited = (theirs.fileno(), self._requests.descriptor, self._results.descriptor)
+        numbers = (*inherited, memory, os.getpid())
+        self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, our own program
+            [sys.executable, "-P", "-c", program, json.dumps(sys.path), *map(str, numbers)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            pass_fds=inherited,
+            env=os.environ | ENVIRONMENT,
+        )
+        theirs.close()
+        self._ready = False
+        opened = (self._requests.descriptor, self._results.descriptor, self._errors)
+        self.end = weakref.finalize(self, _end, self._popen, self._connection, opened)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not ended by itself."""
+        return self._popen.poll() is None
+
+    def ask(self, message: tuple[Any, ...], limit_s: float | None) -> Any:
+        """The answer to a request, a RunFailure that the process reports, or `_Lost`."""
+        second = False
+        try:
+            if not self._ready and not self._connection.poll(START_S):
+                return _Lost(RunFailure("timeout", f"The process was not ready after {START_S:g} seconds."))
+            if not self._ready:
+                self._ready = self._connection.recv() == READY
+            self._connection.send(self._requests.put(message))
+            while self._connection.poll(None if limit_s is None else limit_s + GRACE_S):
+                answer = self._connection.recv()
+                if answer != SECOND:
+                    return self._results.take(answer, copy=True)
+                second = True
+        except (EOFError, ConnectionError):
+            return _Lost(RunFailure("crash", self._last_words()), second)
+        finally:
+            self._requests.clear()
+        return _Lost(RunFailure("timeout", f"No result after {limit_s:g} seconds."), second)
+
+    def _last_words(self) -> str:
+        """How the process ended, and the last line that it wrote about it."""
+        code = self._popen.wait(START_S)
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        size = os.fstat(self._errors).st_size
+        lines = os.pread(self._errors, _TAIL, max(0, size - _TAIL)).decode("utf-8", "replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f"The runtime's process died ({how}){': ' if last else '.'}{last}"
+
+
+def _end(process: subprocess.Popen[bytes], connection: Connection, descriptors: tuple[int, ...]) -> None:
+    process.kill()
+    process.wait()
+    connection.close()
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _portable(model: ModelSource) -> bytes | str:
+    """Bytes, or an absolute path."""
+    return model if isinstance(model, bytes) else str(Path(model).absolute())
+
+
+# ------------------------------------------------------------------------------------ inside the process
+
+
+def serve(channel: int, requests: int, results: int, memory: int, parent: int) -> None:
+    """Answer requests until the other end is closed. The numbers are descriptors, a limit in bytes, and a process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other process, which then closes its end
+    _limit_resources(memory)
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    connection, inbound, outbound = Connection(channel), Shared(requests), Shared(results)
+    connection.send(READY)
+    with contextlib.suppress(EOFError):
+        while True:
+            request = inbound.take(connection.recv())
+            outbound.clear()
+            connection.send(outbound.put(_answer(connection, *request)))
+
+
+def _answer(connection: Connection, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    try:
+        if method == "run":
+            return run(*arguments, **options)
+        return check_pair(*arguments, **options, on_after=lambda: connection.send(SECOND))
+    except RunFailure as failure:
+        return failure
+
+
+def _limit_resources(memory: int) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+
+def _leave_with(parent: int) -> None:
+    """End this process when the one that started it is gone, also in the middle of a run."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
