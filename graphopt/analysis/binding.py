@@ -43,6 +43,8 @@ def default_binding(
     shapes = shapes or Shapes(model)
     dims = [shapes.dims(tensor) or () for tensor in model.graph.inputs]
     names = list(dict.fromkeys(name for shape in dims for dim in shape for name in sorted(symbols(dim or 0))))
+    if not names:
+        return {}
     binding = {name: first + i for i, name in enumerate(names)}
     sizes, pairs = _conditions(model, shapes)
     for _ in range(STEPS):

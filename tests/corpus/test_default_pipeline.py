@@ -1,0 +1,82 @@
+"""The default pipeline on every real network: verified, right on its own inputs, at most the peers' nodes, idempotent."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+
+import pytest
+
+import graphopt
+from graphopt.ir.reader import load
+from graphopt.numerics.compare import compare
+from graphopt.numerics.contract import parse_contract
+from graphopt.numerics.run import run
+from tests.corpus.files import best, inputs, models, peers
+
+pytestmark = pytest.mark.skipif(not models(), reason="the corpus of real networks is not beside the checkout")
+
+EXCEPTIONS: dict[str, str] = {}
+"""Files on which a peer leaves fewer nodes, and why that is right."""
+
+
+@functools.cache
+def optimised(path):
+    return graphopt.optimize(path)
+
+
+def each(function):
+    return pytest.mark.parametrize("path", models(), ids=lambda path: path.stem)(function)
+
+
+@each
+def test_verifies(path):
+    report = optimised(path).report
+    assert not report.rolled_back, report
+    assert not report.unverified, report
+    assert report.whole.status == "verified", report
+
+
+@each
+def test_agrees_on_its_own_inputs(path):
+    result = optimised(path)
+    feeds = inputs(path)
+    names = [tensor.name for tensor in load(path).graph.outputs]
+    expected = run(str(path), feeds, outputs=names)
+    found = run(result.model.to_proto().SerializeToString(), feeds, outputs=names)
+    verdict = compare(expected, found, parse_contract(result.report.contract), names=names)
+    assert verdict.ok, verdict.reason
+
+
+@each
+def test_leaves_at_most_as_many_nodes_as_the_best_peer(path):
+    if path.name in EXCEPTIONS:
+        pytest.skip(EXCEPTIONS[path.name])
+    assert optimised(path).report.after.nodes <= best(peers()[path.name])
+
+
+@each
+def test_a_second_run_changes_nothing(path, tmp_path):
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    optimised(path).model.save(first)
+    again = graphopt.optimize(first, verify="structure")
+    again.model.save(second)
+    assert not again.report.rewrites, again.report
+    assert first.read_bytes() == second.read_bytes()
+
+
+HASHED = "import sys, graphopt; graphopt.optimize(sys.argv[1], verify='off').model.save(sys.argv[2])"
+
+
+@pytest.mark.parametrize("name", ["swin.ts", "bert.dynamo", "silero-vad-op15"])
+def test_the_result_does_not_depend_on_the_hash_seed(name, tmp_path):
+    path = next(path for path in models() if path.stem == name)
+    results = []
+    for seed in ("1", "2"):
+        out = tmp_path / f"{seed}.onnx"
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", HASHED, str(path), str(out)], check=True, env=environment)
+        results.append(out.read_bytes())
+    assert results[0] == results[1]
