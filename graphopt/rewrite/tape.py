@@ -20,13 +20,15 @@ class Builder:
 
     dtype: the floating dtype in which the rewritten region computes. Arrays and numbers given as inputs become
         constants; float64 arrays, in which `Match` hands out weights, and numbers are converted to `dtype`.
+
+    `new.Conv(...)` is `new.node("Conv", ...)`; a call with several outputs is written with `node`.
     """
 
     def __init__(self, dtype: DType | None = None) -> None:
         self.dtype = dtype
         self.drafts: list[Draft] = []
 
-    def __getattr__(self, op: str) -> Callable[..., Any]:
+    def __getattr__(self, op: str) -> Callable[..., Tensor]:
         if not op[:1].isupper():
             raise AttributeError(op)
         return lambda *inputs, **attrs: self.node(op, *inputs, **attrs)
