@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 import ml_dtypes
 import numpy as np
 
+from graphopt.numerics.metrics import is_float
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -127,7 +129,7 @@ def _values(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
             return np.asarray(_row(values, spec.dtype)[rng.integers(len(values), size=spec.shape)])
         case Index(upper, signed):
             return rng.integers(-upper if signed and kind != "normal" else 0, max(upper, 1), size=spec.shape)
-        case Between(low, high) if not _is_float(spec.dtype):
+        case Between(low, high) if not is_float(spec.dtype):
             return rng.integers(int(low), int(high) + 1, size=spec.shape)
         case Between(low, high):
             return rng.uniform(low, high, size=spec.shape)
@@ -144,7 +146,7 @@ def _of_dtype(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
         real = np.dtype(f"f{spec.dtype.itemsize // 2}")
         parts = _floats(rng, replace(spec, dtype=real, shape=(*spec.shape, 2)), kind)
         return parts.view(spec.dtype)[..., 0]
-    return _floats(rng, spec, kind) if _is_float(spec.dtype) else _integers(rng, spec, kind)
+    return _floats(rng, spec, kind) if is_float(spec.dtype) else _integers(rng, spec, kind)
 
 
 def _integers(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
@@ -189,10 +191,6 @@ def _row(values: tuple[Any, ...], dtype: np.dtype[Any]) -> Array:
     return np.array(values, dtype=object) if dtype == np.object_ else np.array(values).astype(dtype)
 
 
-def _is_float(dtype: np.dtype[Any]) -> bool:
-    return "float" in dtype.name or dtype.kind == "c"
-
-
 def _info(dtype: np.dtype[Any]) -> Any:
     known = cast("Any", ml_dtypes)
-    return known.finfo(dtype) if _is_float(dtype) else known.iinfo(dtype)
+    return known.finfo(dtype) if is_float(dtype) else known.iinfo(dtype)

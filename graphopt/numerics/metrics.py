@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +34,7 @@ class Distance:
     misplaced: int | None
 
 
+@functools.cache
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether values of `dtype` are rounded: the floats of NumPy and ml_dtypes, and complex numbers."""
     return "float" in dtype.name or dtype.kind == "c"

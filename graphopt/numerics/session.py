@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import threading
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from graphopt.errors import GraphoptError
+from graphopt.numerics.alarm import ALARMS
 from graphopt.numerics.values import from_runtime, is_runtime, retyped, to_runtime
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ class RunFailure(GraphoptError):  # noqa: N818 - what happened to a run, not a m
 class Session:
     """A loaded model, within its time limit. A context manager; every error leaves it as a RunFailure."""
 
-    def __init__(
-        self, model: ModelSource, *, folder: str = "", threads: int = 1, limit_s: float | None = None
-    ) -> None:
+    def __init__(self, model: ModelSource, *, folder: str = "", threads: int = 1, limit_s: float | None = None) -> None:
         self._source = model if isinstance(model, bytes) else os.fspath(model)
         self._folder, self._threads, self._limit_s = folder, threads, limit_s
         self._expired = False
@@ -66,19 +64,28 @@ class Session:
         self._options = _session_options(ort, self._folder, self._threads)
         self._run_options = ort.RunOptions()
         self._run_options.log_severity_level = 4
-        self._timer = threading.Timer(self._limit_s or 0, self._expire)
-        self._timer.daemon = True
-        if self._limit_s is not None:
-            self._timer.start()
-        with self._failures():
-            self._session = ort.InferenceSession(
-                self._source, self._options, providers=["CPUExecutionProvider"]
-            )
+        self._alarm = None if self._limit_s is None else ALARMS.set(self._limit_s, self._expire)
+        try:
+            self._load(ort)
+        except RunFailure:
+            self._cancel()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._cancel()
         del self._session
+
+    def _load(self, ort: Any) -> None:
+        with self._failures():
+            self._session = ort.InferenceSession(self._source, self._options, providers=["CPUExecutionProvider"])
+        given = [*self._session.get_inputs(), *self._session.get_overridable_initializers()]
+        self._inputs = [value.name for value in given]
+        self._outputs = {output.name: output.type for output in self._session.get_outputs()}
+
+    def _cancel(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
 
     def _expire(self) -> None:
         self._expired = True
@@ -88,16 +95,14 @@ class Session:
     @property
     def output_names(self) -> list[str]:
         """Names of all outputs, in the order of the model."""
-        return [output.name for output in self._session.get_outputs()]
+        return list(self._outputs)
 
     def run(self, feeds: Mapping[str, Value], outputs: Sequence[str] | None = None) -> list[Value]:
         """The outputs; `feeds` may hold names that the model does not know."""
         with self._failures():
-            given = [*self._session.get_inputs(), *self._session.get_overridable_initializers()]
-            known = {i.name: to_runtime(feeds[i.name]) for i in given if i.name in feeds}
+            known = {name: to_runtime(feeds[name]) for name in self._inputs if name in feeds}
             names = self.output_names if outputs is None else list(outputs)
-            types = {output.name: output.type for output in self._session.get_outputs()}
-            wanted = [types.get(name, "") for name in names]
+            wanted = [self._outputs.get(name, "") for name in names]
             if any(kind.startswith("sparse_tensor(") for kind in wanted):
                 raise RunFailure("unsupported", "Sparse outputs have no arrays to compare.")
             if all(kind.startswith("tensor(") for kind in wanted) and all(map(is_runtime, known.values())):
