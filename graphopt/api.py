@@ -13,11 +13,12 @@ from graphopt.ir.reader import load
 from graphopt.ir.types import Model
 from graphopt.numerics.contract import combine, parse_contract
 from graphopt.pipeline import manager
+from graphopt.pipeline.level import Level
 from graphopt.pipeline.passes import Pass, rule_pass
 from graphopt.pipeline.registry import Bound, Registry, Resolved
 from graphopt.pipeline.reproducer import versions
 from graphopt.pipeline.text import Pipeline, parse
-from graphopt.pipeline.verify import Level, Verifier
+from graphopt.pipeline.verify import Verifier
 from graphopt.report.record import Report, Size, measure
 from graphopt.rewrite.rule import Rule
 

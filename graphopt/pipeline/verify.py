@@ -6,7 +6,6 @@ import hashlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from graphopt.analysis.shapes import Shapes
@@ -21,24 +20,13 @@ from graphopt.numerics.region import Region, Unverifiable, region
 from graphopt.numerics.run import PairResult, Runner
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.journal import Status, Verdict
+from graphopt.pipeline.level import Level
 from graphopt.pipeline.reproducer import write_reproducer
 
 REGION_SECONDS = 60.0
 WHOLE_SECONDS = 600.0
 WHOLE_BYTES = 1 << 30
 """Models with more weights than this are compared as a whole only at level `full`."""
-
-
-class Level(StrEnum):
-    """How much is checked. Each level includes the ones before it."""
-
-    OFF = "off"
-    STRUCTURE = "structure"
-    """After every pass: order, names, schemas of new nodes, the model's interface."""
-    REGION = "region"
-    """Every rewrite on its region, and the whole model at the end if it is within the budget."""
-    FULL = "full"
-    """The whole model whatever its size."""
 
 
 @dataclass
@@ -96,7 +84,7 @@ class Verifier:
             self._inputs = f"the model draws random numbers: {random!r}"
             return
         try:
-            self._inputs = [_specs(context.model, shapes) for shapes in context.bound]
+            self._inputs = [input_specs(context.model, shapes) for shapes in context.bound]
         except Unverifiable as reason:
             self._inputs = str(reason)
 
@@ -119,7 +107,8 @@ class Verifier:
         return _verdict(result)
 
 
-def _specs(model: Model, shapes: Shapes) -> tuple[InputSpec, ...]:
+def input_specs(model: Model, shapes: Shapes) -> tuple[InputSpec, ...]:
+    """What the inputs of a model without a default must be fed, at the binding of `shapes`. Raises Unverifiable."""
     specs = []
     for tensor in model.graph.inputs:
         dtype, static = shapes.dtype(tensor), shapes.static(tensor)
