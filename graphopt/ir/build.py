@@ -33,7 +33,9 @@ class Scope:
         return Scope(self.tensors, self.opsets, self.ir_version, self)
 
     def define(self, tensor: Tensor, what: str) -> None:
-        """Raises ModelError if the graph already has something of that name."""
+        """Raises ModelError if the graph already has something of that name, or it has none."""
+        if not tensor.name:
+            raise ModelError(f"an {what} has no name")
         if self.known.setdefault(tensor.name, tensor) is not tensor:
             raise ModelError(f"{what} {quoted(tensor.name)} is defined twice in one graph")
 
@@ -133,28 +135,36 @@ def build(proto: GraphProto, scope: Scope) -> Graph:
 
 def _begin(graph: Graph, proto: GraphProto, scope: Scope) -> None:
     """Inputs and initializers."""
-    constants: dict[str, Constant] = {}
-    for constant in (
-        *map(scope.tensors.constant, proto.initializer), *map(scope.tensors.sparse, proto.sparse_initializer),
-    ):  # fmt: skip
-        if constants.setdefault(constant.name, constant) is not constant:
-            raise ModelError(f"initializer {quoted(constant.name)} is defined twice in one graph")
+    constants = _constants(proto, scope.tensors)
     for info in proto.input:
-        constant_or_none = constants.get(info.name)
-        if constant_or_none is not None and scope.ir_version < _DEFAULTS:
-            declare(constant_or_none, info)
-            continue
-        variable = Variable(info.name)
-        declare(variable, info)
-        scope.define(variable, "input")
-        graph.inputs.append(variable)
-        if constant_or_none is not None:
-            graph.defaults[variable] = constants.pop(info.name)
+        listed = constants.get(info.name)
+        if listed is not None and scope.ir_version < _DEFAULTS:
+            declare(listed, info)
+        else:
+            variable = Variable(info.name)
+            declare(variable, info)
+            scope.define(variable, "input")
+            graph.inputs.append(variable)
     if len(graph.inputs) < len(proto.input):
         graph.listed_inputs = [info.name for info in proto.input]
-    graph.initializers = list(constants.values())
-    for constant in graph.initializers:
-        scope.define(constant, "initializer")
+    for constant in constants.values():
+        overridden = scope.known.get(constant.name)
+        if isinstance(overridden, Variable):
+            graph.defaults[overridden] = constant
+        else:
+            scope.define(constant, "initializer")
+            graph.initializers.append(constant)
+
+
+def _constants(proto: GraphProto, tensors: Tensors) -> dict[str, Constant]:
+    """The initializers by name."""
+    dense = (tensors.constant(initializer) for initializer in proto.initializer)
+    sparse = (tensors.sparse(initializer) for initializer in proto.sparse_initializer)
+    constants: dict[str, Constant] = {}
+    for constant in (*dense, *sparse):
+        if constants.setdefault(constant.name, constant) is not constant:
+            raise ModelError(f"initializer {quoted(constant.name)} is defined twice in one graph")
+    return constants
 
 
 def _add_nodes(graph: Graph, proto: GraphProto, scope: Scope) -> None:

@@ -153,17 +153,20 @@ class Editor:
             self._release(old)
             self._insert([self._keeper(old, new)], root, self.home[root])
 
-    def remove_unused(self, nodes: Iterable[Node]) -> int:
+    def remove_unused(self, nodes: Sequence[Node]) -> int:
         """Remove those of the nodes whose outputs nobody uses, until none is left. Returns how many."""
-        left, removed = [node for node in nodes if node in self.home], 0
-        while True:
-            dead = [node for node in left if not any(map(self.is_used, node.outputs))]
-            if not dead:
-                return removed
-            for node in dead:
-                self._detach(node)
-            removed += len(dead)
-            left = [node for node in left if node in self.home]
+        candidates = set(nodes)
+        dead = [node for node in nodes if not any(map(self.is_used, node.outputs))]
+        removed = 0
+        while dead:
+            node = dead.pop()
+            if node not in self.home:
+                continue
+            sources = [tensor.producer for tensor in walk.uses(node)]
+            self._detach(node)
+            removed += 1
+            dead += [n for n in sources if n in candidates and not any(map(self.is_used, n.outputs))]
+        return removed
 
     def flush(self) -> None:
         """Bring `graph.nodes` and `graph.initializers` up to date, in topological order."""
@@ -187,6 +190,21 @@ class Editor:
             for graph in walk.graphs(self.graph):
                 graph.initializers[:] = [held for held in graph.initializers if held not in orphans]
         self._orphans.clear()
+
+    def drop_unused_initializers(self) -> int:
+        """Remove the initializers that nothing reads, returns or names as a quantisation parameter. Returns how many."""
+        dropped = 0
+        for graph in walk.graphs(self.graph):
+            named = {
+                entry.value
+                for annotation in graph.quantization_annotation
+                for entry in annotation.quant_parameter_tensor_names
+            }
+            kept = [held for held in graph.initializers if self.is_used(held) or held.name in named]
+            dropped += len(graph.initializers) - len(kept)
+            graph.initializers[:] = kept
+        self.revision += bool(dropped)
+        return dropped
 
     def declare(self, constant: Constant) -> Constant:
         """Give a new constant a name and make it an initializer of the outermost graph."""

@@ -11,6 +11,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from graphopt.errors import OutputError
 from graphopt.ir import dtypes, walk
+from graphopt.ir.adopt import adopt
 from graphopt.ir.build import described
 from graphopt.ir.edit import METADATA_SINCE, Draft
 from graphopt.ir.storage import Sparse
@@ -38,6 +39,7 @@ _PYTHON_TYPES: dict[type, int] = {
 
 def emit(model: Model, weights: Weights) -> ModelProto:
     """The message of a model, with payloads wherever `weights` puts them. OutputError if names are ambiguous."""
+    adopt(model.graph)
     proto = ModelProto()
     if model.extra is not None:
         proto.CopyFrom(model.extra)

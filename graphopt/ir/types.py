@@ -108,23 +108,16 @@ class Links(list[Any]):
         return list(self)
 
 
-class _Identity:
-    """Equality is identity, so nodes and tensors are dictionary keys and comparisons cost nothing."""
-
-    __slots__ = ()
-    __hash__ = object.__hash__
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-
-class Variable(_Identity, gs.Variable):  # type: ignore[misc]
+class Variable(gs.Variable):  # type: ignore[misc]
     """A tensor known only at run time.
 
     `dtype` (NumPy dtype or None) and `shape` (tuple of int, str or None; None if the rank is unknown) are
     what the file declares. `info` is the declaration itself where it says more than dtype and shape: sequences,
     maps, optionals, denotations, doc strings, metadata.
     """
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     name: str
     dtype: DType | None
@@ -155,6 +148,11 @@ class Variable(_Identity, gs.Variable):  # type: ignore[misc]
         """A tensor without a name: an omitted optional input or output."""
         return Variable("")
 
+    def to_constant(self, values: Array | Stored, export_dtype: DType | None = None) -> Constant:
+        """Turn this tensor, in place, into a Constant: all its readers see the values. Returns it."""
+        state = Constant(self.name, values, None, export_dtype).__dict__
+        return _become(self, Constant, state)
+
     def copy(self) -> Variable:
         """The same declaration, without its links to nodes."""
         return Variable(self.name, self.dtype, self.shape, self.type, self.info)
@@ -181,16 +179,26 @@ class Stored(LazyValues):  # type: ignore[misc]
     def __init__(self, shape: tuple[int, ...], dtype: DType, nbytes: int) -> None:
         self.shape, self.dtype, self.nbytes = shape, dtype, nbytes
 
+    @property
+    def tensor(self) -> onnx.TensorProto:
+        """The message that graphsurgeon's own exporter asks for; its values are decoded and copied."""
+        from onnx import numpy_helper
+
+        return numpy_helper.from_array(self.load())
+
     def load(self) -> Array:
         """A read-only array of `shape` and `dtype`; a view of the mapped file where the bytes allow it."""
         raise NotImplementedError
 
 
-class Constant(_Identity, gs.Constant):  # type: ignore[misc]
+class Constant(gs.Constant):  # type: ignore[misc]
     """A tensor whose values are known: an initializer, or the tensor of an attribute.
 
     `info` is what the file declares about an initializer besides its values, where it does so.
     """
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     name: str
     inputs: list[Node]
@@ -217,6 +225,10 @@ class Constant(_Identity, gs.Constant):  # type: ignore[misc]
         )
         self.__dict__["inputs"] = Links(self, "outputs")
         self.__dict__["outputs"] = Links(self, "inputs")
+
+    def to_variable(self, dtype: DType | None = None, shape: Sequence[Dim] = ()) -> Variable:
+        """Turn this tensor, in place, into a Variable of `dtype` (by default its own) and `shape`. Returns it."""
+        return _become(self, Variable, Variable(self.name, dtype or self.dtype, shape).__dict__)
 
     def copy(self) -> Constant:
         """The same values, without links to nodes."""
@@ -271,9 +283,20 @@ class Constant(_Identity, gs.Constant):  # type: ignore[misc]
 Tensor = Variable | Constant
 
 
-class Node(_Identity, gs.Node):  # type: ignore[misc]
+def _become(tensor: Any, kind: type[Any], state: dict[str, Any]) -> Any:
+    """Give the object another class and state, keeping its links."""
+    links = {name: tensor.__dict__[name] for name in ("inputs", "outputs")}
+    tensor.__class__ = kind
+    tensor.__dict__ = {**state, **links}
+    return tensor
+
+
+class Node(gs.Node):  # type: ignore[misc]
     """One operator call. `attrs` maps names to int, float, str, bytes, lists of those, `Constant`, `Graph`,
     `AttributeRef`, `EmptyList`, or, for kinds that no pass reads, the `onnx.AttributeProto` itself."""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     op: str
     name: str
@@ -326,7 +349,7 @@ class Node(_Identity, gs.Node):  # type: ignore[misc]
         return f"{kind}({self.name or ', '.join(t.name for t in self.outputs)})"
 
 
-class Graph(_Identity, gs.Graph):  # type: ignore[misc]
+class Graph(gs.Graph):  # type: ignore[misc]
     """A graph, or a subgraph held by a node's attribute.
 
     inputs: the `Variable`s that a caller feeds. `defaults` gives the value of an overridable initializer.
@@ -334,6 +357,9 @@ class Graph(_Identity, gs.Graph):  # type: ignore[misc]
         declared in the outermost graph when the model is written.
     opsets: domain ("" for ai.onnx) to version; one dict shared with all subgraphs.
     """
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     nodes: list[Node]
     inputs: list[Variable]
