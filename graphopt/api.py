@@ -73,9 +73,9 @@ def optimize(
     level = _level(verify)
     text, resolved = _resolve(passes, Registry(plugins))
     if runner is None:
-        from graphopt.numerics.run import InProcess
+        from graphopt.numerics.worker import best_runner
 
-        runner = InProcess()
+        runner = best_runner()
     if level in (Level.REGION, Level.FULL):
         runner.start()
     try:

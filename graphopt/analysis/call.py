@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from graphopt.analysis.order import Facts
 from graphopt.analysis.types import UNKNOWN, Dims, SymbolicArray, Type
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 class Call:
     """An operator with the types and values of its inputs (None for an omitted input).
 
-    version: opset version of `domain`; outputs: how many outputs the node has.
+    version: opset version of `domain`; outputs: how many outputs the node has; facts: sizes known not to be negative.
     """
 
-    __slots__ = ("attrs", "domain", "op", "outputs", "types", "values", "version")
+    __slots__ = ("attrs", "domain", "facts", "op", "outputs", "types", "values", "version")
 
     def __init__(
         self,
@@ -30,10 +31,12 @@ class Call:
         version: int = 1,
         outputs: int = 1,
         domain: str = "",
+        facts: Facts | None = None,
     ) -> None:
         self.op, self.domain, self.version, self.outputs = op, domain, version, outputs
         self.attrs = attrs or {}
         self.types, self.values = types, values
+        self.facts = facts or Facts()
 
     def has(self, index: int) -> bool:
         """Whether input `index` is given."""
@@ -73,6 +76,10 @@ class Call:
         if elements is None or not all(isinstance(e, int) for e in elements):
             return None
         return [int(e) for e in elements if isinstance(e, int)]
+
+    def size(self, value: Scalar | None) -> Scalar | None:
+        """`value` if it can only be the size of a dimension; None if it might be negative: -1 means otherwise."""
+        return value if value is not None and self.facts.at_least(value, 0) else None
 
     def attr(self, name: str, default: Any = None) -> Any:
         """An attribute, or its default."""

@@ -14,6 +14,7 @@ from graphopt.ir.walk import graphs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from graphopt.analysis.symbolic import Scalar
     from graphopt.ir.types import Node, Tensor
 
 Known = tuple[Type, SymbolicArray | None]
@@ -148,8 +149,8 @@ def _without(type_: Type, axis: int) -> Type:
     return Type(type_.dtype, type_.dims[:axis] + type_.dims[axis + 1 :])
 
 
-def _inserted(dims: Dims | None, axis: int, length: object) -> Dims | None:
+def _inserted(dims: Dims | None, axis: int, length: Scalar | None) -> Dims | None:
     if dims is None:
         return None
     axis = axis % (len(dims) + 1)
-    return (*dims[:axis], length, *dims[axis:])  # type: ignore[return-value]
+    return (*dims[:axis], length, *dims[axis:])

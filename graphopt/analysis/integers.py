@@ -16,7 +16,7 @@ import numpy as np
 from graphopt.analysis.call import Call, values
 from graphopt.analysis.operators.layout import axes_of, normalized, slice_bounds, split_sizes
 from graphopt.analysis.operators.reduce import reduced_axes
-from graphopt.analysis.order import at_least, equal, less, maximum, minimum, trunc, truncdiv
+from graphopt.analysis.order import Facts, at_least, equal, maximum, minimum, trunc, truncdiv
 from graphopt.analysis.symbolic import Expression, Scalar, ceil, divide, floor, floordiv, is_integral, number
 from graphopt.analysis.types import MOST_ELEMENTS, Elements, SymbolicArray
 from graphopt.ir import dtypes
@@ -122,7 +122,7 @@ def div(call: Call) -> SymbolicArray | None:
     """Integers divide toward zero. A float quotient is kept for the rounding that follows, exact or not."""
     dtype = call.dtype(0) or call.dtype(1)
     if not is_float(dtype):
-        return _elementwise(call, lambda a, b: None if a is None or b is None else truncdiv(a, b))
+        return _elementwise(call, lambda a, b: None if a is None or b is None else _quotient(call, a, b))
 
     def quotient(a: Element, b: Element) -> Element:
         if a is None or not isinstance(b, int) or b == 0 or not dyadic(a) or not is_integral(a):
@@ -130,6 +130,12 @@ def div(call: Call) -> SymbolicArray | None:
         return divide(a, b)
 
     return _elementwise(call, quotient) if dtype in (np.dtype(np.float32), np.dtype(np.float64)) else None
+
+
+def _quotient(call: Call, a: Scalar, b: Scalar) -> Element:
+    if call.facts.at_least(a, 0) and call.facts.at_least(b, 0):
+        return floordiv(a, b)
+    return truncdiv(a, b)
 
 
 @values("Mod")
@@ -141,7 +147,7 @@ def mod(call: Call) -> SymbolicArray | None:
         if a is None or b is None or (signed and not (at_least(a, 0) and at_least(b, 0))):
             return None
         whole = floordiv(a, b)
-        return None if whole is None else a - b * whole
+        return None if whole is None else a - whole * b
 
     return None if is_float(call.dtype(0)) else _elementwise(call, combine)
 
@@ -154,7 +160,7 @@ def neg(call: Call) -> SymbolicArray | None:
 @values("Abs")
 def absolute(call: Call) -> SymbolicArray | None:
     def combine(a: Element) -> Element:
-        if a is None or at_least(a, 0):
+        if a is None or call.facts.at_least(a, 0):
             return a
         return -a if at_least(-a, 0) else None
 
@@ -201,22 +207,31 @@ def _truth(known: bool | None) -> Element:
     return None if known is None else int(known)
 
 
-def _comparison(function: Callable[[Scalar, Scalar], bool | None]) -> Callable[[Call], SymbolicArray | None]:
-    def combine(a: Element, b: Element) -> Element:
-        return None if a is None or b is None else _truth(function(a, b))
+def _comparison(
+    function: Callable[[Facts, Scalar, Scalar], bool | None],
+) -> Callable[[Call], SymbolicArray | None]:
+    def transfer(call: Call) -> SymbolicArray | None:
+        rounds = is_float(call.dtype(0))
 
-    return lambda call: _elementwise(call, combine)
+        def combine(a: Element, b: Element) -> Element:
+            if a is None or b is None or (rounds and not (dyadic(a) and dyadic(b))):
+                return None
+            return _truth(function(call.facts, a, b))
+
+        return _elementwise(call, combine)
+
+    return transfer
 
 
 def _negated(known: bool | None) -> bool | None:
     return None if known is None else not known
 
 
-values("Equal")(_comparison(equal))
-values("Less")(_comparison(less))
-values("Greater")(_comparison(lambda a, b: less(b, a)))
-values("LessOrEqual")(_comparison(lambda a, b: _negated(less(b, a))))
-values("GreaterOrEqual")(_comparison(lambda a, b: _negated(less(a, b))))
+values("Equal")(_comparison(Facts.equal))
+values("Less")(_comparison(Facts.less))
+values("Greater")(_comparison(lambda facts, a, b: facts.less(b, a)))
+values("LessOrEqual")(_comparison(lambda facts, a, b: _negated(facts.less(b, a))))
+values("GreaterOrEqual")(_comparison(lambda facts, a, b: _negated(facts.less(a, b))))
 
 
 @values("Not")
@@ -271,13 +286,19 @@ def size(call: Call) -> SymbolicArray | None:
 def _product(elements: tuple[Element, ...]) -> Element:
     if None in elements:
         return None
-    return reduce(operator.mul, elements, 1)
+    total: Scalar = 1
+    for element in elements:
+        total = total * (1 if element is None else element)
+    return total
 
 
 def _sum(elements: tuple[Element, ...]) -> Element:
     if None in elements:
         return None
-    return reduce(operator.add, elements, 0)
+    total: Scalar = 0
+    for element in elements:
+        total = total + (0 if element is None else element)
+    return total
 
 
 def target(call: Call, index: int) -> tuple[int, ...] | None:

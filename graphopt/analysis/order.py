@@ -134,7 +134,7 @@ def equal(a: Scalar, b: Scalar) -> bool | None:
 
 def _never_zero(value: Expression) -> bool:
     """2*h + 1 is odd: the constant is no multiple of what divides all other terms."""
-    constant = sum(c for monomial, c in value.terms if not monomial)
+    constant = _constant(value)
     common = lcm(*(c.denominator for _, c in value.terms))
     step = gcd(*(int(c * common) for monomial, c in value.terms if monomial))
     return (constant * common) % step != 0
@@ -146,6 +146,51 @@ def less(a: Scalar, b: Scalar) -> bool | None:
     if high is not None and high < 0:
         return True
     return False if low is not None and low >= 0 else None
+
+
+class Facts:
+    """Scalars that are at least 0 in every run, beyond what follows from their form: sizes of tensors.
+
+    `h - 2` may be negative for all that its form says; if it is the size of a tensor, it is not.
+    """
+
+    def __init__(self) -> None:
+        self._least: dict[Scalar, Number] = {}
+
+    def add(self, value: Scalar) -> None:
+        """Note that `value` is at least 0."""
+        if isinstance(value, Expression) and not at_least(value, 0):
+            offset = _constant(value)
+            varying = value - offset
+            self._least[varying] = max(-offset, self._least.get(varying, -offset))
+
+    def at_least(self, a: Scalar, b: Scalar) -> bool:
+        """Whether a >= b surely holds."""
+        difference = a - b
+        if at_least(difference, 0):
+            return True
+        if not self._least or not isinstance(difference, Expression):
+            return False
+        offset = _constant(difference)
+        least = self._least.get(difference - offset)
+        return least is not None and least + offset >= 0
+
+    def equal(self, a: Scalar, b: Scalar) -> bool | None:
+        """Whether a == b, for integers: True, False, or None where it depends on the named dimensions."""
+        known = equal(a, b)
+        if known is None and (self.at_least(a, b + 1) or self.at_least(b, a + 1)):
+            return False
+        return known
+
+    def less(self, a: Scalar, b: Scalar) -> bool | None:
+        """Whether a < b, for integers: True, False, or None where it depends on the named dimensions."""
+        if self.at_least(b, a + 1):
+            return True
+        return False if self.at_least(a, b) else less(a, b)
+
+
+def _constant(value: Expression) -> Number:
+    return sum(c for monomial, c in value.terms if not monomial)
 
 
 def truncdiv(a: Scalar, b: Scalar) -> Scalar | None:

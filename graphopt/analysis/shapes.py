@@ -9,14 +9,15 @@ import numpy as np
 from graphopt.analysis.call import Call
 from graphopt.analysis.control import captured, infer_control, owners
 from graphopt.analysis.fallback import type_of
+from graphopt.analysis.functions import infer_function
 from graphopt.analysis.inference import Result, infer, needed
 from graphopt.analysis.integers import exact
-from graphopt.analysis.order import evaluate
-from graphopt.analysis.symbolic import symbol, symbols
+from graphopt.analysis.order import Facts, evaluate
+from graphopt.analysis.symbolic import Expression, symbol, symbols
 from graphopt.analysis.text import parse
 from graphopt.analysis.types import UNKNOWN, SymbolicArray, Type, TypeInfo
 from graphopt.ir.dtypes import FLOATS
-from graphopt.ir.types import Constant, Variable
+from graphopt.ir.types import Constant, Variable, subgraphs
 from graphopt.ir.values import constant_of_node
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Shapes:
         self._memo: dict[Any, Result] = {}
         self._inputs: set[Tensor] = set()
         self._owners = owners(model.graph)
+        self._branches = any(True for node in model.graph.nodes if node.attrs for _ in subgraphs(node))
+        self._facts = Facts()
 
     # --- questions --------------------------------------------------------------------------------------------
 
@@ -240,18 +243,37 @@ class Shapes:
         """Infer an ordinary node, once for all nodes that are alike."""
         types = tuple(None if _omitted(t) else self._types.get(t, UNKNOWN) for t in node.inputs)
         values = self._relevant(node)
-        attrs = node.attrs
+        attrs, count = node.attrs, len(node.outputs)
         version = self.model.opsets.get(node.domain, 1)
         frozen = tuple([(k, tuple(v) if isinstance(v, list) else v) for k, v in attrs.items()]) if attrs else ()
-        key = (node.op, node.domain, version, len(node.outputs), types, values, frozen)
+        key: tuple[Any, ...] = (node.op, node.domain, node.overload, version, count, types, values, frozen)
         try:
             found = self._memo.get(key)
-        except TypeError:  # an attribute that has no hash
-            return infer(Call(node.op, types, values, attrs, version, len(node.outputs), node.domain))
+        except TypeError:  # an attribute that is a message has no hash
+            key, found = (), None
         if found is None:
-            call = Call(node.op, types, values, attrs, version, len(node.outputs), node.domain)
-            found = self._memo[key] = infer(call)
+            call = Call(node.op, types, values, attrs, version, count, node.domain, self._facts)
+            found = self._function(node, call) or infer(call)
+            self._note(found.types)
+            if key:
+                self._memo[key] = found
         return found
+
+    def _function(self, node: Node, call: Call) -> Result | None:
+        """What the body of a model-local function makes of the call; None if the node calls none."""
+        identity = (node.domain, node.op, node.overload)
+        if not any((f.domain, f.name, f.overload) == identity for f in self.model.functions):
+            return None
+        return infer_function(call, self.model, node.overload, Shapes)
+
+    def _note(self, types: Iterable[Type | None]) -> None:
+        """Sizes are not negative; in a graph inside another that holds only if it runs."""
+        if self._branches:
+            return
+        for type_ in types:
+            for dim in (type_ and type_.dims) or ():
+                if isinstance(dim, Expression):
+                    self._facts.add(dim)
 
     def _relevant(self, node: Node) -> tuple[SymbolicArray | None, ...]:
         """The values of inputs that matter to the outputs."""

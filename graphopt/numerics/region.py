@@ -3,7 +3,7 @@
 Inputs of the region become inputs of both models. Constants that the rule looked at, and small ones, keep their
 values; large ones that it never looked at become inputs too, so that equal layers with other weights are one check.
 Integer vectors such as the target of a Reshape are not invented: their producers are taken into both models, back to
-tensors whose shape is known.
+tensors whose shape is known; so are `Constant` nodes, whose values a rule may have looked at.
 """
 
 from __future__ import annotations
@@ -126,6 +126,8 @@ class _Builder:
         """The producer of a boundary tensor that cannot be fed with made-up values."""
         if isinstance(tensor, Constant) or tensor.producer is None:
             return None
+        if tensor.producer.op == "Constant" and not tensor.producer.domain:
+            return tensor.producer
         shapes = self.bindings[0]
         dtype, static = shapes.dtype(tensor), shapes.static(tensor)
         vector = dtype in INTEGERS and static is not None and len(static) <= 1

@@ -77,7 +77,13 @@ def common(found: Iterable[DType | None]) -> DType | None:
     "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softmax", "Softplus",
     "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu", "CumSum", "InstanceNormalization",
     "GroupNormalization", "RMSNormalization", "ScatterND", "ScatterElements", "Scatter", "ReverseSequence",
-    "TensorScatter", "CumProd",
+    "TensorScatter", "CumProd", "RotaryEmbedding", "SimplifiedLayerNormalization",
+    *(
+        f"com.microsoft.{name}" for name in (
+            "BiasAdd", "BiasDropout", "BiasGelu", "BiasSoftmax", "FastGelu", "Gelu", "GroupNorm", "MoE", "QLinearLeakyRelu",
+            "QLinearSigmoid", "QLinearSoftmax", "QMoE", "QuickGelu", "RotaryEmbedding",
+        )
+    ),
 )  # fmt: skip
 def like_first(call: Call) -> Type:
     """The output has the type of the first input."""
@@ -156,7 +162,7 @@ def layer_normalization(call: Call) -> tuple[Type, ...]:
     return (call.type(0), statistics, statistics)
 
 
-@types("QuantizeLinear")
+@types("QuantizeLinear", "com.microsoft.QuantizeLinear")
 def quantize_linear(call: Call) -> Type:
     """The zero point gives the element type, else `output_dtype`, else uint8."""
     if call.has(2):
@@ -165,7 +171,7 @@ def quantize_linear(call: Call) -> Type:
     return Type(dtypes.numpy_dtype(code) if code else np.dtype(np.uint8), call.dims(0))
 
 
-@types("DequantizeLinear")
+@types("DequantizeLinear", "com.microsoft.DequantizeLinear")
 def dequantize_linear(call: Call) -> Type:
     """The scale gives the element type, unless `output_dtype` does."""
     code = call.attr("output_dtype", 0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from graphopt.analysis.call import Call, types
 from graphopt.analysis.operators.elementwise import broadcast, common
-from graphopt.analysis.order import at_least, bounds, maximum, minimum
+from graphopt.analysis.order import Facts, bounds, maximum, minimum
 from graphopt.analysis.symbolic import Expression, Scalar, ceil, divide, symbol, symbols
 from graphopt.analysis.types import Dims, Type
 from graphopt.ir import dtypes
@@ -70,20 +70,19 @@ def reshape(call: Call) -> Type:
     if target is None:
         length = (call.dims(1) or (None,))[0]
         return Type(dtype, (None,) * length if isinstance(length, int) else None)
-    return Type(dtype, reshaped(dims, target, allow_zero=bool(call.attr("allowzero", 0))))
+    return Type(dtype, _reshaped(call, dims, target))
 
 
-def reshaped(dims: Dims | None, target: Sequence[Scalar | None], *, allow_zero: bool = False) -> Dims:
+def _reshaped(call: Call, dims: Dims | None, target: Sequence[Scalar | None]) -> Dims:
     """The shape that `target` asks of a tensor of shape `dims`."""
+    allow_zero = bool(call.attr("allowzero", 0))
     marks = None if dims is None else tuple(_mark(i) if d is None else d for i, d in enumerate(dims))
     result: list[Scalar | None] = []
     for i, want in enumerate(target):
         if want == 0 and not allow_zero:
             result.append(marks[i] if marks is not None else None)
-        elif want is None or want == -1 or not at_least(want, 0):
-            result.append(None)
         else:
-            result.append(want)
+            result.append(call.size(want))
     open_at = [i for i, dim in enumerate(result) if dim is None]
     if marks is not None and len(open_at) == 1:
         result[open_at[0]] = _rest(marks, result, inferred=target[open_at[0]] == -1)
@@ -171,9 +170,8 @@ def expand(call: Call) -> Type:
     if target is None:
         length = (call.dims(1) or (None,))[0]
         target = (None,) * length if isinstance(length, int) else None
-    if target is not None:
-        target = tuple(d if d is None or at_least(d, 0) else None for d in target)
-    return Type(call.dtype(0), broadcast(dims, target))
+    sizes = None if target is None else tuple(map(call.size, target))
+    return Type(call.dtype(0), broadcast(dims, sizes))
 
 
 @types("Tile", reads=(1,))
@@ -192,21 +190,30 @@ def tile(call: Call) -> Type:
 
 @types("Concat")
 def concat(call: Call) -> Type:
+    """All other dimensions are equal."""
     dtype = common(call.dtype(i) for i in range(len(call.types)))
-    known = [dims for dims in (call.dims(i) for i in range(len(call.types))) if dims is not None]
+    return Type(dtype, concatenated([call.dims(i) for i in range(len(call.types))], call.attr("axis", 1)))
+
+
+def concatenated(parts: Sequence[Dims | None], axis: int) -> Dims | None:
+    """The shape of parts joined along `axis`."""
+    known = [dims for dims in parts if dims is not None]
     if not known:
-        return Type(dtype)
-    rank = len(known[0])
-    axis = normalized([call.attr("axis", 1)], rank)[0]
-    result = [common_dim(dims[i] for dims in known) for i in range(rank)]
-    joined = [dims[axis] for dims in known]
-    result[axis] = None
-    if len(known) == len(call.types) and None not in joined:
-        total: Scalar = 0
-        for dim in joined:
-            total = (dim or 0) + total
-        result[axis] = total
-    return Type(dtype, result)
+        return None
+    axis = normalized([axis], len(known[0]))[0]
+    result = [common_dim(column) for column in zip(*known, strict=True)]
+    result[axis] = total(dims[axis] for dims in known) if len(known) == len(parts) else None
+    return tuple(result)
+
+
+def total(parts: Iterable[Scalar | None]) -> Scalar | None:
+    """The sum, if every part is known."""
+    result: Scalar = 0
+    for part in parts:
+        if part is None:
+            return None
+        result = result + part
+    return result
 
 
 def common_dim(dims: Iterable[Scalar | None]) -> Scalar | None:
@@ -230,7 +237,7 @@ def split_sizes(call: Call, whole: Scalar | None) -> Sequence[Scalar | None]:
     """The sizes of the parts into which Split cuts a dimension of size `whole`."""
     listed = call.attr("split") if call.version < 13 or "split" in call.attrs else call.elements(1)
     if listed is not None:
-        return [s if s is not None and at_least(s, 0) else None for s in listed]
+        return list(map(call.size, listed))
     parts = call.attr("num_outputs", call.outputs)
     if whole is None or call.has(1):
         return [None] * call.outputs
@@ -253,7 +260,7 @@ def slice_(call: Call) -> Type:
     if bounds_ is None:
         return Type(call.dtype(0), _sliced_blind(call, dims))
     for axis, start, end, step in bounds_:
-        result[axis] = slice_length(dims[axis], start, end, step)
+        result[axis] = slice_length(call.facts, dims[axis], start, end, step)
     return Type(call.dtype(0), result)
 
 
@@ -285,7 +292,9 @@ def slice_bounds(call: Call, rank: int) -> list[tuple[int, Scalar | None, Scalar
 FAR = 2**31 - 1
 
 
-def slice_length(dim: Scalar | None, start: Scalar | None, end: Scalar | None, step: int) -> Scalar | None:
+def slice_length(
+    facts: Facts, dim: Scalar | None, start: Scalar | None, end: Scalar | None, step: int
+) -> Scalar | None:
     """How many elements start:end:step takes of a dimension."""
     if dim is None:
         return 0 if start is not None and start == end else None
@@ -294,28 +303,28 @@ def slice_length(dim: Scalar | None, start: Scalar | None, end: Scalar | None, s
     if isinstance(dim, int) and isinstance(start, int) and isinstance(end, int):
         return len(range(dim)[start:end:step])
     if step != 1:
-        return _symbolic_stride(dim, start, end, step)
-    first, last = slice_end(dim, start), slice_end(dim, end)
+        return _symbolic_stride(facts, dim, start, end, step)
+    first, last = slice_end(facts, dim, start), slice_end(facts, dim, end)
     return None if first is None or last is None else maximum(0, last - first)
 
 
-def _symbolic_stride(dim: Scalar, start: Scalar, end: Scalar, step: int) -> Scalar | None:
+def _symbolic_stride(facts: Facts, dim: Scalar, start: Scalar, end: Scalar, step: int) -> Scalar | None:
     if step == -1 and start == -1 and isinstance(end, int) and end <= -FAR:
         return dim
     if step < 0:
         return None
-    first, last = slice_end(dim, start), slice_end(dim, end)
+    first, last = slice_end(facts, dim, start), slice_end(facts, dim, end)
     if first is None or last is None:
         return None
     steps = divide(last - first, step)
     return None if steps is None else maximum(0, ceil(steps))
 
 
-def slice_end(dim: Scalar, position: Scalar) -> Scalar | None:
+def slice_end(facts: Facts, dim: Scalar, position: Scalar) -> Scalar | None:
     """Where a start or end of a Slice lies in a dimension, counted from the front and clamped."""
     if position == dim or (isinstance(position, int) and position >= FAR):
         return dim
-    if at_least(position, 0):
+    if facts.at_least(position, 0):
         return minimum(dim, position)
     _, high = bounds(position)
     if high is not None and high < 0:
@@ -330,15 +339,13 @@ def pad(call: Call) -> Type:
     if dims is None:
         return Type(call.dtype(0))
     given = call.attr("pads", call.attr("paddings")) if call.version < 11 else call.elements(1)
-    axes = call.ints(3) if call.has(3) else list(range(len(dims)))
+    axes: list[int] | None = call.ints(3) if call.has(3) else list(range(len(dims)))
     if axes is None:
         return Type(call.dtype(0), (None,) * len(dims))
     result = list(dims)
     for place, axis in enumerate(normalized(axes, len(dims))):
-        dim = dims[axis]
         ends = (None, None) if given is None else (given[place], given[place + len(axes)])
-        known = dim is not None and ends[0] is not None and ends[1] is not None
-        result[axis] = dim + ends[0] + ends[1] if known else None
+        result[axis] = total((dims[axis], *ends))
     return Type(call.dtype(0), result)
 
 
@@ -417,7 +424,7 @@ def filled(call: Call, index: int) -> Dims | None:
     if target is None:
         length = (call.dims(index) or (None,))[0]
         return (None,) * length if isinstance(length, int) else None
-    return tuple(d if d is not None and at_least(d, 0) else None for d in target)
+    return tuple(map(call.size, target))
 
 
 @types("Range", reads=(0, 1, 2))

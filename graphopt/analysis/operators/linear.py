@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,12 +44,15 @@ def qlinear_matmul(call: Call) -> Type:
     return Type(call.dtype(7), matmul_dims(call.dims(0), call.dims(3)))
 
 
+def gemm_dims(call: Call, a: int, b: int) -> Dims:
+    """Rows of one matrix, columns of the other, as they are transposed."""
+    left, right = call.dims(a) or (None, None), call.dims(b) or (None, None)
+    return left[1 if call.attr("transA", 0) else 0], right[0 if call.attr("transB", 0) else 1]
+
+
 @types("Gemm")
 def gemm(call: Call) -> Type:
-    a, b = call.dims(0) or (None, None), call.dims(1) or (None, None)
-    rows = a[1 if call.attr("transA", 0) else 0]
-    columns = b[0 if call.attr("transB", 0) else 1]
-    return Type(common((call.dtype(0), call.dtype(1))), (rows, columns))
+    return Type(common((call.dtype(0), call.dtype(1))), gemm_dims(call, 0, 1))
 
 
 # --- windows --------------------------------------------------------------------------------------------------
@@ -164,7 +167,8 @@ def _upsampled(call: Call, dims: Dims, weights: Dims) -> Sequence[Scalar | None]
     return result
 
 
-def _pooled(call: Call) -> Dims | None:
+def pooled(call: Call) -> Dims | None:
+    """The shape of pooling."""
     dims = call.dims(0)
     if dims is None:
         return None
@@ -175,12 +179,12 @@ def _pooled(call: Call) -> Dims | None:
 
 @types("AveragePool", "LpPool")
 def pool(call: Call) -> Type:
-    return Type(call.dtype(0), _pooled(call))
+    return Type(call.dtype(0), pooled(call))
 
 
 @types("MaxPool")
 def max_pool(call: Call) -> tuple[Type, Type]:
-    dims = _pooled(call)
+    dims = pooled(call)
     return Type(call.dtype(0), dims), Type(INT64, dims)
 
 
@@ -213,16 +217,18 @@ def resize(call: Call) -> Type:
     return Type(dtype, result)
 
 
-Listed = "Sequence[Scalar | None] | None"
-
-
 def _resize_targets(call: Call) -> tuple[Sequence[Scalar | None] | None, Sequence[Scalar | None] | None]:
     if call.op == "Upsample":
         listed = call.attr("scales") if call.version < 9 else call.elements(1)
-        return (None if listed is None else [Fraction(float(np.float32(s))) for s in listed]), None
+        return (None if listed is None else list(map(_single, listed))), None
     if call.version < 11:
         return call.elements(1), None
     return call.elements(2) or None, call.elements(3) or None
+
+
+def _single(scale: Any) -> Scalar | None:
+    """An attribute's scale as the float32 it is; an input's as it comes."""
+    return Fraction(float(np.float32(scale))) if isinstance(scale, float) else scale
 
 
 def _scaled(dim: Scalar | None, scale: Scalar | None) -> Scalar | None:
@@ -232,7 +238,7 @@ def _scaled(dim: Scalar | None, scale: Scalar | None) -> Scalar | None:
     if isinstance(dim, Expression):
         exact = scale.denominator & (scale.denominator - 1) == 0 and scale.numerator <= 16  # noqa: PLR2004
         return floor(dim * scale) if exact else None
-    return int(np.floor(np.float32(int(dim)) * np.float32(scale)))
+    return int(np.floor(np.float32(int(dim)) * np.float32(float(scale))))
 
 
 # --- shapes that inputs share ---------------------------------------------------------------------------------
