@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from graphopt.pipeline.passes import Pass
+from passes.clean import CLEAN
+from passes.fold import FOLD
+from passes.fuse import FUSE
 
-PASSES: tuple[Pass, ...] = ()
+PASSES: tuple[Pass, ...] = (CLEAN, FOLD, FUSE)
