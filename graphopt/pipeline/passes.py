@@ -59,15 +59,23 @@ def names(text: str) -> tuple[str, ...]:
     return parts
 
 
-def rule_pass(name: str, doc: str, rules: Sequence[Rule], finish: Callable[[Context], None] | None = None) -> Pass:
-    """A pass that applies `rules` until none fits, then calls `finish`.
+def rule_pass(
+    name: str,
+    doc: str,
+    rules: Sequence[Rule],
+    finish: Callable[[Context], None] | None = None,
+    late: Sequence[Rule] = (),
+) -> Pass:
+    """A pass that applies `rules` until none fits, then `late` ones too, then calls `finish`.
 
+    late: rules that would take apart what one of `rules` can make something better of.
     Its options `only=` and `skip=` choose among the rules by name.
     """
+    every = (*rules, *late)
 
     def choose(text: str) -> tuple[str, ...]:
         chosen = names(text)
-        known = {rule.name for rule in rules}
+        known = {rule.name for rule in every}
         for one in chosen:
             if one not in known:
                 raise ValueError(f"pass {name} has no rule {one!r}; its rules: {', '.join(sorted(known))}")
@@ -75,8 +83,11 @@ def rule_pass(name: str, doc: str, rules: Sequence[Rule], finish: Callable[[Cont
 
     def run(context: Context, options: Options) -> None:
         only, skip = options.get("only"), options.get("skip", ())
-        chosen = [rule for rule in rules if (only is None or rule.name in only) and rule.name not in skip]
-        rewrite_all(context, chosen)
+        chosen = [rule for rule in every if (only is None or rule.name in only) and rule.name not in skip]
+        early = [rule for rule in chosen if rule not in late]
+        rewrite_all(context, early)
+        if len(early) < len(chosen):
+            rewrite_all(context, chosen)
         if finish is not None and only is None:
             finish(context)
 
@@ -84,4 +95,4 @@ def rule_pass(name: str, doc: str, rules: Sequence[Rule], finish: Callable[[Cont
         Option("only", choose, "apply only these rules, joined with +"),
         Option("skip", choose, "leave out these rules, joined with +"),
     )
-    return Pass(name, run, inspect.cleandoc(doc), tuple(rules), options)
+    return Pass(name, run, inspect.cleandoc(doc), every, options)
