@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from graphopt.analysis.operators.layout import common_dim
+from graphopt.analysis.operators.cutting import common_dim
 from graphopt.analysis.types import UNKNOWN, Dims, SymbolicArray, Type, join, join_values
 from graphopt.ir.types import Graph, subgraphs
 from graphopt.ir.walk import graphs

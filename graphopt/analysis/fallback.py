@@ -35,7 +35,7 @@ def schema_of(op: str, domain: str, version: int) -> onnx.defs.OpSchema | None:
     if not onnx.defs.has(op, version, domain):
         return None
     schema = onnx.defs.get_schema(op, version, domain)
-    return schema if schema.has_type_and_shape_inference_function or schema.has_function else None
+    return schema if schema.has_type_and_shape_inference_function or schema.has_function else None  # type: ignore[attr-defined]
 
 
 def infer_with_onnx(call: Call) -> list[Type]:
@@ -51,7 +51,35 @@ def infer_with_onnx(call: Call) -> list[Type]:
         binding = dict(zip(names, sizes, strict=False))
         probe = _infer(schema, call, [None if t is None else _bound(t, binding) for t in types], attributes)
         found = [_confirmed(t, p, binding) for t, p in zip(found, probe or [UNKNOWN] * len(found), strict=True)]
-    return [_unmarked(t) for t in found]
+    vague = bool(names) or any(t is not None and t.proto and _vague(t) for t in types)
+    return [
+        _cautious(t) if vague and (t.proto or any(u.proto for u in types if u is not None)) else _unmarked(t)
+        for t in found
+    ]
+
+
+def _vague(type_: Type) -> bool:
+    """Whether a sequence, or the like, holds tensors with a dimension that is no number."""
+    tensor = _held(proto_of(type_)).tensor_type
+    return not tensor.HasField("shape") or any(not d.HasField("dim_value") for d in tensor.shape.dim)
+
+
+def _held(proto: onnx.TypeProto) -> onnx.TypeProto:
+    """The type of what a sequence or an optional holds, itself for others."""
+    while (kind := proto.WhichOneof("value")) in ("sequence_type", "optional_type"):
+        proto = getattr(proto, kind).elem_type
+    return proto
+
+
+def _cautious(type_: Type) -> Type:
+    """Only the element type: sizes inside sequences are not probed."""
+    if not type_.proto:
+        return Type(type_.dtype)
+    proto = proto_of(type_)
+    held = _held(proto)
+    if held.WhichOneof("value") == "tensor_type":
+        held.tensor_type.ClearField("shape")
+    return Type(proto=proto.SerializeToString())
 
 
 def _infer(
@@ -69,7 +97,7 @@ def _infer(
     opsets = [helper.make_opsetid(call.domain, call.version)]
     try:
         found = shape_inference.infer_node_outputs(schema, node, given, data, opset_imports=opsets)
-    except (shape_inference.InferenceError, RuntimeError):  # the node contradicts its schema
+    except (shape_inference.InferenceError, RuntimeError, ValueError):  # the node contradicts its schema
         return []
     return [type_of(found[name]) if name in found else UNKNOWN for name in outputs]
 
@@ -149,14 +177,17 @@ def proto_of(type_: Type) -> onnx.TypeProto:
     if type_.proto:
         proto.ParseFromString(type_.proto)
         return proto
-    code = 0 if type_.dtype is None else dtypes.elem_type(type_.dtype)
-    dims = None if type_.dims is None else [_dim_proto(d) for d in type_.dims]
-    proto.CopyFrom(helper.make_tensor_type_proto(code, dims))
+    tensor = proto.tensor_type
+    tensor.elem_type = 0 if type_.dtype is None else dtypes.elem_type(type_.dtype)
+    if type_.dims is not None:
+        tensor.shape.SetInParent()
+    for dim in type_.dims or ():
+        written = tensor.shape.dim.add()
+        if isinstance(dim, Expression):
+            written.dim_param = str(dim)
+        elif dim is not None:
+            written.dim_value = int(dim)
     return proto
-
-
-def _dim_proto(dim: Scalar | None) -> int | str | None:
-    return str(dim) if isinstance(dim, Expression) else None if dim is None else int(dim)
 
 
 def type_of(proto: onnx.TypeProto) -> Type:

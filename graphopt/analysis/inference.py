@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from graphopt.analysis import integers, operators
+from graphopt.analysis import integers, movement, operators
 from graphopt.analysis.call import NEEDS, READS, TYPES, VALUES, Call
 from graphopt.analysis.fallback import infer_with_onnx
 from graphopt.analysis.types import UNKNOWN, SymbolicArray, Type
 
-__all__ = ["Result", "infer", "integers", "needed", "operators"]
+__all__ = ["Result", "infer", "integers", "movement", "needed", "operators"]
 
 MALFORMED = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 """What a transfer function raises on a node that contradicts itself: then nothing is known of its outputs."""

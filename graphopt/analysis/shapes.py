@@ -47,15 +47,18 @@ class Shapes:
         model: the model; its graph inputs' declared types are trusted, declarations of other tensors are
             used only where inference knows nothing.
         binding: numbers for named dimensions of the graph inputs.
+        defaults: take small overridable initializers for what they hold, as if nobody overrode them.
     """
 
-    def __init__(self, model: Model, binding: Mapping[str, int] | None = None) -> None:
+    def __init__(self, model: Model, binding: Mapping[str, int] | None = None, *, defaults: bool = False) -> None:
         self.model = model
         self.binding = dict(binding or {})
+        self.defaults = defaults
         self._types: dict[Tensor, Type] = {}
         self._values: dict[Tensor, SymbolicArray | None] = {}
         self._memo: dict[Any, Result] = {}
         self._inputs: set[Tensor] = set()
+        self._names: set[str] = set()
         self._owners = owners(model.graph)
         self._branches = any(True for node in model.graph.nodes if node.attrs for _ in subgraphs(node))
         self._facts = Facts()
@@ -176,11 +179,17 @@ class Shapes:
         if isinstance(tensor, Constant):
             self._types[tensor] = Type(np.dtype(tensor.dtype), map(int, tensor.shape))
         else:
-            self._types[tensor] = self._declared(tensor, trusted=self._is_input(tensor))
+            self._set(tensor, self._declared(tensor, trusted=self._is_input(tensor)), self._default(tensor))
+
+    def _default(self, tensor: Variable) -> SymbolicArray | None:
+        default = self.model.graph.defaults.get(tensor) if self.defaults else None
+        return None if default is None else constant_values(default)
 
     def _is_input(self, tensor: Variable) -> bool:
         if tensor not in self._inputs and not _omitted(tensor):
-            self._inputs = set(self.model.graph.inputs)
+            inputs = self.model.graph.inputs
+            self._inputs = set(inputs)
+            self._names = {d for t in inputs for d in t.shape or () if isinstance(d, str)}
         return tensor in self._inputs
 
     def _declared(self, tensor: Variable, *, trusted: bool) -> Type:
@@ -199,7 +208,12 @@ class Shapes:
             return int(dim)
         if not trusted:
             return None
-        name = dim if isinstance(dim, str) and dim not in ANONYMOUS else f"{tensor.name}.{axis}"
+        if isinstance(dim, str) and dim not in ANONYMOUS:
+            name = dim
+        else:
+            name = f"{tensor.name}.{axis}"
+            while name in self._names:
+                name += "_"
         return self.binding.get(name, symbol(name))
 
     def value(self, tensor: Tensor) -> SymbolicArray | None:

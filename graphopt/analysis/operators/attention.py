@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from graphopt.analysis.call import Call, types
-from graphopt.analysis.operators.layout import total
+from graphopt.analysis.operators.cutting import total
 from graphopt.analysis.symbolic import Scalar, divide
 from graphopt.analysis.types import UNKNOWN, Dims, Type
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphopt.analysis.call import Call, types
+from graphopt.analysis.operators.cutting import common_dim
 from graphopt.analysis.operators.elementwise import broadcast, common
-from graphopt.analysis.operators.layout import common_dim, normalized
+from graphopt.analysis.operators.layout import normalized
 from graphopt.analysis.symbolic import Expression, Scalar, ceil, floor
 from graphopt.analysis.types import Dims, Type
 

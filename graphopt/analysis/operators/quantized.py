@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from graphopt.analysis.call import Call, types
+from graphopt.analysis.operators.cutting import concatenated
 from graphopt.analysis.operators.elementwise import broadcast, common
-from graphopt.analysis.operators.layout import concatenated
 from graphopt.analysis.operators.linear import conv_dims, gemm_dims, matmul_dims, pooled
 from graphopt.analysis.types import Dims, Type
 
