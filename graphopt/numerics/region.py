@@ -8,8 +8,8 @@ tensors whose shape is known; so are `Constant` nodes, whose values a rule may h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,14 +43,16 @@ class Unverifiable(Exception):  # noqa: N818 - a reason, not an error
 class Region:
     """before, after: serialised models with the same inputs and outputs, under canonical names.
 
-    feeds: for each binding of the free dimensions, what to feed. heavy: whether large values are embedded, so that
-    comparing two regions for equality would cost more than it saves.
+    inputs: the tensors at the boundary that must be fed, with their names in the models. heavy: whether large values
+    are embedded, so that comparing two regions for equality would cost more than it saves. feeds: for each binding of
+    the free dimensions, what to feed; none if the models are equal.
     """
 
     before: bytes
     after: bytes
-    feeds: tuple[tuple[InputSpec, ...], ...]
+    inputs: Mapping[Tensor, str]
     heavy: bool
+    feeds: tuple[tuple[InputSpec, ...], ...] = ()
 
 
 def region(rewrite: Rewrite, model: Model, bindings: Sequence[Shapes]) -> Region:
@@ -70,16 +72,16 @@ class _Builder:
         self.context: dict[Node, None] = {}
 
     def build(self) -> Region:
+        """The region; without feeds if both models are one and the same, which needs no run to be believed."""
         old, new = list(self.rewrite.replace), list(self.rewrite.replace.values())
+        alone = self._models(old, new, self._slice([*old, *new])[1])
+        if alone.before == alone.after:
+            return alone
         boundary = self._boundary([*old, *new])
-        embedded = [t for t in boundary if isinstance(t, Constant) and self._keeps_values(t)]
-        inputs = [t for t in boundary if t not in set(embedded)]
-        before, after = self._slice(old)[0], self._slice(new)[0]
-        names = self._names([*before, *after], inputs, embedded)
-        specs = tuple(tuple(self._spec(t, names[t], shapes) for t in inputs) for shapes in self.bindings)
-        messages = [self._model(calls, wanted, names, inputs, embedded) for calls, wanted in ((before, old), (after, new))]
-        heavy = any(tensor.nbytes > SMALL for tensor in embedded)
-        return Region(messages[0], messages[1], tuple(dict.fromkeys(specs)), heavy)
+        if self.context:
+            alone = self._models(old, new, boundary)
+        specs = tuple(tuple(self._spec(t, name, shapes) for t, name in alone.inputs.items()) for shapes in self.bindings)
+        return replace(alone, feeds=tuple(dict.fromkeys(specs)))
 
     # ---- which nodes and tensors ----
 
@@ -133,23 +135,28 @@ class _Builder:
         vector = dtype in INTEGERS and static is not None and len(static) <= 1
         return tensor.producer if dtype is None or static is None or vector else None
 
-    def _keeps_values(self, constant: Constant) -> bool:
-        """Whether the values matter: small ones, ones that the rule read, and ones that the rule made."""
-        return constant.nbytes <= SMALL or constant in self.rewrite.reads or not constant.outputs
+    def _keeps_values(self, tensor: Tensor) -> bool:
+        """Whether a tensor is a constant whose values matter: small, read by the rule, or made by it."""
+        if not isinstance(tensor, Constant):
+            return False
+        return tensor.nbytes <= SMALL or tensor in self.rewrite.reads or not tensor.outputs
 
     # ---- messages ----
 
-    def _names(self, calls: list[Call], inputs: list[Tensor], embedded: list[Tensor]) -> dict[Tensor, str]:
-        """Canonical names, so that equal regions are equal bytes; next to nested graphs, tensors keep their own."""
-        names: dict[Tensor, str] = {}
-        if any(isinstance(value, Graph) for call in calls for value in call.attrs.values()):
-            named = [t for call in calls for t in (*_reads(call), *call.outputs)]
-            names = {tensor: tensor.name for tensor in named if tensor.name not in ("", UNNAMED)}
-        for prefix, group in (("i", inputs), ("c", embedded), ("t", [t for call in calls for t in call.outputs])):
-            for tensor in group:
-                if tensor.name:
-                    names.setdefault(tensor, f"{prefix}{len(names)}")
-        return names
+    def _models(self, old: list[Tensor], new: list[Tensor], boundary: dict[Tensor, None]) -> Region:
+        """Both models between `boundary` and the replaced tensors, under canonical names: equal regions, equal bytes."""
+        before, after = self._slice(old)[0], self._slice(new)[0]
+        own = any(isinstance(value, Graph) for call in (*before, *after) for value in call.attrs.values())
+        inputs: dict[Tensor, str] = {}
+        embedded: dict[Tensor, str] = {}
+        for tensor in boundary:
+            group, prefix = (embedded, "c") if self._keeps_values(tensor) else (inputs, "i")
+            group[tensor] = _own_name(tensor) if own else f"{prefix}{len(group)}"
+        messages = [
+            self._model(calls, wanted, _names(calls, {**inputs, **embedded}, own=own), inputs, embedded)
+            for calls, wanted in ((before, old), (after, new))
+        ]
+        return Region(*messages, inputs, heavy=any(tensor.nbytes > SMALL for tensor in embedded))
 
     def _spec(self, tensor: Tensor, name: str, shapes: Shapes) -> InputSpec:
         dtype, static = shapes.dtype(tensor), shapes.static(tensor)
@@ -158,19 +165,29 @@ class _Builder:
         return InputSpec(name, dtype, static, domain_of(tensor, shapes))
 
     def _model(
-        self, calls: list[Call], wanted: list[Tensor], names: dict[Tensor, str], inputs: list[Tensor], embedded: list[Constant]
+        self,
+        calls: list[Call],
+        wanted: list[Tensor],
+        names: Mapping[Tensor, str],
+        inputs: Iterable[Tensor],
+        embedded: Iterable[Tensor],
     ) -> bytes:
         graph = onnx.GraphProto(name="region")
         graph.node.extend(call_proto(call, names) for call in calls)
+        for node in graph.node:
+            node.ClearField("name")
+            node.ClearField("doc_string")
+            node.ClearField("metadata_props")
         outputs = [f"output_{index}" for index in range(len(wanted))]
         for tensor, output in zip(wanted, outputs, strict=True):
             graph.node.add(op_type="Identity", input=[names[tensor]], output=[output])
         used = {name for node in graph.node for name in node.input}
         used.update(names[t] for call in calls if isinstance(call, Node) for t in walk.captures(call))
-        graph.initializer.extend(constant_proto(t, names[t]) for t in embedded if names[t] in used)
-        shapes = self.bindings[0]
-        graph.input.extend(_value_info(names[tensor], shapes.dtype(tensor)) for tensor in inputs)
-        dtypes = [shapes.dtype(tensor) for tensor in self.rewrite.replace]
+        kept = (t for t in embedded if isinstance(t, Constant) and names[t] in used)
+        graph.initializer.extend(constant_proto(t, names[t]) for t in kept)
+        dtype = self.bindings[0].dtype
+        graph.input.extend(_value_info(names[tensor], dtype(tensor)) for tensor in inputs)
+        dtypes = map(dtype, self.rewrite.replace)
         graph.output.extend(_value_info(*pair) for pair in zip(outputs, dtypes, strict=True))
         model = onnx.ModelProto(ir_version=max(self.model.ir_version, 4), graph=graph)
         for domain, version in self.model.opsets.items():
@@ -178,6 +195,19 @@ class _Builder:
         if any(node.domain for node in graph.node):
             model.functions.extend(self.model.functions)
         return model.SerializeToString(deterministic=True)
+
+
+def _names(calls: list[Call], outside: Mapping[Tensor, str], *, own: bool) -> dict[Tensor, str]:
+    """Names by position; calls that hold graphs refer to tensors by name, so next to those (`own`) they keep theirs."""
+    names: dict[Tensor, str] = dict(outside)
+    for tensor in (t for call in calls for t in call.outputs):
+        if tensor.name:
+            names.setdefault(tensor, _own_name(tensor) if own and tensor.name != UNNAMED else f"t{len(names)}")
+    return names
+
+
+def _own_name(tensor: Tensor) -> str:
+    return tensor.name if tensor.name != UNNAMED else f"?{id(tensor):x}"
 
 
 def _reads(call: Call) -> Iterable[Tensor]:
