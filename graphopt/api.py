@@ -15,7 +15,7 @@ from graphopt.numerics.contract import combine, parse_contract
 from graphopt.pipeline import manager
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.passes import Pass, rule_pass
-from graphopt.pipeline.registry import Bound, Registry, Resolved
+from graphopt.pipeline.registry import Bound, Registry, Resolved, check_requirements
 from graphopt.pipeline.reproducer import versions
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.pipeline.verify import Verifier
@@ -81,6 +81,7 @@ def optimize(
     try:
         fresh, reference = _source(source, allow_outside=allow_outside)
         first = fresh()
+        check_requirements(resolved, first)
         before = measure(first)
         waiting = [first]
         verifier = Verifier(runner, reference, level, seed, None if reproducers is None else Path(reproducers))

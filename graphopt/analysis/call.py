@@ -47,12 +47,15 @@ class Call:
         return (self.types[index] or UNKNOWN) if index < len(self.types) else UNKNOWN
 
     def dtype(self, index: int) -> DType | None:
+        """Element type of input `index`."""
         return self.type(index).dtype
 
     def dims(self, index: int) -> Dims | None:
+        """Dimensions of input `index`."""
         return self.type(index).dims
 
     def rank(self, index: int) -> int | None:
+        """Number of dimensions of input `index`."""
         dims = self.type(index).dims
         return None if dims is None else len(dims)
 
@@ -76,6 +79,10 @@ class Call:
         if elements is None or not all(isinstance(e, int) for e in elements):
             return None
         return [int(e) for e in elements if isinstance(e, int)]
+
+    def since(self, version: int) -> bool:
+        """Whether the operator has the meaning that it got in opset `version`."""
+        return self.version >= version
 
     def size(self, value: Scalar | None) -> Scalar | None:
         """`value` if it can only be the size of a dimension; None if it might be negative: -1 means otherwise."""

@@ -26,10 +26,17 @@ ROUNDS = 8
 class Inference(Protocol):
     """What control flow needs of `Shapes`."""
 
-    def inferred(self, tensor: Tensor) -> Type: ...
-    def forget(self, tensors: Iterable[Tensor]) -> None: ...
-    def value(self, tensor: Tensor) -> SymbolicArray | None: ...
-    def assume(self, tensor: Tensor, type_: Type, value: SymbolicArray | None) -> None: ...
+    def inferred(self, tensor: Tensor) -> Type:
+        """The type of a tensor."""
+
+    def forget(self, tensors: Iterable[Tensor]) -> None:
+        """Drop what is known of tensors."""
+
+    def value(self, tensor: Tensor) -> SymbolicArray | None:
+        """What is known of the values of a tensor."""
+
+    def assume(self, tensor: Tensor, type_: Type, value: SymbolicArray | None) -> None:
+        """Take this for what is known of a tensor."""
 
 
 def owners(graph: Graph) -> dict[Tensor, Node]:

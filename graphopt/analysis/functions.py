@@ -22,9 +22,14 @@ class Inference(Protocol):
     """What is needed of `Shapes`."""
 
     def __init__(self, model: Model) -> None: ...
-    def inferred(self, tensor: Tensor) -> Type: ...
-    def value(self, tensor: Tensor) -> SymbolicArray | None: ...
-    def assume(self, tensor: Tensor, type_: Type, value: SymbolicArray | None = None) -> None: ...
+    def inferred(self, tensor: Tensor) -> Type:
+        """The type of a tensor."""
+
+    def value(self, tensor: Tensor) -> SymbolicArray | None:
+        """What is known of the values of a tensor."""
+
+    def assume(self, tensor: Tensor, type_: Type, value: SymbolicArray | None = None) -> None:
+        """Take this for what is known of a tensor."""
 
 
 def infer_function(call: Call, model: Model, overload: str, shapes: type[Inference]) -> Result:

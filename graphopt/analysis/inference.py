@@ -30,8 +30,10 @@ def key_of(op: str, domain: str) -> str:
 
 @lru_cache(maxsize=4096)
 def needed(op: str, domain: str, count: int) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
-    """What a call with `count` inputs depends on besides types: the inputs whose values its type reads, those
-    without whose values it has none to compute, and whether it computes values at all.
+    """What a call with `count` inputs depends on besides types.
+
+    These are the inputs whose values its type reads, those without whose values it has none to compute, and whether
+    it computes values at all.
     """
     key = key_of(op, domain)
     every = tuple(range(count))

@@ -49,20 +49,19 @@ def _small(coefficient: int | Fraction) -> bool:
 
 def fitting(value: Element, dtype: DType | None) -> Element:
     """`value` where `dtype` surely holds it: integers wrap, floats round."""
-    if value is None:
+    if value is None or dtype is None:
         return None
     if dtype in (np.dtype(np.float32), np.dtype(np.float64)):
         return value if dyadic(value) else None
-    if dtype is None or dtype.kind not in "iub":
-        return None
-    if not isinstance(value, Expression):
-        if dtype.kind == "b":
-            return value
-        limits = np.iinfo(dtype)
-        return value if is_integral(value) and limits.min <= value <= limits.max else None
-    if dtype.itemsize < 4 or (dtype.kind == "u" and not at_least(value, 0)):  # noqa: PLR2004
-        return None
-    return value
+    return value if dtype.kind == "b" or (dtype.kind in "iu" and _within(value, dtype)) else None
+
+
+def _within(value: Scalar, dtype: DType) -> bool:
+    """Whether an integer dtype holds `value`; for a dimension, whether it is wide enough to be meant for one."""
+    if isinstance(value, Expression):
+        return dtype.itemsize >= np.dtype(np.int32).itemsize and (dtype.kind == "i" or at_least(value, 0))
+    limits = np.iinfo(dtype)
+    return is_integral(value) and limits.min <= value <= limits.max
 
 
 def exact(array: np.ndarray[Any, Any]) -> SymbolicArray | None:
@@ -84,7 +83,7 @@ def exact(array: np.ndarray[Any, Any]) -> SymbolicArray | None:
 def _elementwise(call: Call, function: Callable[..., Element], count: int | None = None) -> SymbolicArray | None:
     """`function` on the broadcast elements of the first `count` inputs; None elements stay None."""
     arrays = [v.array for v in (call.value(i) for i in range(count or len(call.types))) if v is not None]
-    if len(arrays) < (count or len(call.types)) or (call.version < 7 and len(arrays) > 1):  # noqa: PLR2004
+    if len(arrays) < (count or len(call.types)) or (not call.since(7) and len(arrays) > 1):
         return None
     shape = np.broadcast_shapes(*(a.shape for a in arrays))
     if int(np.prod(shape)) > MOST_ELEMENTS:
@@ -165,11 +164,14 @@ def mod(call: Call) -> SymbolicArray | None:
 
 @values("Neg")
 def neg(call: Call) -> SymbolicArray | None:
+    """The sign changes."""
     return _elementwise(call, lambda a: None if a is None else -a)
 
 
 @values("Abs")
 def absolute(call: Call) -> SymbolicArray | None:
+    """The value or its negative, where the sign is known."""
+
     def combine(a: Element) -> Element:
         if a is None or call.facts.at_least(a, 0):
             return a
@@ -189,8 +191,10 @@ values("Ceil")(_rounding(ceil))
 @values("Cast")
 def cast(call: Call) -> SymbolicArray | None:
     """Between numbers, where the target holds the value; floats become integers toward zero."""
-    target = dtypes.numpy_dtype(int(call.attr("to")))
+    return _converted(call, dtypes.numpy_dtype(int(call.attr("to"))))
 
+
+def _converted(call: Call, target: DType) -> SymbolicArray | None:
     def combine(a: Element) -> Element:
         if a is None:
             return None
@@ -199,7 +203,7 @@ def cast(call: Call) -> SymbolicArray | None:
             return None if zero is None else int(not zero)
         return fitting(trunc(a) if target.kind in "iu" else a, target)
 
-    return _elementwise(call, combine)
+    return _elementwise(call, combine, 1)
 
 
 @values("CastLike", needs=(0,))
@@ -208,14 +212,10 @@ def cast_like(call: Call) -> SymbolicArray | None:
     target = call.dtype(1)
     if target is None:
         return None
-    return cast(Call("Cast", call.types[:1], call.values[:1], {"to": dtypes.elem_type(target)}, call.version))
+    return _converted(call, target)
 
 
 # --- logic ----------------------------------------------------------------------------------------------------
-
-
-def _truth(known: bool | None) -> Element:
-    return None if known is None else int(known)
 
 
 def _comparison(
@@ -227,26 +227,29 @@ def _comparison(
         def combine(a: Element, b: Element) -> Element:
             if a is None or b is None or (rounds and not (dyadic(a) and dyadic(b))):
                 return None
-            return _truth(function(call.facts, a, b))
+            known = function(call.facts, a, b)
+            return None if known is None else int(known)
 
         return _elementwise(call, combine)
 
     return transfer
 
 
-def _negated(known: bool | None) -> bool | None:
-    return None if known is None else not known
+def _at_most(facts: Facts, a: Scalar, b: Scalar) -> bool | None:
+    greater = facts.less(b, a)
+    return None if greater is None else not greater
 
 
 values("Equal")(_comparison(Facts.equal))
 values("Less")(_comparison(Facts.less))
 values("Greater")(_comparison(lambda facts, a, b: facts.less(b, a)))
-values("LessOrEqual")(_comparison(lambda facts, a, b: _negated(facts.less(b, a))))
-values("GreaterOrEqual")(_comparison(lambda facts, a, b: _negated(facts.less(a, b))))
+values("LessOrEqual")(_comparison(_at_most))
+values("GreaterOrEqual")(_comparison(lambda facts, a, b: _at_most(facts, b, a)))
 
 
 @values("Not")
 def not_(call: Call) -> SymbolicArray | None:
+    """0 for 1 and 1 for 0."""
     return _elementwise(call, lambda a: None if a is None else 1 - a)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 @values("Shape", needs=())
 def shape(call: Call) -> SymbolicArray | None:
+    """The dimensions themselves."""
     dims = call.dims(0)
     if dims is None:
         return None
@@ -32,6 +33,7 @@ def shape(call: Call) -> SymbolicArray | None:
 
 @values("Size", needs=())
 def size(call: Call) -> SymbolicArray | None:
+    """The product of the dimensions."""
     dims = call.dims(0)
     if dims is None or (None in dims and 0 not in dims):
         return None
@@ -66,6 +68,7 @@ def target(call: Call, index: int) -> tuple[int, ...] | None:
 
 @values("ConstantOfShape")
 def constant_of_shape(call: Call) -> SymbolicArray | None:
+    """One value everywhere, 0 unless the attribute says otherwise."""
     dims, fill = target(call, 0), call.attr("value")
     if dims is None or fill is None:
         return None if dims is None else SymbolicArray(dims, (0,) * reduce(operator.mul, dims, 1))
@@ -75,6 +78,7 @@ def constant_of_shape(call: Call) -> SymbolicArray | None:
 
 @values("Constant", needs=())
 def constant(call: Call) -> SymbolicArray | None:
+    """The attributes that hold plain numbers."""
     for name, dtype in (
         ("value_int", np.int64),
         ("value_ints", np.int64),
@@ -88,6 +92,7 @@ def constant(call: Call) -> SymbolicArray | None:
 
 @values("Range")
 def range_(call: Call) -> SymbolicArray | None:
+    """Small ranges of integers."""
     ends = [call.ints(i) for i in range(3)]
     if is_float(call.dtype(0)) or not all(e is not None and len(e) == 1 for e in ends):
         return None
@@ -105,12 +110,14 @@ def _moved(call: Call, move: Callable[[Elements], Elements]) -> SymbolicArray | 
 
 @values("Identity")
 def identity(call: Call) -> SymbolicArray | None:
+    """The values of the input."""
     return call.value(0)
 
 
 @values("Reshape")
 def reshape(call: Call) -> SymbolicArray | None:
-    dims, value = call.attr("shape") if call.version < 5 else call.ints(1), call.value(0)  # noqa: PLR2004
+    """The same elements in another shape."""
+    dims, value = call.attr("shape") if not call.since(5) else call.ints(1), call.value(0)
     if dims is None or value is None:
         return None
     if not call.attr("allowzero", 0):
@@ -120,12 +127,14 @@ def reshape(call: Call) -> SymbolicArray | None:
 
 @values("Flatten")
 def flatten(call: Call) -> SymbolicArray | None:
+    """The same elements in two dimensions."""
     axis = call.attr("axis", 1)
     return _moved(call, lambda a: a.reshape(int(np.prod(a.shape[:axis])), -1))
 
 
 @values("Squeeze", needs=(0,))
 def squeeze(call: Call) -> SymbolicArray | None:
+    """The same elements without dimensions of 1."""
     axes = axes_of(call, 1, 13)
     if axes is None and call.has(1):
         return None
@@ -134,17 +143,20 @@ def squeeze(call: Call) -> SymbolicArray | None:
 
 @values("Unsqueeze", needs=(0,))
 def unsqueeze(call: Call) -> SymbolicArray | None:
+    """The same elements with dimensions of 1."""
     axes = axes_of(call, 1, 13)
     return None if axes is None else _moved(call, lambda a: np.expand_dims(a, tuple(axes)))
 
 
 @values("Transpose")
 def transpose(call: Call) -> SymbolicArray | None:
+    """The dimensions change places."""
     return _moved(call, lambda a: a.transpose(call.attr("perm")))
 
 
 @values("Expand")
 def expand(call: Call) -> SymbolicArray | None:
+    """Elements are repeated up to a shape of numbers."""
     dims = target(call, 1)
     if dims is None:
         return None
@@ -156,8 +168,9 @@ def expand(call: Call) -> SymbolicArray | None:
 
 @values("Tile")
 def tile(call: Call) -> SymbolicArray | None:
+    """The whole is repeated."""
     repeats, value = call.ints(1), call.value(0)
-    if repeats is None or value is None or call.version < 6:  # noqa: PLR2004
+    if repeats is None or value is None or not call.since(6):
         return None
     if int(np.prod(repeats)) * len(value.elements) > MOST_ELEMENTS:
         return None
@@ -190,6 +203,7 @@ def _known_size(call: Call, index: int) -> Elements | None:
 
 @values("Gather")
 def gather(call: Call) -> SymbolicArray | None:
+    """Elements at known places."""
     places, indices = call.ints(1), call.value(1)
     if places is None or indices is None:
         return None
@@ -208,6 +222,7 @@ def _wrap(found: Any) -> Elements:
 
 @values("GatherElements")
 def gather_elements(call: Call) -> SymbolicArray | None:
+    """One element for each known place."""
     places, indices = call.ints(1), call.value(1)
     if places is None or indices is None:
         return None
@@ -224,6 +239,7 @@ def gather_elements(call: Call) -> SymbolicArray | None:
 
 @values("GatherND")
 def gather_nd(call: Call) -> SymbolicArray | None:
+    """Elements or parts at known places."""
     places, indices = call.ints(1), call.value(1)
     if places is None or indices is None or call.attr("batch_dims", 0):
         return None
@@ -233,6 +249,7 @@ def gather_nd(call: Call) -> SymbolicArray | None:
 
 @values("Slice", needs=(0,))
 def slice_(call: Call) -> SymbolicArray | None:
+    """A part, where its ends are numbers."""
     value = call.value(0)
     cuts = None if value is None else slice_bounds(call, len(value.shape))
     if value is None or cuts is None:
@@ -247,6 +264,7 @@ def slice_(call: Call) -> SymbolicArray | None:
 
 @values("Split", needs=(0,))
 def split(call: Call) -> list[SymbolicArray | None] | None:
+    """Parts of known sizes."""
     value = call.value(0)
     if value is None:
         return None

@@ -269,7 +269,7 @@ def evaluate(value: Scalar, binding: Mapping[str, int]) -> Number:
     Raises ValueError if a name is missing or a division by 0 occurs.
     """
     result = substitute(value, binding)
-    if isinstance(result, Expression):
-        missing = sorted(symbols(result))
-        raise ValueError(f"no number is given for {', '.join(missing)} in {value}")
+    missing = ", ".join(sorted(symbols(result)))
+    if isinstance(result, Expression) or missing:
+        raise ValueError(f"no number is given for {missing} in {value}")
     return result

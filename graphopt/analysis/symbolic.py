@@ -112,11 +112,13 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
 def opaque(kind: str, *arguments: Scalar) -> Expression:
+    """A function of scalars about which nothing more is known here."""
     text = f"{kind}({', '.join(map(str, arguments))})"
     return Expression((((((Atom(text, kind, arguments), 1),), 1)),))
 
 
 def terms_of(value: Scalar) -> Iterable[tuple[Monomial, Number]]:
+    """Monomials and coefficients; a number is a multiple of the empty monomial."""
     return value.terms if isinstance(value, Expression) else (((), value),)
 
 
@@ -222,8 +224,8 @@ def _nested_floor(part: Expression) -> Scalar:
     (monomial, scale), *constant = part.terms
     offset = constant[0][1] if constant else 0
     plain = len(monomial) == 1 and monomial[0][1] == 1 and monomial[0][0].kind == "floor"
-    alone = len(part.terms) == 1 or (len(part.terms) == 2 and part.terms[1][0] == ())  # noqa: PLR2004
-    if plain and alone and scale.numerator == 1 and (offset / scale).denominator == 1:
+    alone = len(part.terms) == 1 or [m for m, _ in part.terms[1:]] == [()]
+    if plain and alone and scale.numerator == 1 and Fraction(offset * scale.denominator).denominator == 1:
         return floor(monomial[0][0].arguments[0] * scale + offset)
     return opaque("floor", part)
 

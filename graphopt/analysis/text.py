@@ -7,47 +7,48 @@ import re
 from graphopt.analysis.order import apply
 from graphopt.analysis.symbolic import Scalar, divide, symbol
 
-_TOKEN = re.compile(r"\s*(?:(\d+)|(`(?:[^`]|``)*`)|([A-Za-z_][A-Za-z0-9_.]*)|(\*\*|[-+*/(),]))")
+_WORD = re.compile(r"\s*(?:(\d+)|(`(?:[^`]|``)*`)|([A-Za-z_][A-Za-z0-9_.]*)|(\*\*|[-+*/(),]))")
+_NAME = re.compile(r"[A-Za-z_]")
 _FUNCTIONS = ("floor", "trunc", "max", "min", "div")
 
 
 def parse(text: str) -> Scalar:
     """The scalar that `text` spells. Raises ValueError for anything that no scalar prints as."""
-    tokens = _tokens(text)
-    reader = _Reader(tokens)
+    words = _words(text)
+    reader = _Reader(words)
     value = reader.sum()
-    if reader.position != len(tokens):
+    if reader.position != len(words):
         raise ValueError(f"{text!r} is no expression in dimensions")
     return value
 
 
-def _tokens(text: str) -> list[str]:
-    tokens, position = [], 0
+def _words(text: str) -> list[str]:
+    words, position = [], 0
     text = text.rstrip()
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        match = _WORD.match(text, position)
         if match is None:
             raise ValueError(f"{text!r} is no expression in dimensions: see position {position}")
-        tokens.append(match[0].strip())
+        words.append(match[0].strip())
         position = match.end()
-    return tokens
+    return words
 
 
 class _Reader:
     """Recursive descent; nesting is as deep as the parentheses of the text."""
 
-    def __init__(self, tokens: list[str]) -> None:
-        self.tokens, self.position = tokens, 0
+    def __init__(self, words: list[str]) -> None:
+        self.words, self.position = words, 0
 
     def peek(self) -> str:
-        return self.tokens[self.position] if self.position < len(self.tokens) else ""
+        return self.words[self.position] if self.position < len(self.words) else ""
 
     def take(self, expected: str = "") -> str:
-        token = self.peek()
-        if not token or (expected and token != expected):
-            raise ValueError(f"expected {expected or 'more'} in {' '.join(self.tokens)!r}")
+        word = self.peek()
+        if not word or (expected and word != expected):
+            raise ValueError(f"expected {expected or 'more'} in {' '.join(self.words)!r}")
         self.position += 1
-        return token
+        return word
 
     def sum(self) -> Scalar:
         value: Scalar = 0
@@ -69,7 +70,7 @@ class _Reader:
                 continue
             quotient = divide(value, self.power())
             if quotient is None:
-                raise ValueError(f"{' '.join(self.tokens)!r} divides inexactly")
+                raise ValueError(f"{' '.join(self.words)!r} divides inexactly")
             value = quotient
         return value
 
@@ -84,20 +85,20 @@ class _Reader:
         return value
 
     def primary(self) -> Scalar:
-        token = self.take()
-        if token == "(":
+        word = self.take()
+        if word == "(":
             value = self.sum()
             self.take(")")
             return value
-        if token.isdigit():
-            return int(token)
-        if token in _FUNCTIONS and self.peek() == "(":
-            return self.call(token)
-        if token.startswith("`"):
-            return symbol(token[1:-1].replace("``", "`"))
-        if token[0].isalpha() or token[0] == "_":
-            return symbol(token)
-        raise ValueError(f"{token!r} stands where a dimension should in {' '.join(self.tokens)!r}")
+        if word.isdigit():
+            return int(word)
+        if word in _FUNCTIONS and self.peek() == "(":
+            return self.call(word)
+        if word.startswith("`"):
+            return symbol(word[1:-1].replace("``", "`"))
+        if _NAME.match(word):
+            return symbol(word)
+        raise ValueError(f"{word!r} stands where a dimension should in {' '.join(self.words)!r}")
 
     def call(self, kind: str) -> Scalar:
         self.take("(")

@@ -45,13 +45,14 @@ class Rewrite:
     root: the node at which the rewrite is placed and by which it is named.
     before: nodes that the replacement makes superfluous; those that something else still needs stay.
     after: new nodes in topological order; their inputs are existing tensors, new constants or each other's outputs.
+        A `Node` among them is one of a graph nested in `before`: it moves to the place of the root.
     reads: constants whose values influenced the replacement.
     """
 
     graph: Graph
     root: Node
     before: tuple[Node, ...]
-    after: tuple[Draft, ...]
+    after: tuple[Draft | Node, ...]
     replace: Mapping[Tensor, Tensor]
     reads: frozenset[Constant] = frozenset()
 
@@ -72,6 +73,7 @@ class Editor:
         self._owner: dict[Graph, Node] = {}
         self._returned: dict[Tensor, dict[Graph, None]] = {}
         self._names: set[str] = set()
+        self._ambiguous: set[str] = set()
         self._counter: dict[str, int] = {}
         self._pending: dict[Node, list[Node]] = {}
         self._dirty: dict[Graph, bool] = {}
@@ -83,7 +85,8 @@ class Editor:
                 self.home[node] = graph
                 self._names.add(node.name)
                 self._owner.update((inner, node) for inner in subgraphs(node))
-        self._names.update(tensor.name for tensor in walk.tensors(self.graph))
+        for name in (tensor.name for tensor in walk.tensors(self.graph)):
+            (self._ambiguous if name in self._names else self._names).add(name)
 
     # ---- questions ----
 
@@ -124,34 +127,39 @@ class Editor:
         """Carry out a rewrite made by `rule`. Returns the new nodes, in the order of `after`."""
         self.revision += 1
         old_of = {new: old for old, new in rewrite.replace.items()}
-        computed = {tensor for draft in rewrite.after for tensor in draft.outputs}
-        made = [self._node(draft, old_of, rewrite, rule) for draft in rewrite.after]
+        computed = {tensor for call in rewrite.after if isinstance(call, Draft) for tensor in call.outputs}
+        self._bring_out([call for call in rewrite.after if isinstance(call, Node)], rewrite.graph)
+        made = [self._node(c, old_of, rewrite, rule) if isinstance(c, Draft) else c for c in rewrite.after]
         self._insert(made, rewrite.root, rewrite.graph)
+        stands = {new: old_of[new] for new in computed if new in old_of}
         for old, new in rewrite.replace.items():
             if new not in computed or old_of[new] is not old:
-                self.redirect(old, old_of[new] if new in computed else new, rewrite.root)
+                stands[new] = self.redirect(old, stands.get(new, new), rewrite.root)
         self.remove_unused(rewrite.before)
         if len({id(old.producer) for old in rewrite.replace}) > 1:
             self._dirty[rewrite.graph] = True
         return made
 
-    def redirect(self, old: Tensor, new: Tensor, root: Node) -> None:
+    def redirect(self, old: Tensor, new: Tensor, root: Node) -> Tensor:
         """Make all readers of `old` read `new`; a graph that returns `old` keeps the name it returns.
 
         root: marks the place where an `Identity` or `Constant` node goes if the name can only be kept by one.
+        Returns the tensor that has the values now: `new`, or `old` if it took the place of `new`.
         """
         self.revision += 1
         if not self.is_output(old):
             self._move_readers(old, new)
-        elif self.can_stand_for(new, old):
+            return new
+        if self.can_stand_for(new, old):
             self._release(old)
             producer = new.inputs[0]
             producer.outputs[_index(producer.outputs, new)] = old
             self._move_readers(new, old)
-        else:
-            self._move_readers(old, new)
-            self._release(old)
-            self._insert([self._keeper(old, new)], root, self.home[root])
+            return old
+        self._move_readers(old, new)
+        self._release(old)
+        self._insert([self._keeper(old, new)], root, self.home[root])
+        return new
 
     def remove_unused(self, nodes: Sequence[Node]) -> int:
         """Remove those of the nodes whose outputs nobody uses, until none is left. Returns how many."""
@@ -263,6 +271,20 @@ class Editor:
         node = Node(draft.op, name, draft.attrs, inputs, outputs, draft.domain, metadata=metadata)
         self._owner.update((graph, node) for graph in subgraphs(node))
         return node
+
+    def _bring_out(self, nodes: Sequence[Node], graph: Graph) -> None:
+        """Take nodes out of the nested graphs they are in, with the constants declared there; their outputs get
+        names of their own where graphs beside each other used the same."""
+        moved = set(nodes)
+        for inner in dict.fromkeys(self.home[node] for node in nodes):
+            inner.nodes[:] = [node for node in inner.nodes if node not in moved]
+            self._forget(inner)
+            named = [tensor for node in nodes for tensor in node.outputs if tensor.name]
+            for named_here in (*named, *inner.initializers, *nodes):
+                if named_here.name in self._ambiguous:
+                    named_here.name = self.fresh(named_here.name)
+            graph.initializers += inner.initializers
+            inner.initializers.clear()
 
     def _insert(self, nodes: list[Node], root: Node, graph: Graph) -> None:
         self._pending.setdefault(root, []).extend(nodes)

@@ -59,7 +59,7 @@ def compare(
         original overflow where a better spelling of the same mathematics need not.
     """
     if len(reference) != len(candidate):
-        reason = f"{len(reference)} outputs became {len(candidate)}."
+        reason = f"The number of outputs went from {len(reference)} to {len(candidate)}."
         return Comparison(ok=False, error=_worst(contract), bound=_bound(contract), k=math.inf, reason=reason)
     verdicts = [
         _judge(leaf, contract, overflow=overflow)

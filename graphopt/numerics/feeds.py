@@ -157,7 +157,7 @@ def _integers(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
     if kind != "normal":
         values = _mix(rng, values, (0, 1, low, high))
     if isinstance(spec.domain, Positive):
-        return np.maximum(np.abs(values), 1)
+        return np.clip(np.abs(values), 1, high)
     return np.where(values == 0, 1, values) if isinstance(spec.domain, NonZero) else values
 
 

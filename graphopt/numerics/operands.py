@@ -142,6 +142,12 @@ def _one_hot_depth(use: Use) -> Domain:
     return Fixed((_at(use.output(), use.attr("axis", -1)) or 4,))
 
 
+def _target(use: Use) -> Domain:
+    """The shape of the output, or all elements along the first axis."""
+    shape = use.output()
+    return Fixed((-1, *(1 for _ in range(use.size() - 1))) if shape is None or len(shape) != use.size() else shape)
+
+
 def _repeats(use: Use) -> Domain:
     data, result = use.input(0), use.output()
     if data is None or result is None or len(data) != len(result):
@@ -287,7 +293,7 @@ _STANDARD: dict[str, dict[int, Rule]] = {
     "SequenceErase": {1: _always(_ZERO)},
     "SequenceInsert": {2: _always(_ZERO)},
     # sizes
-    "Reshape": {1: _as_output(Fixed((-1,)))},
+    "Reshape": {1: _target},
     "Expand": {1: _as_output(_ONE)},
     "ConstantOfShape": {0: _as_output(_FEW)},
     "CenterCropPad": {1: _always(_FEW)},

@@ -11,6 +11,7 @@ from graphopt.errors import UsageError
 from graphopt.rewrite.driver import rewrite_all
 
 if TYPE_CHECKING:
+    from graphopt.ir.types import Model
     from graphopt.pipeline.context import Context
     from graphopt.rewrite.rule import Rule
 
@@ -33,6 +34,8 @@ class Pass:
     run: `(context, options)`; changes the model only through `context.apply` and the editor's methods.
     rules: the rules it applies, if it is made of rules; they can be chosen with `only=` and `skip=`.
     safe: whether it keeps within `Exact` and `Close`, so that the default pipeline may contain it.
+    requires: what keeps the pass from running on a model with these options, in words; None if nothing does. Asked of
+        every pass of a pipeline before any work.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Pass:
     rules: tuple[Rule, ...] = ()
     options: tuple[Option, ...] = ()
     safe: bool = True
+    requires: Callable[[Model, Options], str | None] = lambda _model, _options: None
 
     def option(self, name: str) -> Option:
         """The option called `name`. Raises UsageError with what there is."""

@@ -13,6 +13,7 @@ from importlib import metadata
 from typing import Any
 
 from graphopt.errors import UsageError
+from graphopt.ir.types import Model
 from graphopt.pipeline.passes import Pass
 from graphopt.pipeline.text import Fix, Item, Pipeline, Step
 from graphopt.rewrite.rule import Rule
@@ -92,6 +93,15 @@ class Registry:
             except ValueError as error:
                 raise UsageError(f"{step}: option {name}: {error}") from error
         return Bound(found, options, str(step))
+
+
+def check_requirements(resolved: Resolved, model: Model) -> None:
+    """Raise UsageError if a pass of the pipeline cannot run on the model with its options."""
+    for item in resolved:
+        if isinstance(item, BoundFix):
+            check_requirements(item.body, model)
+        elif reason := item.run.requires(model, item.options):
+            raise UsageError(f"pass {item.text}: {reason}")
 
 
 def _load(load: Any, what: str) -> Any:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from graphopt.ir import walk
 from graphopt.ir.types import Constant, Model
 from graphopt.pipeline.journal import Entry, StepRecord, Verdict
+from graphopt.report.encode import to_json
 from graphopt.rewrite.driver import Refusal
 
 SCHEMA = 1
@@ -19,7 +20,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Size:
-    """How big a model is. nodes: at the top level; all_nodes: with subgraphs; weight_bytes: of all initializers."""
+    """How big a model is. nodes: at the top level; all_nodes: with subgraphs; weight_bytes: of all constant tensors."""
 
     nodes: int
     all_nodes: int
@@ -30,10 +31,20 @@ class Size:
 
 def measure(model: Model) -> Size:
     """The size of a model as it stands. Decodes no weights."""
-    weights = sum(tensor.nbytes for tensor in walk.tensors(model.graph) if isinstance(tensor, Constant))
+    weights = sum(tensor.nbytes for tensor in weights_of(model))
     names = Counter(f"{node.domain}::{node.op}" if node.domain else node.op for node in walk.nodes(model.graph))
     operators = dict(sorted(names.items(), key=lambda item: (-item[1], item[0])))
     return Size(len(model.graph.nodes), names.total(), weights, dict(model.opsets), operators)
+
+
+def weights_of(model: Model) -> Iterator[Constant]:
+    """Every constant tensor of the model, also defaults of inputs and what `Constant` nodes hold."""
+    yield from (tensor for tensor in walk.tensors(model.graph) if isinstance(tensor, Constant))
+    for graph in walk.graphs(model.graph):
+        yield from graph.defaults.values()
+    for node in walk.nodes(model.graph):
+        if node.op == "Constant":
+            yield from (value for value in node.attrs.values() if isinstance(value, Constant))
 
 
 @dataclass(frozen=True)
@@ -78,19 +89,9 @@ class Report:
 
     def to_json(self, indent: int | None = 2) -> str:
         """The report as JSON text; infinite errors are written as the text "inf"."""
-        return json.dumps(_finite(self.to_dict()), indent=indent)
+        return to_json(self, indent)
 
     def __str__(self) -> str:
         from graphopt.report.text import render
 
         return render(self)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and value in (float("inf"), float("-inf")) or value != value:  # noqa: PLR0124 - NaN
-        return str(value)
-    return value

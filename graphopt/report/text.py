@@ -2,32 +2,210 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphopt.pipeline.journal import Entry, Status
 from graphopt.report.record import Report
+from graphopt.report.style import FEW, change, counted, indented, listed, number, plain, sentence, size, table, text
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.table import Table
+
+NOTHING_TO_CHECK = "nothing was rewritten"
 
 
-def render(report: Report) -> str:
+def render(report: Report, *, timing: bool = False) -> str:
     """The report in brief, as plain text."""
-    before, after = report.before, report.after
-    lines = [
-        f"{report.model}: {before.nodes} -> {after.nodes} nodes, "
-        f"{_bytes(before.weight_bytes)} -> {_bytes(after.weight_bytes)} of weights, {report.seconds:.2f} s",
+    return plain(layout(report, timing=timing))
+
+
+def layout(report: Report, *, output: str = "", timing: bool = False) -> Group:
+    """The report in brief, for a console. output: where the result was written, "" if it was not.
+
+    timing: also say how long each run of each pass took.
+    """
+    from rich.console import Group
+
+    arrow = f" -> {output}" if output else ""
+    parts: list[RenderableType] = [text(f"{report.model}{arrow}", "bold"), indented(_sizes(report))]
+    if report.rewrites:
+        parts.append(indented(_passes(report)))
+    if timing:
+        parts.append(indented(_times(report)))
+    parts.append(indented(_words(report, output)))
+    return Group(*parts)
+
+
+# ---- sentences, for every format ----
+
+
+def verdict(report: Report) -> str:
+    """How far the result was checked, in sentences."""
+    if not report.rewrites:
+        return "Nothing was rewritten."
+    counts = Counter(entry.verdict.status for entry in report.rewrites)
+    checked = counts[Status.VERIFIED]
+    parts = [
+        (checked, f"{checked:,} checked by running them ({counted(report.regions_checked, 'region')})"),
+        (counts[Status.EVALUATED], f"{counts[Status.EVALUATED]:,} computed by the reference runtime itself"),
+        (counts[Status.UNVERIFIED], f"{counts[Status.UNVERIFIED]:,} kept without a check"),
+        (counts[Status.OFF], f"{counts[Status.OFF]:,} not to be checked (--verify {report.level})"),
     ]
-    for step in report.steps:
-        hits = ", ".join(f"{rule} {count}" for rule, count in sorted(step.hits.items(), key=lambda hit: -hit[1]))
-        if hits:
-            lines.append(f"  {step.step:<12} {step.nodes_before:>6} -> {step.nodes_after:<6} {hits}")
-    lines.append(
-        f"{len(report.rewrites)} rewrites ({report.contract}), {report.regions_checked} regions run; "
-        f"whole model: {report.whole.status}" + (f" ({report.whole.detail})" if report.whole.detail else "")
-    )
-    lines += [f"rolled back: {e.rule} at {e.place}: {e.verdict.detail}" for e in report.rolled_back]
-    lines += [f"unverified: {e.rule} at {e.place}: {e.verdict.detail}" for e in report.unverified]
-    lines += [f"note: {note}" for note in report.notes]
-    return "\n".join(lines)
+    made = ", ".join(words for count, words in parts if count)
+    return f"{counted(len(report.rewrites), 'rewrite')}: {made}. {whole_verdict(report)}"
 
 
-def _bytes(count: int) -> str:
-    for unit, scale in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} B"
+def whole_verdict(report: Report) -> str:
+    """What came of comparing the result with the original, in a sentence."""
+    whole = report.whole
+    if whole.status is Status.VERIFIED:
+        if whole.detail == NOTHING_TO_CHECK:
+            return "Nothing was rewritten."
+        if not whole.error:
+            return "The whole model computes exactly what the original does."
+        return (
+            f"The whole model agrees with the original: its largest error is {number(whole.error)} rounding errors, "
+            f"its contract is {report.contract}."
+        )
+    if whole.status is Status.UNVERIFIED:
+        return sentence(f"The whole model was not verified: {whole.detail}")
+    return f"The whole model was not compared with the original (--verify {report.level})."
+
+
+def rolled_back(report: Report) -> list[str]:
+    """One sentence for each rewrite that was undone."""
+    return [
+        sentence(f"{entry.rule} at {entry.place} was undone: {entry.verdict.detail}")
+        + (f" See {entry.verdict.reproducer}/README.md." if entry.verdict.reproducer else "")
+        for entry in report.rolled_back
+    ]
+
+
+def unverified(report: Report) -> list[str]:
+    """One sentence for each rule and reason for which rewrites were kept without a check."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in report.unverified:
+        groups.setdefault((entry.rule, entry.verdict.detail), []).append(entry)
+    return [
+        sentence(f"{rule} was kept unverified at {listed([e.place for e in entries], 2)}: {detail}")
+        for (rule, detail), entries in groups.items()
+    ]
+
+
+def next_steps(report: Report, output: str = "") -> list[tuple[str, str]]:
+    """Commands that tell more, each with what it tells."""
+    steps = [
+        (f"graphopt why {report.model} --rule {rule}", f"why {rule} did not fire in {counted(count, 'place')}")
+        for rule, count in _near_misses(report)
+    ]
+    if output:
+        steps.append((f"graphopt compare {report.model} {output}", "both on the same inputs, side by side"))
+    return steps
+
+
+def _near_misses(report: Report, most: int = 2) -> list[tuple[str, int]]:
+    """Rules that never fired though most of their pattern was there, with the number of places."""
+    hits = report.hits
+    missed = [refusal for refusal in report.refusals if refusal.rule not in hits]
+    depth = {rule: max(r.depth for r in missed if r.rule == rule) for rule in {r.rule for r in missed}}
+    counts = Counter(refusal.rule for refusal in missed)
+    order = sorted(counts.items(), key=lambda item: (-depth[item[0]], -item[1], item[0]))
+    return order[:most]
+
+
+@dataclass(frozen=True)
+class PassSummary:
+    """All runs of one step together. hits: kept rewrites by rule, most frequent first."""
+
+    step: str
+    removed: int
+    seconds: float
+    hits: dict[str, int]
+
+
+def summary(report: Report) -> list[PassSummary]:
+    """The steps that rewrote anything, in the order of their first run; `fix(...)` runs some of them repeatedly."""
+    steps: dict[str, PassSummary] = {}
+    for record in report.steps:
+        so_far = steps.get(record.step, PassSummary(record.step, 0, 0.0, {}))
+        hits = Counter(so_far.hits) + Counter(record.hits)
+        removed = so_far.removed + record.nodes_before - record.nodes_after
+        steps[record.step] = PassSummary(record.step, removed, so_far.seconds + record.seconds, dict(hits.most_common()))
+    return [step for step in steps.values() if step.hits]
+
+
+def operators_changed(report: Report) -> list[tuple[str, int, int]]:
+    """Operators whose number changed: name, before, after; the largest changes first."""
+    before, after = report.before.operators, report.after.operators
+    rows = [(op, before.get(op, 0), after.get(op, 0)) for op in sorted(before.keys() | after.keys())]
+    return sorted((row for row in rows if row[1] != row[2]), key=lambda row: -abs(row[2] - row[1]))
+
+
+# ---- pieces for the console ----
+
+
+def _sizes(report: Report) -> Table:
+    from rich.table import Table
+
+    before, after = report.before, report.after
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for justify in ("left", "right", "left", "right", "right"):
+        grid.add_column(justify=justify)  # type: ignore[arg-type]
+    rows = [("nodes", before.nodes, after.nodes, "{:,}".format)]
+    if before.all_nodes != before.nodes or after.all_nodes != after.nodes:
+        rows.append(("with subgraphs", before.all_nodes, after.all_nodes, "{:,}".format))
+    rows.append(("weights", before.weight_bytes, after.weight_bytes, size))
+    for name, old, new, spell in rows:
+        style = "green" if new < old else "yellow" if new > old else ""
+        grid.add_row(text(name, "dim"), spell(old), "->", text(spell(new), "bold"), text(change(old, new), style))
+    return grid
+
+
+def _passes(report: Report) -> Table:
+    grid = table("pass", "nodes", "rewrites", "by rule", right=("nodes", "rewrites"))
+    for step in summary(report):
+        hits = ", ".join(f"{rule} {count}" for rule, count in step.hits.items())
+        nodes = f"{-step.removed:+,}" if step.removed else ""
+        grid.add_row(text(step.step), nodes, f"{sum(step.hits.values()):,}", text(hits, "dim"))
+    return grid
+
+
+def _times(report: Report) -> Table:
+    grid = table("pass", "nodes", "rewrites", "seconds", "share", right=("nodes", "rewrites", "seconds", "share"))
+    total = report.seconds or 1.0
+    for record in report.steps:
+        hits = f"{sum(record.hits.values()):,}"
+        nodes = f"{record.nodes_before:,} -> {record.nodes_after:,}"
+        grid.add_row(text(record.step), nodes, hits, f"{record.seconds:.2f}", f"{record.seconds / total:.0%}")
+    rest = report.seconds - sum(record.seconds for record in report.steps)
+    grid.add_row("reading, comparing the whole", "", "", f"{rest:.2f}", f"{rest / total:.0%}")
+    grid.add_row("all", "", "", f"{report.seconds:.2f}", "100%", style="bold")
+    return grid
+
+
+def _words(report: Report, output: str) -> Table:
+    """The sentences, each kind beside its title."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    good = report.clean and report.whole.status is Status.VERIFIED
+    grid.add_row(text("verdict", "dim"), text(verdict(report), "green" if good else "yellow"))
+    for title, style, items in _lists(report, output):
+        if len(items) > FEW:
+            items[FEW:] = [f"... and {len(items) - FEW} more; --report FILE lists all of them"]
+        for index, item in enumerate(items):
+            grid.add_row(text("" if index else title, style or "dim"), text(item))
+    return grid
+
+
+def _lists(report: Report, output: str) -> Iterator[tuple[str, str, list[str]]]:
+    yield "rolled back", "red", rolled_back(report)
+    yield "unverified", "yellow", unverified(report)
+    yield "notes", "", [sentence(note) for note in report.notes]
+    yield "next", "", [f"{command}  # {purpose}" for command, purpose in next_steps(report, output)]

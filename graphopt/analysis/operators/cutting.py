@@ -62,7 +62,7 @@ def split(call: Call) -> list[Type]:
 
 def split_sizes(call: Call, whole: Scalar | None) -> Sequence[Scalar | None]:
     """The sizes of the parts into which Split cuts a dimension of size `whole`."""
-    listed = call.attr("split") if call.version < 13 or "split" in call.attrs else call.elements(1)
+    listed = call.attr("split") if not call.since(13) or "split" in call.attrs else call.elements(1)
     if listed is not None:
         return list(map(call.size, listed))
     parts = call.attr("num_outputs", call.outputs)
@@ -72,7 +72,7 @@ def split_sizes(call: Call, whole: Scalar | None) -> Sequence[Scalar | None]:
         each = -(-whole // parts)
         return [max(0, min(each, whole - each * i)) for i in range(parts)]
     exact = divide(whole, parts)
-    uneven = call.version >= 18
+    uneven = call.since(18)
     return [exact if not uneven or parts == 1 else None] * call.outputs
 
 
@@ -102,9 +102,10 @@ def _sliced_blind(call: Call, dims: Dims) -> Dims:
 
 def slice_bounds(call: Call, rank: int) -> list[tuple[int, Scalar | None, Scalar | None, int]] | None:
     """(axis, start, end, step) of a Slice; None if the axes or steps are not known."""
-    if call.version < 10:
+    if not call.since(10):
         starts, ends = call.attr("starts"), call.attr("ends")
-        axes, steps = call.attr("axes", list(range(len(starts)))), [1] * len(starts)
+        axes: list[int] | None = call.attr("axes", list(range(len(starts))))
+        steps: list[int] | None = [1] * len(starts)
     else:
         starts, ends = call.elements(1), call.elements(2)
         count = len(starts or ends or ())
@@ -165,7 +166,7 @@ def pad(call: Call) -> Type:
     dims = call.dims(0)
     if dims is None:
         return Type(call.dtype(0))
-    given = call.attr("pads", call.attr("paddings")) if call.version < 11 else call.elements(1)
+    given = call.attr("pads", call.attr("paddings")) if not call.since(11) else call.elements(1)
     axes: list[int] | None = call.ints(3) if call.has(3) else list(range(len(dims)))
     if axes is None:
         return Type(call.dtype(0), (None,) * len(dims))

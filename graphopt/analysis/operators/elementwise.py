@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graphopt.ir.dtypes import DType
 
 BOOL = np.dtype(np.bool_)
+PAIR = 2
 
 
 def broadcast_dim(a: Scalar | None, b: Scalar | None) -> Scalar | None:
@@ -60,7 +61,7 @@ def broadcast(*shapes: Dims | None) -> Dims | None:
 
 
 def _broadcast_inputs(call: Call) -> Dims | None:
-    if call.version < 7 and len(call.types) == 2:  # the second input fits the first, at `axis`
+    if not call.since(7) and len(call.types) == PAIR:  # the second input fits the first, at `axis`
         return call.dims(0)
     return broadcast(*(call.dims(i) for i in range(len(call.types))))
 
@@ -80,7 +81,8 @@ def common(found: Iterable[DType | None]) -> DType | None:
     "TensorScatter", "CumProd", "RotaryEmbedding", "SimplifiedLayerNormalization",
     *(
         f"com.microsoft.{name}" for name in (
-            "BiasAdd", "BiasDropout", "BiasGelu", "BiasSoftmax", "FastGelu", "Gelu", "GroupNorm", "MoE", "QLinearLeakyRelu",
+            "BiasAdd", "BiasDropout", "BiasGelu", "BiasSoftmax", "FastGelu", "Gelu", "GroupNorm", "MoE",
+            "QLinearLeakyRelu",
             "QLinearSigmoid", "QLinearSoftmax", "QMoE", "QuickGelu", "RotaryEmbedding",
         )
     ),
@@ -138,14 +140,14 @@ def cast_like(call: Call) -> Type:
 @types("Dropout")
 def dropout(call: Call) -> tuple[Type, Type]:
     """The mask is boolean since opset 10."""
-    return call.type(0), Type(BOOL if call.version >= 10 else call.dtype(0), call.dims(0))
+    return call.type(0), Type(BOOL if call.since(10) else call.dtype(0), call.dims(0))
 
 
 @types("BatchNormalization")
 def batch_normalization(call: Call) -> tuple[Type, ...]:
     """Running statistics, where they are outputs, have one element a channel."""
     dims = call.dims(0)
-    channels = call.dims(1) or (None if dims is None or len(dims) < 2 else dims[1],)
+    channels = call.dims(1) or ((dims or ())[1:2] or (None,))
     first = Type(call.dtype(0), dims)
     return (first, *(Type(call.dtype(4), channels) for _ in range(call.outputs - 1)))
 

@@ -29,7 +29,7 @@ def product(dims: Iterable[Scalar]) -> Scalar:
 
 def axes_of(call: Call, index: int, since: int) -> list[int] | None:
     """Axes as an attribute before opset `since`, as input `index` from then on; None: not given or not known."""
-    if call.version < since:
+    if not call.since(since):
         axes = call.attr("axes")
         return None if axes is None else [int(axis) for axis in axes]
     return call.ints(index)
@@ -56,6 +56,7 @@ def shape(call: Call) -> Type:
 
 @types("Size")
 def size(call: Call) -> Type:  # noqa: ARG001
+    """One number."""
     return Type(INT64, ())
 
 
@@ -66,7 +67,7 @@ def size(call: Call) -> Type:  # noqa: ARG001
 def reshape(call: Call) -> Type:
     """0 copies a dimension (unless `allowzero`), -1 takes what is left."""
     dims, dtype = call.dims(0), call.dtype(0)
-    target: Sequence[Scalar | None] | None = call.attr("shape") if call.version < 5 else call.elements(1)
+    target: Sequence[Scalar | None] | None = call.attr("shape") if not call.since(5) else call.elements(1)
     if target is None:
         length = (call.dims(1) or (None,))[0]
         return Type(dtype, (None,) * length if isinstance(length, int) else None)
@@ -128,7 +129,7 @@ def squeeze(call: Call) -> Type | None:
     """Without axes, all dimensions of 1 go, so all must be known."""
     dims = call.dims(0)
     axes = axes_of(call, 1, 13)
-    given = call.has(1) if call.version >= 13 else axes is not None
+    given = call.has(1) if call.since(13) else axes is not None
     if dims is None or (given and axes is None):
         return Type(call.dtype(0))
     if axes is None:
@@ -156,6 +157,7 @@ def unsqueeze(call: Call) -> Type:
 
 @types("Transpose")
 def transpose(call: Call) -> Type:
+    """Dimensions in the order of `perm`, or reversed."""
     dims = call.dims(0)
     perm = call.attr("perm")
     if dims is None:
@@ -176,8 +178,9 @@ def expand(call: Call) -> Type:
 
 @types("Tile", reads=(1,))
 def tile(call: Call) -> Type:
+    """Each dimension times its repeats."""
     dims, repeats = call.dims(0), call.elements(1)
-    if dims is None or call.version < 6:
+    if dims is None or not call.since(6):
         return Type(call.dtype(0))
     if repeats is None:
         return Type(call.dtype(0), (None,) * len(dims))
@@ -276,12 +279,14 @@ def range_(call: Call) -> Type:
 
 @types("EyeLike")
 def eye_like(call: Call) -> Type:
+    """The shape of the input; the attribute gives the element type."""
     code = call.attr("dtype")
     return Type(call.dtype(0) if code is None else dtypes.numpy_dtype(code), call.dims(0))
 
 
 @types("DepthToSpace")
 def depth_to_space(call: Call) -> Type:
+    """Channels become blocks in height and width."""
     block = call.attr("blocksize")
     batch, channels, height, width = call.dims(0) or (None,) * 4
     out = (batch, _divided(channels, block * block), _times(height, block), _times(width, block))
@@ -290,6 +295,7 @@ def depth_to_space(call: Call) -> Type:
 
 @types("SpaceToDepth")
 def space_to_depth(call: Call) -> Type:
+    """Blocks in height and width become channels."""
     block = call.attr("blocksize")
     batch, channels, height, width = call.dims(0) or (None,) * 4
     out = (batch, _times(channels, block * block), _divided(height, block), _divided(width, block))

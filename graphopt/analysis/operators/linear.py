@@ -32,16 +32,19 @@ def matmul_dims(a: Dims | None, b: Dims | None) -> Dims | None:
 
 @types("MatMul")
 def matmul(call: Call) -> Type:
+    """One element type in and out."""
     return Type(common((call.dtype(0), call.dtype(1))), matmul_dims(call.dims(0), call.dims(1)))
 
 
 @types("MatMulInteger")
 def matmul_integer(call: Call) -> Type:
+    """Integer products add up in int32."""
     return Type(np.dtype(np.int32), matmul_dims(call.dims(0), call.dims(1)))
 
 
 @types("QLinearMatMul")
 def qlinear_matmul(call: Call) -> Type:
+    """The output zero point gives the element type."""
     return Type(call.dtype(7), matmul_dims(call.dims(0), call.dims(3)))
 
 
@@ -53,6 +56,7 @@ def gemm_dims(call: Call, a: int, b: int) -> Dims:
 
 @types("Gemm")
 def gemm(call: Call) -> Type:
+    """A matrix; the third operand broadcasts to it."""
     return Type(common((call.dtype(0), call.dtype(1))), gemm_dims(call, 0, 1))
 
 
@@ -121,16 +125,19 @@ def conv_dims(call: Call, data: int, weight: int) -> Dims | None:
 
 @types("Conv")
 def conv(call: Call) -> Type:
+    """One element type in and out."""
     return Type(common((call.dtype(0), call.dtype(1))), conv_dims(call, 0, 1))
 
 
 @types("ConvInteger")
 def conv_integer(call: Call) -> Type:
+    """Integer products add up in int32."""
     return Type(np.dtype(np.int32), conv_dims(call, 0, 1))
 
 
 @types("QLinearConv")
 def qlinear_conv(call: Call) -> Type:
+    """The output zero point gives the element type."""
     return Type(call.dtype(7), conv_dims(call, 0, 3))
 
 
@@ -180,17 +187,20 @@ def pooled(call: Call) -> Dims | None:
 
 @types("AveragePool", "LpPool")
 def pool(call: Call) -> Type:
+    """Windows keep batch and channels."""
     return Type(call.dtype(0), pooled(call))
 
 
 @types("MaxPool")
 def max_pool(call: Call) -> tuple[Type, Type]:
+    """The second output holds the places of the first."""
     dims = pooled(call)
     return Type(call.dtype(0), dims), Type(INT64, dims)
 
 
 @types("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
 def global_pool(call: Call) -> Type:
+    """Spatial dimensions become 1."""
     dims = call.dims(0)
     return Type(call.dtype(0), None if dims is None else dims[:2] + (1,) * (len(dims) - 2))
 
@@ -220,9 +230,9 @@ def resize(call: Call) -> Type:
 
 def _resize_targets(call: Call) -> tuple[Sequence[Scalar | None] | None, Sequence[Scalar | None] | None]:
     if call.op == "Upsample":
-        listed = call.attr("scales") if call.version < 9 else call.elements(1)
+        listed = call.attr("scales") if not call.since(9) else call.elements(1)
         return (None if listed is None else list(map(_single, listed))), None
-    if call.version < 11:
+    if not call.since(11):
         return call.elements(1), None
     return call.elements(2) or None, call.elements(3) or None
 

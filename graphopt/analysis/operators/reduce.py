@@ -21,7 +21,7 @@ def reduced_axes(call: Call, rank: int) -> list[int] | None:
     """The axes that a reduction removes; None if they are not known."""
     since = 13 if call.op == "ReduceSum" else 18
     axes = axes_of(call, 1, since)
-    given = call.has(1) if call.version >= since else axes is not None
+    given = call.has(1) if call.since(since) else axes is not None
     if given and axes is None:
         return None
     if not axes:
@@ -49,6 +49,7 @@ def reduction(call: Call) -> Type:
 
 @types("ArgMax", "ArgMin")
 def arg(call: Call) -> Type:
+    """Indices are int64."""
     dims = call.dims(0)
     if dims is None:
         return Type(INT64)
@@ -62,7 +63,7 @@ def top_k(call: Call) -> tuple[Type, Type]:
     dims = call.dims(0)
     if dims is None:
         return Type(call.dtype(0)), Type(INT64)
-    k = call.attr("k") if call.version < 10 else call.scalar(1)
+    k = call.attr("k") if not call.since(10) else call.scalar(1)
     axis = normalized([call.attr("axis", -1)], len(dims))[0]
     whole = dims[axis]
     kept = k if k is None or whole is None else minimum(k, whole)

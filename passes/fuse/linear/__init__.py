@@ -46,7 +46,6 @@ RULES = (
     conv_batchnorm,
     conv_mul,
     conv_add,
-    batchnorm_conv,
     pad_conv,
     pad_average_pool,
     pad_max_pool,
@@ -55,11 +54,11 @@ RULES = (
     gemm_add,
     gemm_mul,
     gemm_batchnorm,
-    batchnorm_gemm,
     transpose_gemm,
     transpose_matmul,
     gemm_transpose,
 )
 
-LATE = (mul_conv, add_conv)
-"""Rules for arithmetic that an activation or a normalisation may end with: those are to be recognised first."""
+LATE = (mul_conv, add_conv, batchnorm_conv, batchnorm_gemm)
+"""Rules that move something into what follows: first it may belong to an activation or normalisation that is spelled
+out, or go back into what came before."""
