@@ -11,6 +11,7 @@ from graphopt.analysis.call import Call, types
 from graphopt.analysis.operators.cutting import common_dim
 from graphopt.analysis.operators.elementwise import broadcast, common
 from graphopt.analysis.operators.layout import normalized
+from graphopt.analysis.order import at_least
 from graphopt.analysis.symbolic import Expression, Scalar, ceil, floor
 from graphopt.analysis.types import Dims, Type
 
@@ -63,42 +64,44 @@ def gemm(call: Call) -> Type:
 # --- windows --------------------------------------------------------------------------------------------------
 
 
-def window(
-    call: Call,
-    dims: Dims,
-    kernel: Sequence[Scalar | None],
-    *,
-    ceil_mode: bool = False,
-    pooling: bool = False,
-) -> list[Scalar | None]:
-    """Spatial dimensions of what a window of size `kernel` yields when it slides over `dims`."""
+def window(call: Call, dims: Dims, kernel: Sequence[Scalar | None], *, ceil_mode: bool = False) -> list[Scalar | None]:
+    """Spatial dimensions of what a window of size `kernel` yields when it slides over `dims`.
+
+    In a valid run the window is no larger than the padded dimension; where it is, runtimes differ.
+    """
     count = len(dims)
     strides = call.attr("strides") or [1] * count
     dilations = call.attr("dilations") or [1] * count
     pads = call.attr("pads") or [0] * (2 * count)
     auto = _text(call.attr("auto_pad", "NOTSET"))
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        return [None if d is None else ceil(d * Fraction(1, s)) for d, s in zip(dims, strides, strict=True)]
+    if auto == "VALID":
+        pads = [0] * (2 * count)
     result: list[Scalar | None] = []
     for i, (dim, size) in enumerate(zip(dims, kernel, strict=True)):
-        if auto in ("SAME_UPPER", "SAME_LOWER"):
-            result.append(None if dim is None else ceil(dim * Fraction(1, strides[i])))
-        elif dim is None or size is None:
+        if dim is None or size is None:
             result.append(None)
+            continue
+        reach = (size - 1) * dilations[i] + 1
+        steps = (dim - reach + pads[i] + pads[i + count]) * Fraction(1, strides[i])
+        if ceil_mode and auto != "VALID":
+            result.append(_inside(ceil(steps) + 1, dim + pads[i], reach - pads[i + count], strides[i]))
         else:
-            reach = (size - 1) * dilations[i] + 1
-            padding = (0, 0) if auto == "VALID" else (pads[i], pads[i + count])
-            steps = (dim - reach + padding[0] + padding[1]) * Fraction(1, strides[i])
-            out = (ceil if ceil_mode else floor)(steps) + 1
-            result.append(_inside(out, dim, strides[i], padding[0]) if ceil_mode and pooling else out)
+            result.append(floor(steps) + 1 if not ceil_mode or strides[i] == 1 else None)
     return result
 
 
-def _inside(out: Scalar, dim: Scalar, stride: int, before: int) -> Scalar | None:
-    """With ceil_mode, a window that would start after the end of the padded input is dropped."""
-    if stride == 1:
+def _inside(out: Scalar, end: Scalar, least: Scalar, stride: int) -> Scalar | None:
+    """With ceil_mode, a last window that would start at or after `end` is dropped.
+
+    None does that is to reach `least` elements beyond where it starts, when those are as many as a stride.
+    """
+    if at_least(least, stride):
         return out
-    if isinstance(out, Expression) or isinstance(dim, Expression):
+    if isinstance(out, Expression) or isinstance(end, Expression):
         return None
-    return out - 1 if (out - 1) * stride >= dim + before else out
+    return out - 1 if (out - 1) * stride >= end else out
 
 
 def _text(value: str | bytes) -> str:
@@ -181,7 +184,7 @@ def pooled(call: Call) -> Dims | None:
     if dims is None:
         return None
     kernel = [int(k) for k in call.attr("kernel_shape")]
-    spatial = window(call, dims[2:], kernel, ceil_mode=bool(call.attr("ceil_mode", 0)), pooling=True)
+    spatial = window(call, dims[2:], kernel, ceil_mode=bool(call.attr("ceil_mode", 0)))
     return (*dims[:2], *spatial)
 
 
