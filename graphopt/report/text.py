@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from graphopt.pipeline.journal import Entry, Status
 from graphopt.report.record import Report
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NOTHING_TO_CHECK = "nothing was rewritten"
+NEAR = 2
+"""Depth of a refusal up to which it is no news: rules of one operator are refused at every such operator."""
 
 
 def render(report: Report, *, timing: bool = False) -> str:
@@ -96,21 +98,19 @@ def unverified(report: Report) -> list[str]:
     ]
 
 
-def next_steps(report: Report, output: str = "") -> list[tuple[str, str]]:
-    """Commands that tell more, each with what it tells."""
+def next_steps(report: Report, output: str = "") -> list[str]:
+    """Commands that tell more."""
     steps = [
-        (f"graphopt why {report.model} --rule {rule}", f"why {rule} did not fire in {counted(count, 'place')}")
+        f"graphopt why {report.model} --rule {rule}  ({counted(count, 'near miss', 'near misses')})"
         for rule, count in _near_misses(report)
     ]
-    if output:
-        steps.append((f"graphopt compare {report.model} {output}", "both on the same inputs, side by side"))
-    return steps
+    return [*steps, f"graphopt compare {report.model} {output}"] if output else steps
 
 
 def _near_misses(report: Report, most: int = 2) -> list[tuple[str, int]]:
-    """Rules that never fired though most of their pattern was there, with the number of places."""
+    """Rules of several operators that never fired though much of their pattern was there, and in how many places."""
     hits = report.hits
-    missed = [refusal for refusal in report.refusals if refusal.rule not in hits]
+    missed = [refusal for refusal in report.refusals if refusal.rule not in hits and refusal.depth > NEAR]
     depth = {rule: max(r.depth for r in missed if r.rule == rule) for rule in {r.rule for r in missed}}
     counts = Counter(refusal.rule for refusal in missed)
     order = sorted(counts.items(), key=lambda item: (-depth[item[0]], -item[1], item[0]))
@@ -134,8 +134,14 @@ def summary(report: Report) -> list[PassSummary]:
         so_far = steps.get(record.step, PassSummary(record.step, 0, 0.0, {}))
         hits = Counter(so_far.hits) + Counter(record.hits)
         removed = so_far.removed + record.nodes_before - record.nodes_after
-        steps[record.step] = PassSummary(record.step, removed, so_far.seconds + record.seconds, dict(hits.most_common()))
+        seconds = so_far.seconds + record.seconds
+        steps[record.step] = PassSummary(record.step, removed, seconds, dict(hits.most_common()))
     return [step for step in steps.values() if step.hits]
+
+
+def by_rule(hits: dict[str, int]) -> str:
+    """`conv_batchnorm 7, gelu 2`."""
+    return ", ".join(f"{rule} {count}" for rule, count in hits.items())
 
 
 def operators_changed(report: Report) -> list[tuple[str, int, int]]:
@@ -153,11 +159,13 @@ def _sizes(report: Report) -> Table:
 
     before, after = report.before, report.after
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for justify in ("left", "right", "left", "right", "right"):
-        grid.add_column(justify=justify)  # type: ignore[arg-type]
-    rows = [("nodes", before.nodes, after.nodes, "{:,}".format)]
+    alignment: list[Literal["left", "right"]] = ["left", "right", "left", "right", "right"]
+    for justify in alignment:
+        grid.add_column(justify=justify)
+    count: Callable[[int], str] = "{:,}".format
+    rows = [("nodes", before.nodes, after.nodes, count)]
     if before.all_nodes != before.nodes or after.all_nodes != after.nodes:
-        rows.append(("with subgraphs", before.all_nodes, after.all_nodes, "{:,}".format))
+        rows.append(("with subgraphs", before.all_nodes, after.all_nodes, count))
     rows.append(("weights", before.weight_bytes, after.weight_bytes, size))
     for name, old, new, spell in rows:
         style = "green" if new < old else "yellow" if new > old else ""
@@ -168,9 +176,8 @@ def _sizes(report: Report) -> Table:
 def _passes(report: Report) -> Table:
     grid = table("pass", "nodes", "rewrites", "by rule", right=("nodes", "rewrites"))
     for step in summary(report):
-        hits = ", ".join(f"{rule} {count}" for rule, count in step.hits.items())
         nodes = f"{-step.removed:+,}" if step.removed else ""
-        grid.add_row(text(step.step), nodes, f"{sum(step.hits.values()):,}", text(hits, "dim"))
+        grid.add_row(text(step.step), nodes, f"{sum(step.hits.values()):,}", text(by_rule(step.hits), "dim"))
     return grid
 
 
@@ -208,4 +215,4 @@ def _lists(report: Report, output: str) -> Iterator[tuple[str, str, list[str]]]:
     yield "rolled back", "red", rolled_back(report)
     yield "unverified", "yellow", unverified(report)
     yield "notes", "", [sentence(note) for note in report.notes]
-    yield "next", "", [f"{command}  # {purpose}" for command, purpose in next_steps(report, output)]
+    yield "next", "", next_steps(report, output)

@@ -1,0 +1,101 @@
+"""The program: its commands, its exit codes, and what becomes of errors.
+
+Nothing here, and nothing at the top of a command's module, imports more than typer and the errors: help and
+usage errors must not wait for onnx. A command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from graphopt.cli import compare, inspect, optimize, passes, why
+from graphopt.errors import GraphoptError, VerificationError
+
+DONE, FAILED, USAGE, INCOMPLETE, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
+"""Exit codes, also of what the shell calls 128 + SIGINT."""
+
+EPILOG = (
+    "Exit codes: 0 done; 1 a check failed; 2 usage, or input that cannot be read; 3 done, but something was rolled "
+    "back or unverified and --strict was given; 70 a bug in graphopt; 130 interrupted."
+)
+
+
+class Commands(TyperGroup):
+    """Turns errors that are meant for the user into one sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command. Raises typer.Exit with the code of an error that it has printed."""
+        try:
+            return super().invoke(ctx)
+        except VerificationError as error:
+            raise _told(str(error), FAILED) from error
+        except GraphoptError as error:
+            raise _told(str(error), USAGE) from error
+        except BrokenPipeError:
+            raise  # whoever read the output has seen enough
+        except MemoryError as error:
+            raise _told("there is not enough memory for this model", USAGE) from error
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            raise _told(f"{place}{error.strerror or error}", USAGE) from error
+
+
+def _told(message: str, code: int) -> typer.Exit:
+    """The exit to take after saying why."""
+    from graphopt.cli.terminal import complain
+
+    complain(message)
+    return typer.Exit(code)
+
+
+app = typer.Typer(
+    name="graphopt",
+    cls=Commands,
+    help="A verified compiler for ONNX models: every rewrite is checked against what it promises about the numbers.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (optimize.optimize, inspect.inspect, passes.passes, compare.compare, why.why):
+    app.command(epilog=EPILOG)(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from graphopt import __version__
+
+        print(f"graphopt {__version__}")  # noqa: T201 - what --version is for
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> NoReturn:
+    """Run the program with the arguments of this process, and end it with one of the exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    try:
+        app(prog_name="graphopt")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception:  # noqa: BLE001 - whatever it is, it is ours, and has a code of its own
+        traceback.print_exc()
+        print("graphopt: this is a bug in graphopt; please report it with the lines above", file=sys.stderr)  # noqa: T201
+        sys.exit(BUG)
+    sys.exit(DONE)

@@ -1,0 +1,74 @@
+"""`graphopt inspect`: what a model consists of, and what passes would find in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, pipeline_option
+from graphopt.errors import GraphoptError, UsageError
+
+if TYPE_CHECKING:
+    from graphopt.report.inspection import Findings
+
+Passes = Annotated[str | None, pipeline_option("The passes to try; by default those of optimize.")]
+NoPasses = Annotated[bool, typer.Option("--no-passes", help="Try no passes.")]
+Dimensions = Annotated[
+    list[str] | None,
+    typer.Option("--dim", metavar="NAME=N", help="A free dimension, for the multiply-adds. May be repeated."),
+]
+
+
+def inspect(
+    model: ModelFile,
+    passes: Passes = None,
+    no_passes: NoPasses = False,
+    dimensions: Dimensions = None,
+    plugins: Plugins = None,
+    json: Json = False,
+    allow_outside: AllowOutside = False,
+) -> None:
+    """Show operators, parameters, cost and interface of a model, and what passes would find.
+
+    Passes are tried without verifying anything, and nothing is written.
+    """
+    from dataclasses import replace
+
+    from graphopt.cli.terminal import emit, show
+    from graphopt.ir.reader import load
+    from graphopt.report.inspection import inspect as look
+    from graphopt.report.inspection_text import layout
+
+    record = look(load(model, allow_outside=allow_outside), dict(map(_dimension, dimensions or ())))
+    if not no_passes:
+        record = replace(record, findings=_findings(model, passes, plugins, allow_outside=allow_outside))
+    if json:
+        emit(record.to_json())
+    else:
+        show(layout(record))
+
+
+def _dimension(text: str) -> tuple[str, int]:
+    name, _, number = text.rpartition("=")
+    if not name or not number.isdecimal():
+        raise UsageError(f"--dim {text}: write the name of a dimension and a number, such as batch=1")
+    return name, int(number)
+
+
+def _findings(model: Path, passes: str | None, plugins: list[str] | None, *, allow_outside: bool) -> Findings:
+    """What a dry run finds. Raises UsageError for passes that do not exist; other failures are findings."""
+    from graphopt.api import DEFAULT, optimize
+    from graphopt.cli.files import find_plugins
+    from graphopt.pipeline.level import Level
+    from graphopt.report.inspection import Findings
+
+    options = {"plugins": find_plugins(plugins), "allow_outside": allow_outside}
+    try:
+        report = optimize(model, passes=passes, verify=Level.OFF, **options).report  # type: ignore[arg-type]
+    except UsageError:
+        raise
+    except GraphoptError as error:
+        return Findings(passes or DEFAULT, problem=str(error))
+    return Findings(report.pipeline, report.after.nodes, report.after.weight_bytes, report.hits)

@@ -1,0 +1,268 @@
+"""Two models on the same inputs, side by side."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeGuard
+
+import numpy as np
+
+from graphopt.analysis.binding import bindings
+from graphopt.analysis.shapes import Shapes
+from graphopt.errors import ModelError, UsageError
+from graphopt.ir import dtypes, walk
+from graphopt.ir.types import Model, Tensor
+from graphopt.ir.words import quoted
+from graphopt.numerics import compare, metrics
+from graphopt.numerics.contract import Contract
+from graphopt.numerics.nondeterminism import nondeterministic
+from graphopt.numerics.region import Unverifiable
+from graphopt.numerics.run import Runner
+from graphopt.numerics.session import RunFailure
+from graphopt.pipeline.verify import input_specs
+from graphopt.report.encode import to_json
+from graphopt.report.record import Size, measure
+from graphopt.report.style import listed
+
+SCHEMA = 1
+SECONDS = 600.0
+"""Time that one model may take on one set of inputs."""
+
+Array = np.ndarray[Any, Any]
+Feeds = Mapping[str, Array]
+Verdict = Literal["agree", "differ", "unverified"]
+
+
+@dataclass(frozen=True)
+class OutputDifference:
+    """One output on one set of inputs.
+
+    largest: of the absolute elements of A; max_abs: of the difference. k: the difference in rounding errors.
+    sqnr: in dB. None where a number does not apply (texts, sequences, shapes that differ).
+    """
+
+    output: str
+    feed: str
+    type: str
+    largest: float | None
+    max_abs: float | None
+    k: float
+    sqnr: float | None
+    cosine: float | None
+    compared: int
+    ok: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What came of a comparison. feeds: names of the sets of inputs; differences: output by output for each of them."""
+
+    a: str
+    b: str
+    sizes: tuple[Size, Size]
+    contract: str
+    verdict: Verdict
+    reason: str
+    feeds: tuple[str, ...]
+    differences: tuple[OutputDifference, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    schema: int = SCHEMA
+
+    def worst(self) -> list[OutputDifference]:
+        """For each output the set of inputs on which it differs most."""
+        found: dict[str, OutputDifference] = {}
+        for one in self.differences:
+            held = found.get(one.output)
+            if held is None or (not one.ok, one.k) > (not held.ok, held.k):
+                found[one.output] = one
+        return list(found.values())
+
+    def to_json(self) -> str:
+        """The record as JSON text."""
+        return to_json(self)
+
+
+def side_by_side(
+    a: Model, b: Model, contract: Contract, runner: Runner, *, given: Mapping[str, Feeds] | None = None, seed: int = 0
+) -> SideBySide:
+    """Run two models, read from files, on the same inputs and compare every output by `contract`.
+
+    given: sets of inputs by name; without any, seeded ones at two bindings of the free dimensions.
+    Raises UsageError if the interfaces cannot be compared or the inputs do not fit, ModelError if A cannot be run.
+    """
+    started = time.perf_counter()
+    notes = check_interfaces(a, b)
+    feeds = {name: fitting(a, name, one) for name, one in given.items()} if given else seeded(a, seed)
+    differences: list[OutputDifference] = []
+    verdict, reason = None, ""
+    for name, one in feeds.items():
+        expected = _outputs(a, one, runner)
+        if isinstance(expected, RunFailure):
+            raise ModelError(f"{a.path} cannot be run ({name}): {expected.reason}")
+        found = _outputs(b, one, runner, [output.name for output in a.graph.outputs])
+        if isinstance(found, RunFailure):
+            verdict, reason = "differ", f"{b.path} cannot be run ({name}): {found.reason}"
+            break
+        outputs = zip(a.graph.outputs, expected, found, strict=True)
+        differences += [difference(tensor.name, name, old, new, contract) for tensor, old, new in outputs]
+    judged, why = _judge(a, differences)
+    return SideBySide(
+        a=str(a.path),
+        b=str(b.path),
+        sizes=(measure(a), measure(b)),
+        contract=str(contract),
+        verdict="differ" if verdict else judged,
+        reason=reason or why,
+        feeds=tuple(feeds),
+        differences=tuple(differences),
+        notes=tuple(notes),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def difference(output: str, feed: str, old: object, new: object, contract: Contract) -> OutputDifference:
+    """How far one output is from the reference."""
+    verdict = compare.compare([old], [new], contract, names=[output])
+    largest = max_abs = sqnr = cosine = None
+    if _numeric(old) and _numeric(new) and (old.shape, old.dtype) == (new.shape, new.dtype):
+        finite = np.abs(metrics.flat(old).astype(np.float64))
+        largest = float(finite.max(initial=0.0, where=np.isfinite(finite)))
+        max_abs, sqnr, cosine = (metrics.measure(old, new, metric) for metric in ("max_abs", "sqnr", "cosine"))
+    numbers = (largest, max_abs, verdict.k, sqnr, cosine)
+    return OutputDifference(output, feed, _type(old), *numbers, verdict.compared, verdict.ok, verdict.reason)
+
+
+def _judge(model: Model, differences: Sequence[OutputDifference]) -> tuple[Verdict, str]:
+    random = next((node for node in walk.nodes(model.graph) if nondeterministic(node)), None)
+    if random is not None:
+        return "unverified", f"the model draws random numbers: {random!r}"
+    wrong = next((one for one in differences if not one.ok), None)
+    if wrong is not None:
+        return "differ", wrong.reason
+    if not sum(one.compared for one in differences):
+        return "unverified", "no finite number was there to be compared"
+    return "agree", ""
+
+
+def _outputs(model: Model, feeds: Feeds, runner: Runner, names: Sequence[str] | None = None) -> Any:
+    try:
+        return runner.run(str(model.path), feeds, outputs=names, limit_s=SECONDS)
+    except RunFailure as failure:
+        return failure
+
+
+def _numeric(value: object) -> TypeGuard[Array]:
+    """Whether a value is an array of numbers."""
+    return isinstance(value, np.ndarray) and value.dtype.kind not in "OUS"
+
+
+def _type(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{dtypes.name(value.dtype)}{list(value.shape)}"
+    return "nothing" if value is None else "sequence" if isinstance(value, list) else type(value).__name__
+
+
+# ---- inputs ----
+
+
+def check_interfaces(a: Model, b: Model) -> list[str]:
+    """What differs but does no harm. Raises UsageError for what makes the two models incomparable."""
+    here, there = _required(a), _required(b)
+    for name, model, other in ((n, b, there) for n in here if n not in there):
+        raise UsageError(f"{model.path} has no input {quoted(name)}; it has {listed(map(quoted, other))}")
+    for name in there.keys() - here.keys():
+        raise UsageError(f"{b.path} needs an input {quoted(name)}, which {a.path} does not have")
+    for name, tensor in here.items():
+        _check_input(name, tensor, there[name])
+    outputs = [tensor.name for tensor in b.graph.outputs]
+    for tensor in a.graph.outputs:
+        if tensor.name not in outputs:
+            raise UsageError(f"{b.path} has no output {quoted(tensor.name)}; it has {listed(map(quoted, outputs))}")
+    more = [quoted(name) for name in outputs if name not in {tensor.name for tensor in a.graph.outputs}]
+    return [f"{b.path} has outputs that {a.path} does not have: {listed(more)}"] if more else []
+
+
+def _required(model: Model) -> dict[str, Tensor]:
+    """The inputs that must be fed."""
+    return {tensor.name: tensor for tensor in model.graph.inputs if tensor not in model.graph.defaults}
+
+
+def _check_input(name: str, one: Tensor, other: Tensor) -> None:
+    if one.dtype is not None and other.dtype is not None and one.dtype != other.dtype:
+        kinds = f"{dtypes.name(one.dtype)} in one model and {dtypes.name(other.dtype)} in the other"
+        raise UsageError(f"the models cannot be compared: input {quoted(name)} is {kinds}")
+    if one.shape is None or other.shape is None:
+        return
+    clash = len(one.shape) != len(other.shape) or any(
+        isinstance(d, int) and isinstance(e, int) and d != e for d, e in zip(one.shape, other.shape, strict=True)
+    )
+    if clash:
+        raise UsageError(
+            f"the models cannot be compared: input {quoted(name)} has shape {list(one.shape)} in one and "
+            f"{list(other.shape)} in the other"
+        )
+
+
+def seeded(model: Model, seed: int) -> dict[str, Feeds]:
+    """Inputs drawn from `seed`, at two bindings of the free dimensions if there are any, by what they are."""
+    from graphopt.numerics.feeds import feeds
+
+    made: dict[str, Feeds] = {}
+    for binding in bindings(model):
+        try:
+            specs = input_specs(model, Shapes(model, binding))
+        except Unverifiable as reason:
+            raise UsageError(f"no inputs can be made up for {model.path}: {reason}; give some with --feeds") from reason
+        at = ", ".join(f"{name}={number}" for name, number in binding.items())
+        made[f"seed {seed}" + (f", {at}" if at else "")] = feeds(specs, seed)
+    return made
+
+
+def read_feeds(path: Path) -> dict[str, Array]:
+    """The arrays of an .npz file. Raises UsageError if it is none."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            if not isinstance(held, np.lib.npyio.NpzFile):
+                raise UsageError(f"{path} is a single array; give an .npz file with one array for each input")
+            return {name: held[name] for name in held.files}
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such file") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path} cannot be read as an .npz file: {error}") from error
+
+
+def fitting(model: Model, name: str, feeds: Feeds) -> Feeds:
+    """The inputs of `model` out of `feeds`. Raises UsageError, with expected and found, where they do not fit."""
+    fit: dict[str, Array] = {}
+    required = _required(model)
+    for tensor in model.graph.inputs:
+        if tensor.name in feeds:
+            fit[tensor.name] = _fitting(tensor, name, feeds[tensor.name])
+        elif tensor.name in required:
+            raise UsageError(f"{name} has no array {quoted(tensor.name)}; it has {listed(map(quoted, feeds), 20)}")
+    return fit
+
+
+def _fitting(tensor: Tensor, name: str, array: Array) -> Array:
+    dtype, shape = tensor.dtype, tensor.shape
+    if dtype is not None and array.dtype.kind == "V" and array.dtype.itemsize == dtype.itemsize:
+        array = array.view(dtype)  # npz files do not know the names of bfloat16 and smaller types
+    text = dtype is not None and dtype == np.object_ and array.dtype.kind in "OUS"
+    if dtype is not None and array.dtype != dtype and not text:
+        raise UsageError(f"{name}: input {quoted(tensor.name)} must be {dtypes.name(dtype)}, found {array.dtype}")
+    if shape is not None and not _matches(array.shape, shape):
+        dims = [dim if dim is not None else "?" for dim in shape]
+        raise UsageError(f"{name}: input {quoted(tensor.name)} must have shape {dims}, found {list(array.shape)}")
+    return array
+
+
+def _matches(found: tuple[int, ...], declared: Sequence[int | str | None]) -> bool:
+    return len(found) == len(declared) and all(
+        not isinstance(dim, int) or dim < 0 or dim == size for dim, size in zip(declared, found, strict=True)
+    )

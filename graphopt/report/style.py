@@ -1,0 +1,107 @@
+"""How reports speak: numbers, names out of model files, and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from io import StringIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+WIDTH = 100
+"""Columns of a report as plain text."""
+FEW = 5
+"""Items of a list that are shown; the rest is counted."""
+
+
+def shown(text: str, *, lines: bool = False) -> str:
+    """`text` with everything escaped that a terminal might obey or hide, except, if `lines`, the ends of lines."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode() for c in text)
+
+
+def text(words: str, style: str = "") -> Text:
+    """Words for a console, escaped, never markup."""
+    from rich.text import Text
+
+    return Text(shown(words), style)
+
+
+def plain(what: RenderableType, width: int = WIDTH) -> str:
+    """What a console would show, as text without colours, ends of lines trimmed."""
+    from rich.console import Console
+
+    out = StringIO()
+    Console(file=out, width=width, color_system=None, force_terminal=False, markup=False, emoji=False).print(what)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
+
+
+def indented(what: RenderableType) -> RenderableType:
+    """A paragraph of a report: an empty line before it, two blanks at its left."""
+    from rich.padding import Padding
+
+    return Padding(what, (1, 0, 0, 2))
+
+
+def table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """A table without lines; the columns named in `right` hold numbers."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left")
+    return made
+
+
+def size(count: int) -> str:
+    """Bytes as people say them: `1.1 MB`."""
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count} B"
+
+
+def amount(count: float) -> str:
+    """A large number as people say it: `41.2 M`."""
+    for unit, scale in (("T", 10**12), ("G", 10**9), ("M", 10**6)):
+        if count >= scale:
+            return f"{count / scale:.2f} {unit}"
+    return f"{count:,.0f}"
+
+
+def change(before: float, after: float) -> str:
+    """The change in percent: `-57 %`; "" for none."""
+    if before == after:
+        return ""
+    if before == 0:
+        return "new"
+    percent = 100 * (after - before) / before
+    return f"{percent:+.0f} %" if abs(percent) >= 1 else f"{percent:+.1g} %"
+
+
+def number(value: float | None) -> str:
+    """A measured number, short."""
+    return "-" if value is None or value != value else f"{value:.3g}"  # noqa: PLR0124 - NaN
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 rewrite`, `2 rewrites`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def listed(items: Iterable[str], most: int = FEW) -> str:
+    """`a, b, c and 12 more`."""
+    items = list(items)
+    if len(items) <= most:
+        return ", ".join(items)
+    return f"{', '.join(items[:most])} and {len(items) - most} more"
+
+
+def sentence(words: str) -> str:
+    """`words` with a full stop, unless it has an end."""
+    words = words.strip()
+    return words if not words or words[-1] in ".!?" else words + "."
