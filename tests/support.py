@@ -42,7 +42,7 @@ def operators(model: Model | onnx.ModelProto) -> Counter[str]:
 
 def apply(what: Rule | Pass | str, text: str, weights: Weights | None = None, **options: Any) -> graphopt.Result:
     """Optimise with one rule, one pass or a pipeline, every rewrite and the whole verified."""
-    passes = what if isinstance(what, str) else [what]
+    passes = what if isinstance(what, str | list) else [what]
     return graphopt.optimize(proto(text, weights), passes=passes, verify="full", **options)
 
 

@@ -1,0 +1,205 @@
+"""Wrong rewrites are caught, blamed on rule and place, rolled back alone, and leave a reproducer; the rest is kept."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import graphopt
+from graphopt import Close, Exact, Pass, PassError, Value, op, rule
+from graphopt.ir.edit import Draft, Rewrite
+from graphopt.ir.types import Constant, Variable
+from graphopt.pipeline.journal import Status, Verdict
+from tests.support import apply, operators, proto
+
+x, y, c = Value("x"), Value("y"), graphopt.Const("c")
+
+NET = """agraph (float[N, 4, 4] x) => (float[N, 4, 4] y) {
+    [first] a = Mul(x, two)  [second] b = Relu(a)  [third] d = Mul(b, row)  [fourth] e = Neg(d)  [fifth] f = Neg(e)
+    [sixth] y = Sigmoid(f)
+}"""
+WEIGHTS = {"two": np.array(2.0, np.float32), "row": np.array([1.0, 2.0, 3.0, 4.0], np.float32)}
+
+
+@rule(-(-x), numerics=Exact())
+def double_negation(m, new):
+    """-(-x) is x; right."""
+    m.require(m.can_stand_for(m[x], m.root.outputs[0]), "the name must be kept")
+    return m[x]
+
+
+@rule(x * 2.0, numerics=Close(4))
+def wrong_constant(m, new):
+    """2 x is x + x; here a little more."""
+    return new.Add(m[x], new.Mul(m[x], np.array(1.001, np.float32)))
+
+
+@rule(x * c, numerics=Exact())
+def wrong_axis(m, new):
+    """x row is x row; here along the wrong axis."""
+    m.require(m[c].shape == (4,), "not a row")
+    return new.Mul(m[x], m[c].reshape(4, 1))
+
+
+@pytest.mark.parametrize(("wrong", "place"), [(wrong_constant, "Mul first"), (wrong_axis, "Mul third")])
+def test_a_wrong_rule_is_undone_alone(wrong, place, tmp_path):
+    result = apply_all([wrong, double_negation], tmp_path)
+    (entry,) = result.report.rolled_back
+    assert (entry.rule, entry.place, entry.verdict.status) == (wrong.name, place, Status.WRONG)
+    assert result.report.hits == {"double_negation": 1}
+    assert operators(result.model) == {"Mul": 2, "Relu": 1, "Sigmoid": 1}
+    assert result.report.whole.status is Status.VERIFIED
+
+
+def apply_all(rules, tmp_path):
+    return graphopt.optimize(proto(NET, WEIGHTS), passes=rules, reproducers=tmp_path / "faults")
+
+
+def test_the_reproducer_shows_the_fault_with_the_command_that_it_names(tmp_path):
+    (entry,) = apply_all([wrong_axis], tmp_path).report.rolled_back
+    folder = tmp_path / "faults" / "wrong_axis-1"
+    assert entry.verdict.reproducer == str(folder)
+    facts = json.loads((folder / "rule.json").read_text("utf-8"))
+    assert facts["rule"] == "wrong_axis"
+    assert facts["place"] == "Mul third"
+    (command,) = [line.strip() for line in (folder / "README.md").read_text("utf-8").splitlines() if "graphopt compare" in line]
+    arguments = command.replace('"', "").split()[1:]
+    done = subprocess.run([sys.executable, "-m", "graphopt.cli", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+
+
+def test_only_one_of_many_equal_places_can_be_wrong():
+    text = "agraph (float[N, 4] x) => (float[N, 4] y) {" + "\n".join(
+        f"[m{i}] a{i} = Mul({'x' if i == 0 else f'a{i - 1}'}, two)" for i in range(40)
+    )
+    text += " y = Identity(a39) }"
+
+    @rule(x * 2.0, numerics=Close(4))
+    def wrong_at_one_place(m, new):
+        return new.Add(m[x], new.Mul(m[x], np.array(3.0, np.float32)) if m.root.name == "m17" else m[x])
+
+    report = apply(wrong_at_one_place, text, {"two": np.array(2.0, np.float32)}).report
+    assert [entry.place for entry in report.rolled_back] == ["Mul m17"]
+    assert report.hits == {"wrong_at_one_place": 39}
+
+
+def test_a_rule_that_is_wrong_only_at_another_batch_size_is_caught():
+    @rule(op.Relu(x), numerics=Exact())
+    def frozen_batch(m, new):
+        return new.Reshape(new.Relu(m[x]), np.array([2, -1, 4], np.int64))
+
+    (entry,) = apply(frozen_batch, NET, WEIGHTS).report.rolled_back
+    assert entry.place == "Relu second"
+
+
+@pytest.mark.parametrize("slip", ["large", "denormal"])
+def test_a_rule_that_is_wrong_only_for_unusual_values_is_caught(slip):
+    @rule(op.Neg(x), numerics=Exact())
+    def careless(m, new):
+        if slip == "large":
+            return new.Neg(new.Clip(m[x], np.array(-5e3, np.float32), np.array(5e3, np.float32)))
+        small = new.Less(new.Abs(m[x]), np.array(1e-37, np.float32))
+        return new.Neg(new.Where(small, np.array(0.0, np.float32), m[x]))
+
+    assert len(apply(careless, NET, WEIGHTS).report.rolled_back) == 2
+
+
+def test_a_rule_that_makes_nan_is_caught():
+    @rule(op.Relu(x), numerics=Close(1e6))
+    def through_the_root(m, new):
+        root = new.Sqrt(m[x])
+        return new.Mul(root, root)
+
+    (entry,) = apply(through_the_root, NET, WEIGHTS).report.rolled_back
+    assert "nan" in entry.verdict.detail.lower()
+
+
+def test_a_rule_that_changes_the_dtype_is_caught():
+    @rule(op.Relu(x), numerics=Close(1e6))
+    def doubled(m, new):
+        return new.Cast(m[x], to=11)
+
+    assert apply(doubled, NET, WEIGHTS).report.rolled_back
+
+
+def test_a_rule_that_emits_an_operator_which_the_opset_lacks_is_caught():
+    @rule(op.Relu(x), numerics=Exact())
+    def from_the_future(m, new):
+        return new.ReluSquaredHyper(m[x])
+
+    (entry,) = apply(from_the_future, NET, WEIGHTS).report.rolled_back
+    assert "no operator ReluSquaredHyper" in entry.verdict.detail
+
+
+def forged(context, _options):
+    """Rewrites every Neg, one of them wrongly, with evidence that no region check would give."""
+    for node in list(context.model.graph.nodes):
+        if node.op == "Neg":
+            out = Variable("?")
+            scale = Constant("?", np.array(-1.5 if node.name == "fifth" else -1.0, np.float32))
+            draft = Draft("Mul", [node.inputs[0], scale], [out])
+            rewrite = Rewrite(context.model.graph, node, (node,), (draft,), {node.outputs[0]: out})
+            context.apply(rewrite, "forged", Exact(), Verdict(Status.EVALUATED))
+
+
+def test_a_fault_that_shows_only_in_the_whole_model_is_found_by_bisection():
+    result = apply(Pass("forger", forged, ""), NET, WEIGHTS)
+    (entry,) = result.report.rolled_back
+    assert (entry.rule, entry.place) == ("forged", "Neg fifth")
+    assert result.report.hits == {"forged": 1}
+    assert operators(result.model) == {"Mul": 3, "Relu": 1, "Neg": 1, "Sigmoid": 1}
+    assert result.report.whole.status is Status.VERIFIED
+
+
+def lose_output(context, _options):
+    context.model.graph.outputs.pop()
+    context.editor.revision += 1
+
+
+def rename_input(context, _options):
+    context.model.graph.inputs[0].name = "renamed"
+    context.editor.revision += 1
+
+
+def free_dimension(context, _options):
+    context.model.graph.inputs[0].shape = (1, 4, 4)
+    context.editor.revision += 1
+
+
+def unsort(context, _options):
+    context.model.graph.nodes.reverse()
+    context.editor.revision += 1
+
+
+@pytest.mark.parametrize(
+    ("deed", "words"),
+    [
+        (lose_output, "had 1 outputs and now has 0"),
+        (rename_input, "'x' .* became 'renamed'"),
+        (free_dimension, "became 'x' .*1, 4, 4"),
+        (unsort, "which nothing before it computes"),
+    ],
+)
+def test_a_pass_that_breaks_the_model_by_itself_is_named(deed, words):
+    with pytest.raises(PassError, match=f"(?s)vandal.*{words}"):
+        apply(Pass("vandal", deed, ""), NET, WEIGHTS)
+
+
+def test_levels_check_as_much_as_they_say():
+    model = proto(NET, WEIGHTS)
+    off = graphopt.optimize(model, passes=[wrong_axis], verify="off").report
+    assert off.hits == {"wrong_axis": 1}
+    assert off.regions_checked == 0
+    assert off.whole.status is Status.OFF
+    with pytest.raises(graphopt.UsageError, match="level 'much'"):
+        graphopt.optimize(model, verify="much")
+
+
+def test_fuel_makes_every_run_a_prefix_of_the_next():
+    text = "agraph (float[4] x) => (float[4] y) { a = Neg(x) b = Neg(a) c = Relu(b) d = Neg(c) e = Neg(d) y = Relu(e) }"
+    counts = [len(apply([double_negation], text, limit=limit).report.rewrites) for limit in range(4)]
+    assert counts == [0, 1, 2, 2]
