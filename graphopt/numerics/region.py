@@ -8,15 +8,15 @@ tensors whose shape is known; so are `Constant` nodes, whose values a rule may h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
 
 from graphopt.ir import walk
-from graphopt.ir.dtypes import INTEGERS, elem_type
+from graphopt.ir.dtypes import INTEGERS, DType, elem_type
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
 from graphopt.ir.emit import call_proto, constant_proto
 from graphopt.ir.types import Constant, Graph, Model, Node, Tensor
@@ -39,20 +39,75 @@ class Unverifiable(Exception):  # noqa: N818 - a reason, not an error
     """The region cannot be run on its own; the text says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Region:
-    """before, after: serialised models with the same inputs and outputs, under canonical names.
+    """What a rewrite replaces and by what, between the same boundary.
 
-    inputs: the tensors at the boundary that must be fed, with their names in the models. heavy: whether large values
-    are embedded, so that comparing two regions for equality would cost more than it saves. feeds: for each binding of
-    the free dimensions, what to feed; none if the models are equal.
+    before, after: the calls, in topological order; old, new: the tensors that they compute and that are exchanged.
+    inputs, embedded: the tensors at the boundary that are fed, and the constants that keep their values, with names.
+    feeds: for each binding of the free dimensions, what to feed; none if `same`.
     """
 
-    before: bytes
-    after: bytes
+    model: Model
+    before: tuple[Call, ...]
+    after: tuple[Call, ...]
+    old: tuple[Tensor, ...]
+    new: tuple[Tensor, ...]
     inputs: Mapping[Tensor, str]
-    heavy: bool
+    embedded: Mapping[Tensor, str]
+    dtypes: Mapping[Tensor, DType | None]
+    own_names: bool
     feeds: tuple[tuple[InputSpec, ...], ...] = ()
+
+    @cached_property
+    def _structure(self) -> tuple[Hashable, Hashable]:
+        places = {tensor: index for index, tensor in enumerate((*self.inputs, *self.embedded))}
+        return _structure(self.before, self.old, dict(places)), _structure(self.after, self.new, dict(places))
+
+    @property
+    def same(self) -> bool:
+        """Whether both sides make the same calls, which needs no run to be believed."""
+        return self._structure[0] == self._structure[1]
+
+    @property
+    def key(self) -> Hashable | None:
+        """Equal for regions whose runs would be equal; None where that costs more to find out than a run."""
+        if self.own_names or any(t.nbytes > SMALL for t in self.embedded if isinstance(t, Constant)):
+            return None
+        return (*self._structure, self.feeds, tuple(_content(t) for t in self.embedded))
+
+    def models(self) -> tuple[bytes, bytes]:
+        """Both sides as serialised models with the same inputs and outputs."""
+        return self._model(self.before, self.old), self._model(self.after, self.new)
+
+    def _model(self, calls: tuple[Call, ...], wanted: tuple[Tensor, ...]) -> bytes:
+        names = self._names(calls)
+        graph = onnx.GraphProto(name="region")
+        graph.node.extend(call_proto(call, names) for call in calls)
+        for node in graph.node:
+            node.ClearField("metadata_props")
+        outputs = [f"output_{index}" for index in range(len(wanted))]
+        for tensor, output in zip(wanted, outputs, strict=True):
+            graph.node.add(op_type="Identity", input=[names[tensor]], output=[output])
+        used = {tensor for call in calls for tensor in _reads(call)} | set(wanted)
+        kept = (t for t in self.embedded if isinstance(t, Constant) and t in used)
+        graph.initializer.extend(constant_proto(t, names[t]) for t in kept)
+        graph.input.extend(_value_info(name, self.dtypes[tensor]) for tensor, name in self.inputs.items())
+        graph.output.extend(_value_info(name, self.dtypes[t]) for name, t in zip(outputs, self.old, strict=True))
+        model = onnx.ModelProto(ir_version=max(self.model.ir_version, 4), graph=graph)
+        for domain, version in self.model.opsets.items():
+            model.opset_import.add(domain=domain, version=version)
+        if any(node.domain for node in graph.node):
+            model.functions.extend(self.model.functions)
+        return model.SerializeToString(deterministic=True)
+
+    def _names(self, calls: tuple[Call, ...]) -> dict[Tensor, str]:
+        """Names by position; nested graphs refer to tensors by name, so next to those tensors keep their own."""
+        names = {**self.inputs, **self.embedded}
+        for tensor in (t for call in calls for t in call.outputs):
+            if tensor.name:
+                names.setdefault(tensor, tensor.name if self.own_names and tensor.name != UNNAMED else f"?{len(names)}")
+        return names
 
 
 def region(rewrite: Rewrite, model: Model, bindings: Sequence[Shapes]) -> Region:
@@ -61,29 +116,33 @@ def region(rewrite: Rewrite, model: Model, bindings: Sequence[Shapes]) -> Region
     bindings: the model's shapes with all free dimensions bound, in one or more ways.
     Raises Unverifiable with the reason where no faithful region exists.
     """
-    return _Builder(rewrite, model, bindings).build()
+    builder = _Builder(rewrite, model, bindings)
+    alone = builder.region(fed=False)
+    return alone if alone.same else builder.region(fed=True)
 
 
 class _Builder:
     def __init__(self, rewrite: Rewrite, model: Model, bindings: Sequence[Shapes]) -> None:
         self.rewrite, self.model, self.bindings = rewrite, model, bindings
+        self.old, self.new = tuple(rewrite.replace), tuple(rewrite.replace.values())
         self.before = set(rewrite.before)
         self.producers: dict[Tensor, Call] = {t: draft for draft in rewrite.after for t in draft.outputs if t.name}
         self.context: dict[Node, None] = {}
 
-    def build(self) -> Region:
-        """The region; without feeds if both models are one and the same, which needs no run to be believed."""
-        old, new = list(self.rewrite.replace), list(self.rewrite.replace.values())
-        alone = self._models(old, new, self._slice([*old, *new])[1])
-        if alone.before == alone.after:
-            return alone
-        boundary = self._boundary([*old, *new])
-        if self.context:
-            alone = self._models(old, new, boundary)
-        specs = tuple(tuple(self._spec(t, name, shapes) for t, name in alone.inputs.items()) for shapes in self.bindings)
-        return replace(alone, feeds=tuple(dict.fromkeys(specs)))
-
-    # ---- which nodes and tensors ----
+    def region(self, *, fed: bool) -> Region:
+        """The region: with its feeds, and the context that they need, or just as it stands."""
+        boundary = self._boundary() if fed else self._slice((*self.old, *self.new))[1]
+        before, after = self._slice(self.old)[0], self._slice(self.new)[0]
+        own = any(isinstance(value, Graph) for call in (*before, *after) for value in call.attrs.values())
+        inputs: dict[Tensor, str] = {}
+        embedded: dict[Tensor, str] = {}
+        for tensor in boundary:
+            group, prefix = (embedded, "c") if self._keeps_values(tensor) else (inputs, "i")
+            group[tensor] = tensor.name if own and tensor.name != UNNAMED else f"{prefix}{len(group)}"
+        specs = [tuple(self._spec(t, name, s) for t, name in inputs.items()) for s in self.bindings] if fed else []
+        dtypes = {tensor: self.bindings[0].dtype(tensor) for tensor in (*inputs, *self.old)} if fed else {}
+        feeds = tuple(dict.fromkeys(specs))
+        return Region(self.model, before, after, self.old, self.new, inputs, embedded, dtypes, own, feeds)
 
     def _inside(self, tensor: Tensor) -> Call | None:
         """The call that computes the tensor within the region, or None at its boundary."""
@@ -92,7 +151,7 @@ class _Builder:
         producer = tensor.producer
         return producer if producer is not None and (producer in self.before or producer in self.context) else None
 
-    def _slice(self, wanted: Iterable[Tensor]) -> tuple[list[Call], dict[Tensor, None]]:
+    def _slice(self, wanted: Iterable[Tensor]) -> tuple[tuple[Call, ...], dict[Tensor, None]]:
         """The calls inside the region that compute `wanted`, in topological order, and what they need from outside."""
         order: dict[Call, None] = {}
         boundary: dict[Tensor, None] = {}
@@ -109,12 +168,12 @@ class _Builder:
             elif call not in order:
                 stack.append((tensor, call))
                 stack.extend((t, None) for t in reversed(list(dict.fromkeys(_reads(call)))) if t.name)
-        return list(order), boundary
+        return tuple(order), boundary
 
-    def _boundary(self, wanted: list[Tensor]) -> dict[Tensor, None]:
-        """What both models need from outside, after taking in whatever computes integer vectors and unknown shapes."""
+    def _boundary(self) -> dict[Tensor, None]:
+        """What both sides need from outside, after taking in whatever computes integer vectors and unknown shapes."""
         while True:
-            calls, boundary = self._slice(wanted)
+            calls, boundary = self._slice((*self.old, *self.new))
             if any(nondeterministic(call) for call in calls):
                 raise Unverifiable("the region draws random numbers")
             missing = [producer for tensor in boundary if (producer := self._to_take_in(tensor)) is not None]
@@ -141,73 +200,11 @@ class _Builder:
             return False
         return tensor.nbytes <= SMALL or tensor in self.rewrite.reads or not tensor.outputs
 
-    # ---- messages ----
-
-    def _models(self, old: list[Tensor], new: list[Tensor], boundary: dict[Tensor, None]) -> Region:
-        """Both models between `boundary` and the replaced tensors, under canonical names: equal regions, equal bytes."""
-        before, after = self._slice(old)[0], self._slice(new)[0]
-        own = any(isinstance(value, Graph) for call in (*before, *after) for value in call.attrs.values())
-        inputs: dict[Tensor, str] = {}
-        embedded: dict[Tensor, str] = {}
-        for tensor in boundary:
-            group, prefix = (embedded, "c") if self._keeps_values(tensor) else (inputs, "i")
-            group[tensor] = _own_name(tensor) if own else f"{prefix}{len(group)}"
-        messages = [
-            self._model(calls, wanted, _names(calls, {**inputs, **embedded}, own=own), inputs, embedded)
-            for calls, wanted in ((before, old), (after, new))
-        ]
-        return Region(*messages, inputs, heavy=any(tensor.nbytes > SMALL for tensor in embedded))
-
     def _spec(self, tensor: Tensor, name: str, shapes: Shapes) -> InputSpec:
         dtype, static = shapes.dtype(tensor), shapes.static(tensor)
         if dtype is None or static is None:
             raise Unverifiable(f"the shape of {tensor.name} is unknown")
         return InputSpec(name, dtype, static, domain_of(tensor, shapes))
-
-    def _model(
-        self,
-        calls: list[Call],
-        wanted: list[Tensor],
-        names: Mapping[Tensor, str],
-        inputs: Iterable[Tensor],
-        embedded: Iterable[Tensor],
-    ) -> bytes:
-        graph = onnx.GraphProto(name="region")
-        graph.node.extend(call_proto(call, names) for call in calls)
-        for node in graph.node:
-            node.ClearField("name")
-            node.ClearField("doc_string")
-            node.ClearField("metadata_props")
-        outputs = [f"output_{index}" for index in range(len(wanted))]
-        for tensor, output in zip(wanted, outputs, strict=True):
-            graph.node.add(op_type="Identity", input=[names[tensor]], output=[output])
-        used = {name for node in graph.node for name in node.input}
-        used.update(names[t] for call in calls if isinstance(call, Node) for t in walk.captures(call))
-        kept = (t for t in embedded if isinstance(t, Constant) and names[t] in used)
-        graph.initializer.extend(constant_proto(t, names[t]) for t in kept)
-        dtype = self.bindings[0].dtype
-        graph.input.extend(_value_info(names[tensor], dtype(tensor)) for tensor in inputs)
-        dtypes = map(dtype, self.rewrite.replace)
-        graph.output.extend(_value_info(*pair) for pair in zip(outputs, dtypes, strict=True))
-        model = onnx.ModelProto(ir_version=max(self.model.ir_version, 4), graph=graph)
-        for domain, version in self.model.opsets.items():
-            model.opset_import.add(domain=domain, version=version)
-        if any(node.domain for node in graph.node):
-            model.functions.extend(self.model.functions)
-        return model.SerializeToString(deterministic=True)
-
-
-def _names(calls: list[Call], outside: Mapping[Tensor, str], *, own: bool) -> dict[Tensor, str]:
-    """Names by position; calls that hold graphs refer to tensors by name, so next to those (`own`) they keep theirs."""
-    names: dict[Tensor, str] = dict(outside)
-    for tensor in (t for call in calls for t in call.outputs):
-        if tensor.name:
-            names.setdefault(tensor, _own_name(tensor) if own and tensor.name != UNNAMED else f"t{len(names)}")
-    return names
-
-
-def _own_name(tensor: Tensor) -> str:
-    return tensor.name if tensor.name != UNNAMED else f"?{id(tensor):x}"
 
 
 def _reads(call: Call) -> Iterable[Tensor]:
@@ -215,8 +212,39 @@ def _reads(call: Call) -> Iterable[Tensor]:
     return walk.uses(call) if isinstance(call, Node) else call.inputs
 
 
-def _value_info(name: str, dtype: np.dtype | None) -> onnx.ValueInfoProto:  # type: ignore[type-arg]
+def _value_info(name: str, dtype: DType | None) -> onnx.ValueInfoProto:
     info = onnx.ValueInfoProto(name=name)
     if dtype is not None:
         info.type.tensor_type.elem_type = elem_type(dtype)
     return info
+
+
+def _structure(calls: Iterable[Call], wanted: Iterable[Tensor], places: dict[Tensor, int]) -> Hashable:
+    """The calls with tensors as positions: equal if and only if the same is computed in the same way."""
+    rows: list[Hashable] = []
+    for call in calls:
+        read = tuple(places[tensor] if tensor.name else -1 for tensor in call.inputs)
+        for tensor in call.outputs:
+            if tensor.name:
+                places[tensor] = len(places)
+        made = tuple(bool(tensor.name) for tensor in call.outputs)
+        attrs = tuple(sorted((name, _hashable(value)) for name, value in call.attrs.items()))
+        rows.append((call.op, call.domain, call.overload, read, made, attrs))
+    return tuple(rows), tuple(places[tensor] for tensor in wanted)
+
+
+def _hashable(value: Any) -> Hashable:
+    """An attribute's type and value; nested graphs and messages count as equal only to themselves."""
+    if isinstance(value, list | tuple):
+        return tuple(_hashable(item) for item in value)
+    if isinstance(value, Constant):
+        return _content(value)
+    plain = isinstance(value, int | float | str | bytes)
+    return (type(value).__name__, repr(value) if plain else str(id(value)))
+
+
+def _content(constant: Tensor) -> tuple[str, str, str]:
+    """dtype, shape and values of a small constant; a large one counts as equal only to itself."""
+    if not isinstance(constant, Constant) or constant.nbytes > SMALL or constant.dtype.kind == "O":
+        return ("object", "", str(id(constant)))
+    return (constant.dtype.name, str(constant.shape), constant.values.tobytes().hex())

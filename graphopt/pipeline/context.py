@@ -25,7 +25,8 @@ Key = tuple[str, str, int]
 @dataclass(frozen=True)
 class Limits:
     """left_out: rewrites found wrong in an earlier attempt, not to be made again.
-    fuel: the number of rewrites after which none is made any more; None for all."""
+    fuel: the number of rewrites after which none is made any more; None for all.
+    """
 
     left_out: Collection[Key] = ()
     fuel: int | None = None

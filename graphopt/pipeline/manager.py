@@ -17,7 +17,7 @@ from typing import Protocol
 from graphopt.errors import PassError, VerificationError
 from graphopt.ir.types import Model
 from graphopt.pipeline.context import Check, Context, Key, Limits
-from graphopt.pipeline.journal import Entry, StepRecord, Status, Verdict
+from graphopt.pipeline.journal import Entry, Status, StepRecord, Verdict
 from graphopt.pipeline.registry import Bound, BoundFix, Resolved
 from graphopt.pipeline.structure import difference, fault, interface
 
@@ -78,7 +78,8 @@ class _Fault(Exception):
 
 def run(job: Compile) -> Outcome:
     """Do it. Raises VerificationError if no single rewrite explains a wrong whole; PassError if a pass breaks the
-    model's structure by itself, or does not terminate."""
+    model's structure by itself, or does not terminate.
+    """
     left_out: list[Key] = []
     blamed: list[Entry] = []
     with _collector_paused():

@@ -15,7 +15,6 @@ import numpy as np
 from graphopt.ir.edit import Rewrite
 from graphopt.numerics.contract import Contract
 from graphopt.numerics.feeds import FeedPlan
-from graphopt.numerics.region import Region
 from graphopt.pipeline.journal import Verdict
 
 PACKAGES = ("graphopt", "onnx", "onnxruntime", "onnx-graphsurgeon", "numpy")
@@ -27,7 +26,7 @@ At {place} the rule `{rule}` promises `{contract}`, and it does not keep it:
 > {detail}
 
 `before.onnx` is the region as it was, `after.onnx` what the rule made of it; both have the same inputs and outputs.
-`feeds-*.npz` are the inputs on which they were run. See the fault with
+`feeds-*.npz` are the inputs on which they were run. In this folder, the fault shows with
 
     graphopt compare before.onnx after.onnx --contract "{contract}"{feeds}
 """
@@ -45,7 +44,14 @@ def versions() -> dict[str, str]:
 
 
 def write_reproducer(
-    root: Path, rule: str, rewrite: Rewrite, built: Region, plans: Sequence[FeedPlan], numerics: Contract, verdict: Verdict
+    root: Path,
+    rule: str,
+    rewrite: Rewrite,
+    before: bytes,
+    after: bytes,
+    plans: Sequence[FeedPlan],
+    numerics: Contract,
+    verdict: Verdict,
 ) -> Path:
     """Write the folder `root/<rule>-<n>` and return it. Raises OSError if it cannot be written."""
     stem = re.sub(r"\W+", "_", rule)
@@ -53,8 +59,8 @@ def write_reproducer(
     while (folder := root / f"{stem}-{number}").exists():
         number += 1
     folder.mkdir(parents=True)
-    (folder / "before.onnx").write_bytes(built.before)
-    (folder / "after.onnx").write_bytes(built.after)
+    (folder / "before.onnx").write_bytes(before)
+    (folder / "after.onnx").write_bytes(after)
     names = [f"feeds-{index}.npz" for index in range(len(plans))]
     for name, plan in zip(names, plans, strict=True):
         np.savez(folder / name, **plan.draw())  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Pipelines as text that round-trips: `clean,fix(canonical,fold,fuse:only=gelu+layer_norm),@more.toml`.
 
-    pipeline = item { "," item }
-    item     = name { ":" option "=" value } | "fix" "(" pipeline ")" | "@" file
+pipeline = item { "," item }
+item     = name { ":" option "=" value } | "fix" "(" pipeline ")" | "@" file
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class Pipeline:
 
 def parse(text: str, folder: Path | None = None, depth: int = 0) -> Pipeline:
     """The pipeline that `text` spells. Files (`@path`, TOML with `passes = "..."` or a list) are relative to
-    `folder`, default the current one. Raises UsageError pointing at the place that cannot be read."""
+    `folder`, default the current one. Raises UsageError pointing at the place that cannot be read.
+    """
     reader = _Reader(text, folder or Path(), depth)
     items = reader.items()
     if reader.at < len(text):

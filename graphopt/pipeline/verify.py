@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +42,7 @@ class Verifier:
     seed: int = 0
     reproducers: Path | None = None
     checked: int = 0
-    _known: dict[bytes, Verdict] = field(default_factory=dict)
+    _known: dict[Hashable, Verdict] = field(default_factory=dict)
     _inputs: list[tuple[InputSpec, ...]] | str | None = None
 
     # ---- one rewrite ----
@@ -54,20 +53,25 @@ class Verifier:
             built = region(rewrite, context.model, context.bound)
         except Unverifiable as reason:
             return Verdict(Status.UNVERIFIED, detail=str(reason))
-        if built.before == built.after:
+        if built.same:
             return Verdict(Status.VERIFIED, 0.0, "the same calls")
-        key = None if built.heavy else _digest(built, numerics)
-        if key is not None and key in self._known:
-            return self._known[key]
+        key = None if built.key is None else (built.key, numerics)
+        verdict = self._known.get(key)
+        if verdict is None:
+            verdict = self._run(rewrite, rule, built, numerics)
+            if key is not None:
+                self._known[key] = verdict
+        return verdict
+
+    def _run(self, rewrite: Rewrite, rule: str, built: Region, numerics: Contract) -> Verdict:
+        before, after = built.models()
         plans = self._plans(built.feeds)
-        result = self.runner.check_pair(built.before, built.after, plans, numerics, limit_s=REGION_SECONDS)
+        result = self.runner.check_pair(before, after, plans, numerics, limit_s=REGION_SECONDS)
         self.checked += 1
         verdict = _verdict(result)
         if verdict.status is Status.WRONG and self.reproducers is not None:
-            folder = write_reproducer(self.reproducers, rule, rewrite, built, plans, numerics, verdict)
+            folder = write_reproducer(self.reproducers, rule, rewrite, before, after, plans, numerics, verdict)
             verdict = Verdict(verdict.status, verdict.error, verdict.detail, str(folder))
-        if key is not None:
-            self._known[key] = verdict
         return verdict
 
     def _plans(self, specs: tuple[tuple[InputSpec, ...], ...]) -> list[FeedPlan]:
@@ -125,11 +129,3 @@ def _verdict(result: PairResult) -> Verdict:
     error = None if result.worst is None else result.worst.k
     status = {"ok": Status.VERIFIED, "wrong": Status.WRONG, "unverified": Status.UNVERIFIED}[result.verdict]
     return Verdict(status, error, result.reason)
-
-
-def _digest(built: Region, numerics: Contract) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (built.before, built.after, repr(built.feeds).encode(), str(numerics).encode()):
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.digest()
