@@ -323,18 +323,14 @@ def _value_info(proto: GraphProto, graph: Graph, declared: Iterable[Constant]) -
 
 
 def _declare(proto: ValueInfoProto, tensor: Tensor) -> None:
+    """What the file says of the tensor, corrected where it is no longer true."""
     info = tensor.info
+    dtype, shape = tensor.dtype, tensor.shape
     if info is not None:
         proto.CopyFrom(info)
     proto.name = tensor.name
-    dtype, shape = tensor.dtype, tensor.shape
-    if info is not None:
-        if isinstance(tensor, Constant) and info.type.WhichOneof("value") is None:
-            return
-        if described(info) == (dtype, shape):
-            return
-        if not info.type.HasField("tensor_type") and dtype is None and shape is None:
-            return
+    if info is not None and _is_true(info, tensor):
+        return
     if dtype is None and shape is None:
         proto.ClearField("type")
         return
@@ -345,6 +341,19 @@ def _declare(proto: ValueInfoProto, tensor: Tensor) -> None:
     if shape is not None:
         target.shape.SetInParent()
         _add_dims(target.shape, shape, denotations)
+
+
+def _is_true(info: ValueInfoProto, tensor: Tensor) -> bool:
+    """Whether a declaration still holds; for constants one that says little is as good."""
+    dtype, shape = described(info)
+    if isinstance(tensor, Variable):
+        return (dtype, shape) == (tensor.dtype, tensor.shape)
+    known = () if shape is None else zip(shape, tensor.shape, strict=False)
+    return (
+        dtype in (None, tensor.dtype)
+        and (shape is None or len(shape) == len(tensor.shape))
+        and all(not isinstance(declared, int) or declared == size for declared, size in known)
+    )
 
 
 def _add_dims(target: onnx.TensorShapeProto, shape: Sequence[Dim], denotations: Sequence[str]) -> None:
