@@ -101,13 +101,15 @@ def measure(reference: Array, candidate: Array, metric: str) -> float:
     dot = signal = power = noise = largest = 0.0
     with np.errstate(all="ignore"):
         for _, narrow_one, narrow_other in chunks(flat(reference), flat(candidate)):
-            usable = np.isfinite(_wide(narrow_one))
-            one, other = _wide(narrow_one)[usable], _wide(narrow_other)[usable]
+            one, other = _wide(narrow_one), _wide(narrow_other)
+            usable = np.isfinite(one)
+            if not usable.all():
+                one, other = one[usable], other[usable]
             gap = one - other
-            dot += float(one @ other)
-            signal += float(one @ one)
-            power += float(other @ other)
-            noise += float(gap @ gap)
+            dot += float((one * other).sum())
+            signal += float((one * one).sum())
+            power += float((other * other).sum())
+            noise += float((gap * gap).sum())
             largest = max(largest, float(np.abs(gap).max(initial=0.0)))
     if metric == "max_abs":
         return largest
