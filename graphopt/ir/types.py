@@ -40,24 +40,29 @@ class Links(list[Any]):
     """A list whose elements list its owner in turn: node.inputs and tensor.outputs mirror each other.
 
     graphsurgeon's `SynchronizedList`, at a third of its memory, by identity, and correct for generators and
-    slices. It removes from the end, because edits run against file order.
+    slices. Edits run along the list, so the next element to go is found beside the last one: a tensor may have
+    100,000 readers.
     """
 
-    __slots__ = ("field_name", "parent_obj")
+    __slots__ = ("field_name", "last", "parent_obj")
 
     def __init__(self, parent_obj: Any, field_name: str, initial: Iterable[Any] = ()) -> None:
-        self.parent_obj, self.field_name = parent_obj, field_name
+        self.parent_obj, self.field_name, self.last = parent_obj, field_name, 0
         self.extend(initial)
 
     def _link(self, element: Any) -> None:
         list.append(getattr(element, self.field_name), self.parent_obj)
 
     def _unlink(self, element: Any) -> None:
+        """Remove the owner from the element's links, looking outwards from where the last one was removed."""
         links = getattr(element, self.field_name)
-        for i in range(len(links) - 1, -1, -1):
-            if links[i] is self.parent_obj:
-                list.__delitem__(links, i)
-                return
+        start = min(links.last, len(links) - 1)
+        for distance in range(len(links)):
+            for index in (start - distance, start + distance):
+                if 0 <= index < len(links) and links[index] is self.parent_obj:
+                    list.__delitem__(links, index)
+                    links.last = index - 1
+                    return
 
     def append(self, element: Any) -> None:
         list.append(self, element)
