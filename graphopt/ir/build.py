@@ -12,7 +12,7 @@ from graphopt.ir import dtypes, walk
 from graphopt.ir.dtypes import DType
 from graphopt.ir.tensors import Tensors, attribute_kind
 from graphopt.ir.types import AttributeRef, Constant, Dim, EmptyList, Graph, Node, Shape, Tensor, Variable
-from graphopt.ir.words import quoted
+from graphopt.ir.words import check_text, quoted
 
 _DEFAULTS = 4
 """The IR version from which on an initializer that is an input is only its default."""
@@ -34,6 +34,7 @@ class Scope:
 
     def define(self, tensor: Tensor, what: str) -> None:
         """Raises ModelError if the graph already has something of that name, or it has none."""
+        check_text(tensor.name)
         if not tensor.name:
             raise ModelError(f"an {what} has no name")
         if self.known.setdefault(tensor.name, tensor) is not tensor:
@@ -74,7 +75,10 @@ class Scope:
 
 def named(entries: Iterable[onnx.StringStringEntryProto]) -> dict[str, str]:
     """Metadata as a dictionary, in file order."""
-    return {entry.key: entry.value for entry in entries}
+    metadata = {entry.key: entry.value for entry in entries}
+    if metadata:
+        check_text(*metadata, *metadata.values())
+    return metadata
 
 
 def described(info: ValueInfoProto) -> tuple[DType | None, Shape | None]:
@@ -101,7 +105,10 @@ def _described(info: ValueInfoProto) -> tuple[DType | None, Shape | None, bool]:
         number = dim.dim_value
         more = more or number < 0 or bool(dim.denotation)
         known = number > 0 or (number == 0 and dim.HasField("dim_value"))
-        shape.append(dim.dim_param or (number if known else None))
+        param = dim.dim_param
+        if param:
+            check_text(param)
+        shape.append(param or (number if known else None))
     return dtype, tuple(shape), more
 
 
@@ -119,6 +126,7 @@ def declare(tensor: Tensor, info: ValueInfoProto) -> None:
 
 def build(proto: GraphProto, scope: Scope) -> Graph:
     """The graph in a message. Raises ModelError if a name is defined twice or not at all, or on a cycle."""
+    check_text(proto.name, proto.doc_string)
     graph = Graph(name=proto.name, doc_string=proto.doc_string, opsets=scope.opsets)
     graph.metadata = named(proto.metadata_props)
     for annotation in proto.quantization_annotation:
@@ -203,6 +211,11 @@ def _sort(graph: Graph) -> None:
         walk.sort(graph)
     except ValueError as error:
         raise ModelError(f"graph {quoted(graph.name)} has a cycle: {error}") from error
+    waiting: set[Node | None] = set(graph.nodes)
+    for node in graph.nodes:
+        if any(tensor.producer in waiting for tensor in walk.uses(node)):
+            raise ModelError(f"graph {quoted(graph.name)} has a cycle: {node!r} reads its own output")
+        waiting.remove(node)
 
 
 def _shown(proto: NodeProto) -> str:
@@ -218,6 +231,7 @@ def _node(proto: NodeProto, scope: Scope) -> Node:
             raise ModelError(f"its input {quoted(name)} is not defined")
         inputs.append(tensor)
     attrs = {attribute.name: _value(attribute, scope) for attribute in proto.attribute}
+    check_text(proto.op_type, proto.name, proto.domain, proto.overload, proto.doc_string, *attrs)
     if len(attrs) < len(proto.attribute):
         raise ModelError("it has two attributes of the same name")
     return Node(

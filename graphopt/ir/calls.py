@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from onnx import FunctionProto, NodeProto
 
 from graphopt.errors import ModelError
-from graphopt.ir.words import quoted
+from graphopt.ir.words import check_text, quoted
 
 Key = tuple[str, str, str]
 """Domain, name, overload."""
@@ -42,6 +42,8 @@ def nodes(protos: Iterable[NodeProto]) -> Iterator[NodeProto]:
 def check(functions: Sequence[FunctionProto]) -> list[Key]:
     """The functions, callees first. Raises ModelError if two are the same, or if one calls itself."""
     keys = {key(function) for function in functions}
+    for parts in keys:
+        check_text(*parts)
     if len(keys) < len(functions):
         twice = next(k for k, count in Counter(map(key, functions)).items() if count > 1)
         raise ModelError(f"the function {_shown(twice)} is defined twice")

@@ -18,7 +18,7 @@ from graphopt.ir.external import Folder
 from graphopt.ir.storage import File, Memory, Source
 from graphopt.ir.tensors import Tensors
 from graphopt.ir.types import Model
-from graphopt.ir.words import quoted
+from graphopt.ir.words import check_text, quoted
 
 _OPSETS_REQUIRED = 3
 """The IR version from which on a model must say which operator sets it uses."""
@@ -62,7 +62,7 @@ def _open(path: Path) -> File:
     try:
         unusual = sniff.unusual(path, path.stat().st_mode)
         if unusual:
-            raise ModelError(f"this is {unusual}")
+            raise ModelError(f"this is not an ONNX model but {unusual}")
         return File(path)
     except FileNotFoundError:
         raise ModelError("there is no such file") from None
@@ -90,13 +90,9 @@ def _parse(content: wire.Buffer, source: Source, folder: Folder) -> Model:
 
 def read(proto: ModelProto, tensors: Tensors) -> Model:
     """The model in a message, whose weights `tensors` finds. Raises ModelError if it contradicts itself."""
-    try:
-        return _model(proto, tensors)
-    except UnicodeError as error:
-        raise ModelError(f"a name in the model is not valid UTF-8: {error}") from error
-
-
-def _model(proto: ModelProto, tensors: Tensors) -> Model:
+    check_text(
+        proto.producer_name, proto.producer_version, proto.domain, proto.doc_string, proto.graph.name, proto.graph.doc_string
+    )
     opsets = _opsets(proto)
     extra = _rest(proto)
     functions = [_copied(function) for function in proto.functions]
@@ -139,6 +135,7 @@ def _opsets(proto: ModelProto) -> dict[str, int]:
     """Domain to version, in file order; `ai.onnx` is the default domain."""
     opsets: dict[str, int] = {}
     for entry in proto.opset_import:
+        check_text(entry.domain)
         domain = "" if entry.domain == "ai.onnx" else entry.domain
         if opsets.setdefault(domain, entry.version) != entry.version:
             raise ModelError(

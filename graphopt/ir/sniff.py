@@ -51,7 +51,7 @@ FOREIGN = (
     _signature(rb".{257}ustar", "a tar archive: unpack it, and give the .onnx file in it"),
     _signature(rb".{4}ORTM", "in ONNX Runtime's own .ort format: give the .onnx file that it was made from"),
     _signature(rb"ftrt|ptrt", "a TensorRT engine: give the .onnx file that it was made from"),
-    _signature(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|\?xml|head|body|[a-z])(?i:)", "a web page or XML"),
+    _signature(rb"(?:\xef\xbb\xbf)?\s*<(?i:!doctype|html|head|body|\?xml)", "a web page or XML"),
     _signature(rb"(?:\xef\xbb\xbf)?\s*[\[{]", "JSON"),
     _signature(rb"\x08\x01\x12.{1,8}\x0a.{0,400}?(?:serve|saved_model)", _TF.format("SavedModel", "--saved-model")),
     _signature(rb"\x0a.{1,3}\x0a.{2,200}?\x12.{1,40}", _TF.format("graph (.pb)", "--graphdef")),

@@ -15,7 +15,7 @@ from graphopt.ir.dtypes import DType
 from graphopt.ir.external import Folder
 from graphopt.ir.storage import Memory, Message, Payload, Source, Sparse, check_entries, encode, loaded, raw_bytes
 from graphopt.ir.types import Array, Constant, Stored
-from graphopt.ir.words import counted, quoted
+from graphopt.ir.words import check_text, counted, quoted
 
 _MAX_RANK = 64
 _MAX_DIGITS = 19
@@ -44,6 +44,7 @@ class Tensors:
     def constant(self, proto: TensorProto) -> Constant:
         """An initializer or the value of an attribute. ModelError, naming it, if it contradicts itself."""
         metadata = {entry.key: entry.value for entry in proto.metadata_props}
+        check_text(proto.name, proto.doc_string, *metadata, *metadata.values())
         return Constant(proto.name, self.values(proto), doc_string=proto.doc_string, metadata=metadata)
 
     def sparse(self, proto: SparseTensorProto) -> Constant:

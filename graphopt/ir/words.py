@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from graphopt.errors import ModelError
+
 _LONGEST = 120
 
 
@@ -17,3 +19,10 @@ def quoted(name: str) -> str:
 def counted(number: int, thing: str) -> str:
     """`1 byte`, `12,345 bytes`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def check_text(*texts: str | bytes) -> None:
+    """Raises ModelError if one of the texts is not valid UTF-8: protobuf hands such a one out as bytes."""
+    for text in texts:
+        if isinstance(text, bytes):
+            raise ModelError(f"the text {text[:_LONGEST]!r} in it is not valid UTF-8")
