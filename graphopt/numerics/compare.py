@@ -197,9 +197,7 @@ def _kept(leaf: _Leaf, contract: Contract, k: float = 0.0, at: int | None = None
     )
 
 
-def _wrong(
-    leaf: _Leaf, contract: Contract, k: float = math.inf, at: int | None = None, reason: str = ""
-) -> Comparison:
+def _wrong(leaf: _Leaf, contract: Contract, k: float = math.inf, at: int | None = None, reason: str = "") -> Comparison:
     return Comparison(
         ok=False,
         error=_worst(contract) if isinstance(contract, Lossy) else k,

@@ -9,6 +9,7 @@ run in this process (`InProcess`) or in one that may die (`graphopt.numerics.wor
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from graphopt.numerics.session import ModelSource
     from graphopt.numerics.values import Value
 
-Feed = "Mapping[str, Value] | FeedPlan"
-"""Values by input name, or a plan to draw them."""
+PATIENCE = 10
+"""The second model of a pair may take this many times as long as the first, whatever the limit is."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def check_pair(
     Never raises RunFailure: failures are part of the result. `folder` and `limit_s` are as in `run`.
     `on_after` is called when the first model is through; its outputs are held until the second has run.
     """
+    begin = time.monotonic()
     try:
         drawn = [_drawn(feed) for feed in feeds]
         with Session(before, folder=folder, limit_s=limit_s) as session:
@@ -144,6 +146,7 @@ def check_pair(
     on_after()
     comparisons: list[Comparison] = []
     try:
+        limit_s = limit_after(limit_s, time.monotonic() - begin)
         with Session(after, folder=folder, limit_s=limit_s) as session:
             for plan, feed, reference in zip(feeds, drawn, expected, strict=True):
                 overflow = isinstance(plan, FeedPlan) and plan.overflow
@@ -152,6 +155,14 @@ def check_pair(
     except RunFailure as failure:
         return PairResult(tuple(comparisons), failure, "after")
     return PairResult(tuple(comparisons))
+
+
+def limit_after(limit_s: float | None, spent: float) -> float | None:
+    """The limit for the second model of a pair, of which the first took `spent` seconds.
+
+    A model that is no slower must not be called hanging because the machine has become busy.
+    """
+    return None if limit_s is None else max(limit_s, PATIENCE * spent)
 
 
 class InProcess:

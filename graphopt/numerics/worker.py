@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from graphopt.numerics.run import InProcess, PairResult, check_pair, run
+from graphopt.numerics.run import InProcess, PairResult, check_pair, limit_after, run
 from graphopt.numerics.session import RunFailure
 from graphopt.numerics.sharing import Shared, anonymous_file
 
@@ -172,45 +172,52 @@ class _Process:
     """One process, and this end of what connects it."""
 
     def __init__(self, program: str, memory: int) -> None:
-        self._requests, self._results = Shared(), Shared()
-        self._errors = anonymous_file()
-        self._connection, theirs = Pipe()
-        inherited = (theirs.fileno(), self._requests.descriptor, self._results.descriptor)
-        numbers = (*inherited, memory, os.getpid())
-        self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, our own program
-            [sys.executable, "-P", "-c", program, json.dumps(sys.path), *map(str, numbers)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            pass_fds=inherited,
-            env=os.environ | ENVIRONMENT,
-        )
-        theirs.close()
         self._ready = False
-        opened = (self._requests.descriptor, self._results.descriptor, self._errors)
-        self.end = weakref.finalize(self, _end, self._popen, self._connection, opened)
+        with contextlib.ExitStack() as opened:
+            self._requests, self._results, self._errors = Shared(), Shared(), anonymous_file()
+            for descriptor in (self._requests.descriptor, self._results.descriptor, self._errors):
+                opened.callback(os.close, descriptor)
+            ours, theirs = Pipe()
+            self._connection = opened.enter_context(ours)
+            inherited = (theirs.fileno(), self._requests.descriptor, self._results.descriptor)
+            numbers = (*inherited, memory, os.getpid())
+            with theirs:
+                self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, our own program
+                    [sys.executable, "-P", "-c", program, json.dumps(sys.path), *map(str, numbers)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._errors,
+                    pass_fds=inherited,
+                    env=os.environ | ENVIRONMENT,
+                )
+            opened.callback(self._popen.wait)
+            opened.callback(self._popen.kill)
+            self.end = weakref.finalize(self, opened.pop_all().close)
 
     @property
     def alive(self) -> bool:
         """Whether the process has not ended by itself."""
         return self._popen.poll() is None
 
-    def ask(self, message: tuple[Any, ...], limit_s: float | None) -> Any:
+    def ask(self, message: tuple[Any, ...], limit: float | None) -> Any:
         """The answer to a request, a RunFailure that the process reports, or `_Lost`."""
-        second = False
+        second, limit_s = False, limit
         try:
             if not self._ready and not self._connection.poll(START_S):
                 return _Lost(RunFailure("timeout", f"The process was not ready after {START_S:g} seconds."))
             if not self._ready:
                 self._ready = self._connection.recv() == READY
+            begin = time.monotonic()
             self._connection.send(self._requests.put(message))
             while self._connection.poll(None if limit_s is None else limit_s + GRACE_S):
                 answer = self._connection.recv()
                 if answer != SECOND:
                     return self._results.take(answer, copy=True)
-                second = True
+                second, limit_s = True, limit_after(limit, time.monotonic() - begin)
         except (EOFError, ConnectionError):
             return _Lost(RunFailure("crash", self._last_words()), second)
+        except OSError as error:
+            return _Lost(RunFailure("memory", f"The inputs cannot be handed over: {error}"), second)
         finally:
             self._requests.clear()
         return _Lost(RunFailure("timeout", f"No result after {limit_s:g} seconds."), second)
@@ -223,14 +230,6 @@ class _Process:
         lines = os.pread(self._errors, _TAIL, max(0, size - _TAIL)).decode("utf-8", "replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"The runtime's process died ({how}){': ' if last else '.'}{last}"
-
-
-def _end(process: subprocess.Popen[bytes], connection: Connection, descriptors: tuple[int, ...]) -> None:
-    process.kill()
-    process.wait()
-    connection.close()
-    for descriptor in descriptors:
-        os.close(descriptor)
 
 
 def _portable(model: ModelSource) -> bytes | str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -56,6 +57,10 @@ def gone(process):
             return True
         time.sleep(0.05)
     return False
+
+
+def opened():
+    return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
 # --- it does what running in this process does -------------------------------------------------------------------
@@ -150,7 +155,7 @@ def test_starting_does_not_wait():
         begin = time.monotonic()
         fresh.start()
         fresh.start()
-        assert time.monotonic() - begin < 0.2
+        assert time.monotonic() - begin < 1
         first = pid(fresh)
         assert fresh.run(model(RELU), X)[0].tolist() == [0, 2]
         assert pid(fresh) == first
@@ -221,8 +226,8 @@ def test_a_hang_in_native_code_is_killed_and_blamed(faulty, monkeypatch, where, 
     monkeypatch.setattr(worker_module, "GRACE_S", 0.2)
     faulty.run(model(RELU), X)
     begin = time.monotonic()
-    result = faulty.check_pair(model(RELU), model(NEG), [X | {"sleep": np.array(where)}], Exact(), limit_s=0.3)
-    assert time.monotonic() - begin < 3
+    result = faulty.check_pair(model(RELU), model(NEG), [X | {"sleep": np.array(where)}], Exact(), limit_s=1)
+    assert time.monotonic() - begin < 20
     assert (result.side, result.verdict, result.failure.kind) == (side, verdict, "timeout")
     assert faulty.restarts == 1
     assert faulty.run(model(RELU), X)[0].tolist() == [0, 2]
@@ -233,7 +238,7 @@ def test_an_endless_loop_is_stopped_without_losing_the_process(worker):
     process, begin = pid(worker), time.monotonic()
     with pytest.raises(RunFailure, match="No result after 1 seconds"):
         worker.run(model(ENDLESS), ENDLESS_FEEDS, limit_s=1)
-    assert 1 <= time.monotonic() - begin < 1 + worker_module.GRACE_S
+    assert 1 <= time.monotonic() - begin < 15
     assert pid(worker) == process
 
 
@@ -271,9 +276,22 @@ def test_the_process_leaves_with_the_one_that_started_it():
 def test_a_process_that_cannot_start_is_a_failure(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with Worker() as stillborn:
+        before = opened()
         stillborn.start()
         with pytest.raises(RunFailure, match="cannot be started"):
             stillborn.run(model(RELU), X)
+        assert opened() == before
+
+
+def test_a_full_disk_is_a_failure(worker, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(RunFailure, match="No space left on device") as caught:
+        worker.run(model(RELU), {"x": np.zeros(100_000, np.float32)})
+    assert caught.value.kind == "memory"
+    assert worker.run(model(RELU), X)[0].tolist() == [0, 2]
 
 
 def test_a_process_that_ends_at_once_is_a_failure():
@@ -294,9 +312,6 @@ def test_memory_is_limited():
 
 
 def test_no_descriptor_is_left_open():
-    def opened():
-        return sum(1 for _ in Path("/dev/fd").iterdir())
-
     with Worker() as fresh:
         fresh.run(model(RELU), X)
         fresh.close()
