@@ -96,6 +96,7 @@ def optimize(
                 structure=level is not Level.OFF,
                 fuel=limit,
                 observers=observers,
+                runner=runner,
             )
         )
     finally:

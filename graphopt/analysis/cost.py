@@ -110,19 +110,17 @@ def _attention(node: Node, shapes: Shapes) -> Scalar:
     """Q K^T and its product with V, whole: what a causal mask hides is counted."""
     q, k, v = (_dims(shapes, node.inputs, index) for index in range(3))
     past = _dims(shapes, node.inputs, 4)[2] if _given(node, 4) else 0
-    if len(q) == _PACKED:
-        batch, steps, heads = q[0], q[1], node.attrs["q_num_heads"]
-        width, deep = _quotient(q[2], heads), _quotient(v[2], node.attrs["kv_num_heads"])
-    else:
-        batch, heads, steps, width = q
-        deep = v[-1]
+    batch, heads, steps, width = q if len(q) > _PACKED else _split(q, node.attrs["q_num_heads"])
+    deep = v[-1] if len(q) > _PACKED else _split(v, node.attrs["kv_num_heads"])[-1]
     return batch * heads * steps * (k[-2] + past) * (width + deep)
 
 
-def _quotient(dim: Scalar, heads: int) -> int:
-    if not isinstance(dim, int):
+def _split(dims: Sequence[Scalar], heads: int) -> tuple[Scalar, Scalar, Scalar, Scalar]:
+    """Batch, heads, length and width of a packed input."""
+    batch, length, hidden = dims
+    if not isinstance(hidden, int):
         raise _Unknown
-    return dim // heads
+    return batch, heads, length, hidden // heads
 
 
 def _multi_head_attention(node: Node, shapes: Shapes) -> Scalar:

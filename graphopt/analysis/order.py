@@ -21,6 +21,7 @@ from graphopt.analysis.symbolic import (
     floor,
     floordiv,
     is_integral,
+    is_whole,
     name_of,
     number,
     opaque,
@@ -134,6 +135,8 @@ def equal(a: Scalar, b: Scalar) -> bool | None:
 
 def _never_zero(value: Expression) -> bool:
     """2*h + 1 is odd: the constant is no multiple of what divides all other terms."""
+    if not all(is_whole(monomial) for monomial, _ in value.terms):
+        return False
     constant = _constant(value)
     common = lcm(*(c.denominator for _, c in value.terms))
     step = gcd(*(int(c * common) for monomial, c in value.terms if monomial))

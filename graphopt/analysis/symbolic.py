@@ -2,7 +2,7 @@
 
 A `Scalar` is an `int`, a `Fraction`, or an `Expression`; an expression that turns out constant is returned
 as a number, so `==` decides equality of polynomials. What is no polynomial (floor, max, ...) is an opaque
-atom over canonical arguments. Every atom is integer-valued, and named dimensions are at least 0.
+atom over canonical arguments. Named dimensions are integers of at least 0.
 
 Coefficients may be fractions: the `-1` of `Reshape(h -> (-1, 2))` is `h/2`, because a valid run divides exactly.
 """
@@ -212,11 +212,16 @@ def floor(value: Scalar) -> Scalar:
     """The greatest integer that is at most `value`."""
     if not isinstance(value, Expression):
         return floor_number(value)
-    whole = _scalar({monomial: floor_number(c) for monomial, c in value.terms})
-    part = _scalar({monomial: c - floor_number(c) for monomial, c in value.terms})
+    whole = _scalar({m: floor_number(c) for m, c in value.terms if is_whole(m)})
+    part = value - whole
     if not isinstance(part, Expression):
         return whole + floor_number(part)
     return whole + _nested_floor(part)
+
+
+def is_whole(monomial: Monomial) -> bool:
+    """Whether a monomial is surely an integer: only the least or greatest of fractions may be none."""
+    return all(all(map(is_integral, atom.arguments)) for atom, _ in monomial if atom.kind in ("max", "min"))
 
 
 def _nested_floor(part: Expression) -> Scalar:
@@ -234,6 +239,8 @@ def ceil(value: Scalar) -> Scalar:
     """The least integer that is at least `value`."""
     if not isinstance(value, Expression):
         return -floor_number(-value)
+    if not all(is_whole(monomial) for monomial, _ in value.terms):
+        return -floor(-value)
     common = lcm(*(c.denominator for _, c in value.terms))
     return floor(value + Fraction(common - 1, common))
 
@@ -249,8 +256,8 @@ def floordiv(a: Scalar, b: Scalar) -> Scalar | None:
 
 
 def is_integral(value: Scalar) -> bool:
-    """Whether `value` is surely an integer: all coefficients are."""
-    return all(c.denominator == 1 for _, c in terms_of(value))
+    """Whether `value` is surely an integer: coefficients are, and what they multiply."""
+    return all(c.denominator == 1 and is_whole(monomial) for monomial, c in terms_of(value))
 
 
 def symbols(value: Scalar) -> set[str]:

@@ -37,10 +37,9 @@ def pipelines(incomplete: str) -> list[str]:
     head, colon, last = step.rpartition(":")
     if not colon:
         return _beginning(incomplete, (done + one for one in (*known, "fix(")))
-    name = head.split(":", maxsplit=1)[0]
-    return _beginning(
-        incomplete, (f"{done}{head}:{one}" for one in _option_texts(known[name], last)) if name in known else ()
-    )
+    found = known.get(head.split(":", maxsplit=1)[0])
+    options = _option_texts(found, last) if found else ()
+    return _beginning(incomplete, (f"{done}{head}:{one}" for one in options))
 
 
 def _option_texts(found: Pass, text: str) -> Iterator[str]:

@@ -40,21 +40,24 @@ def why(
     from graphopt.cli.terminal import emit, show
     from graphopt.ir.reader import load
     from graphopt.pipeline.registry import Registry
-    from graphopt.pipeline.text import Pipeline, parse
     from graphopt.report.near import account, layout
 
     registry = Registry(find_plugins(plugins))
     asked = registry.rule_named(rule)
-    if passes is None:
-        before = _before(registry, asked)
-    else:
-        before = parse(passes) if passes.strip() else Pipeline(())
+    before = _before(registry, asked) if passes is None else _parsed(passes)
     steps = registry.resolve(before)
     record = account(load(model, allow_outside=allow_outside), asked, steps, str(before))
     if json:
         emit(record.to_json())
     else:
         show(layout(record, limit))
+
+
+def _parsed(passes: str) -> Pipeline:
+    """The pipeline that a text spells; the empty text is one that does nothing."""
+    from graphopt.pipeline.text import Pipeline, parse
+
+    return parse(passes) if passes.strip() else Pipeline(())
 
 
 def _before(registry: Registry, rule: Rule) -> Pipeline:

@@ -9,44 +9,42 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from onnx import TensorProto
 
 DType = np.dtype[Any]
 
-_TABLE: dict[int, DType] = {
-    getattr(TensorProto, name): np.dtype(dtype)
-    for name, dtype in {
-        "FLOAT": np.float32,
-        "DOUBLE": np.float64,
-        "FLOAT16": np.float16,
-        "BFLOAT16": ml_dtypes.bfloat16,
-        "FLOAT8E4M3FN": ml_dtypes.float8_e4m3fn,
-        "FLOAT8E4M3FNUZ": ml_dtypes.float8_e4m3fnuz,
-        "FLOAT8E5M2": ml_dtypes.float8_e5m2,
-        "FLOAT8E5M2FNUZ": ml_dtypes.float8_e5m2fnuz,
-        "FLOAT8E8M0": ml_dtypes.float8_e8m0fnu,
-        "FLOAT6E2M3": ml_dtypes.float6_e2m3fn,
-        "FLOAT6E3M2": ml_dtypes.float6_e3m2fn,
-        "FLOAT4E2M1": ml_dtypes.float4_e2m1fn,
-        "UINT8": np.uint8,
-        "INT8": np.int8,
-        "UINT16": np.uint16,
-        "INT16": np.int16,
-        "UINT32": np.uint32,
-        "INT32": np.int32,
-        "UINT64": np.uint64,
-        "INT64": np.int64,
-        "UINT4": ml_dtypes.uint4,
-        "INT4": ml_dtypes.int4,
-        "UINT2": ml_dtypes.uint2,
-        "INT2": ml_dtypes.int2,
-        "BOOL": np.bool_,
-        "STRING": np.object_,
-        "COMPLEX64": np.complex64,
-        "COMPLEX128": np.complex128,
-    }.items()
-    if hasattr(TensorProto, name)
-}
+_ROWS: tuple[tuple[int, str, Any], ...] = (
+    (1, "float", np.float32),
+    (2, "uint8", np.uint8),
+    (3, "int8", np.int8),
+    (4, "uint16", np.uint16),
+    (5, "int16", np.int16),
+    (6, "int32", np.int32),
+    (7, "int64", np.int64),
+    (8, "string", np.object_),
+    (9, "bool", np.bool_),
+    (10, "float16", np.float16),
+    (11, "double", np.float64),
+    (12, "uint32", np.uint32),
+    (13, "uint64", np.uint64),
+    (14, "complex64", np.complex64),
+    (15, "complex128", np.complex128),
+    (16, "bfloat16", ml_dtypes.bfloat16),
+    (17, "float8e4m3fn", ml_dtypes.float8_e4m3fn),
+    (18, "float8e4m3fnuz", ml_dtypes.float8_e4m3fnuz),
+    (19, "float8e5m2", ml_dtypes.float8_e5m2),
+    (20, "float8e5m2fnuz", ml_dtypes.float8_e5m2fnuz),
+    (21, "uint4", ml_dtypes.uint4),
+    (22, "int4", ml_dtypes.int4),
+    (23, "float4e2m1", ml_dtypes.float4_e2m1fn),
+    (24, "float8e8m0", ml_dtypes.float8_e8m0fnu),
+    (25, "uint2", ml_dtypes.uint2),
+    (26, "int2", ml_dtypes.int2),
+    (27, "float6e2m3", ml_dtypes.float6_e2m3fn),
+    (28, "float6e3m2", ml_dtypes.float6_e3m2fn),
+)
+"""TensorProto.DataType (onnx.proto): the numbers are the format's and never change, so onnx need not be imported."""
+_TABLE: dict[int, DType] = {code: np.dtype(dtype) for code, _, dtype in _ROWS}
+_NAMES: dict[DType, str] = {np.dtype(dtype): name for _, name, dtype in _ROWS}
 _CODES = {dtype: code for code, dtype in _TABLE.items()}
 
 _PACKED_BITS: dict[DType, int] = {
@@ -79,7 +77,7 @@ def elem_type(dtype: DType | type) -> int:
 
 def name(dtype: DType) -> str:
     """The dtype as ONNX texts spell it: `float`, `int64`, `bfloat16`, `string`."""
-    return str(TensorProto.DataType.Name(elem_type(dtype))).lower()
+    return _NAMES[np.dtype(np.object_) if dtype.kind in "US" else np.dtype(dtype)]
 
 
 def bits(dtype: DType) -> int:

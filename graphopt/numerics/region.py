@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SMALL = 4096
 """Constants of up to this many bytes keep their values, whether or not a rule looked at them."""
+RUNTIME_IR = 13
+"""The newest IR version that ONNX Runtime 1.31 loads; nothing in a region needs a newer one."""
 MAX_CONTEXT = 256
 """Nodes that may be taken into a region to compute its integer vectors."""
 
@@ -94,7 +96,7 @@ class Region:
         graph.initializer.extend(constant_proto(t, names[t]) for t in kept)
         graph.input.extend(_value_info(name, self.dtypes[tensor]) for tensor, name in self.inputs.items())
         graph.output.extend(_value_info(name, self.dtypes[t]) for name, t in zip(outputs, self.old, strict=True))
-        model = onnx.ModelProto(ir_version=max(self.model.ir_version, 4), graph=graph)
+        model = onnx.ModelProto(ir_version=min(max(self.model.ir_version, 4), RUNTIME_IR), graph=graph)
         for domain, version in self.model.opsets.items():
             model.opset_import.add(domain=domain, version=version)
         if any(node.domain for node in graph.node):

@@ -11,6 +11,7 @@ from graphopt.analysis.binding import bindings
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir.edit import Editor, Rewrite
 from graphopt.ir.types import Model, Node
+from graphopt.numerics.run import InProcess, Runner
 from graphopt.pipeline.journal import Entry, Journal, Status, Verdict
 from graphopt.pipeline.structure import schema_fault
 
@@ -42,13 +43,17 @@ class Context:
     model, editor: the model and the only way to change it.
     shapes: types, shapes and known integer values; up to date at the start of each pass.
     journal: what has happened so far.
+    runner: runs small models, for passes that compute what the runtime would.
     """
 
-    def __init__(self, model: Model, check: Check | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, model: Model, check: Check | None = None, limits: Limits | None = None, runner: Runner | None = None
+    ) -> None:
         self.model = model
         self.editor = Editor(model)
         self.shapes = Shapes(model)
         self.journal = Journal()
+        self.runner = runner or InProcess()
         self.keys: list[Key] = []
         self.step = ""
         self._check = check

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from graphopt.errors import PassError, VerificationError
 from graphopt.ir.types import Model
+from graphopt.numerics.run import Runner
 from graphopt.pipeline.context import Check, Context, Key, Limits
 from graphopt.pipeline.journal import Entry, Status, StepRecord, Verdict
 from graphopt.pipeline.registry import Bound, BoundFix, Resolved
@@ -47,6 +48,7 @@ class Compile:
     source: gives the input model anew each time.
     begin: sees each attempt before its first pass.
     check: the region check, or None. whole: the comparison of the whole result with the input, or None.
+    runner: what passes compute with; this process if None.
     """
 
     source: Callable[[], Model]
@@ -57,6 +59,7 @@ class Compile:
     structure: bool = True
     fuel: int | None = None
     observers: Sequence[Observer] = ()
+    runner: Runner | None = None
 
 
 @dataclass
@@ -86,7 +89,7 @@ def run(job: Compile) -> Outcome:
         for _ in range(MAX_REPAIRS):
             try:
                 context = _attempt(job, Limits(left_out, job.fuel), job.check)
-                whole = job.whole(context) if job.whole else Verdict(Status.OFF)
+                whole = _compared(job, context)
                 context_at_fault, reason = context, whole.detail
             except _Fault as broken:
                 whole = Verdict(Status.WRONG, detail=str(broken))
@@ -103,6 +106,14 @@ def run(job: Compile) -> Outcome:
             )
             left_out.append(key)
     raise VerificationError(f"gave up after {MAX_REPAIRS} rewrites were found wrong, the last: {blamed[-1].rule}")
+
+
+def _compared(job: Compile, context: Context) -> Verdict:
+    if job.whole is None:
+        return Verdict(Status.OFF)
+    for observer in job.observers:
+        observer.message("comparing the whole model with the original")
+    return job.whole(context)
 
 
 def _first_wrong(job: Compile, left_out: Sequence[Key], made: int, reason: str) -> int:
@@ -125,7 +136,7 @@ def _first_wrong(job: Compile, left_out: Sequence[Key], made: int, reason: str) 
 
 
 def _attempt(job: Compile, limits: Limits, check: Check | None) -> Context:
-    context = Context(job.source(), check, limits)
+    context = Context(job.source(), check, limits, job.runner)
     before = interface(context.model)
     if job.begin:
         job.begin(context)

@@ -142,9 +142,9 @@ def _judge(model: Model, differences: Sequence[OutputDifference]) -> tuple[Verdi
     random = next((node for node in walk.nodes(model.graph) if nondeterministic(node)), None)
     if random is not None:
         return "unverified", f"the model draws random numbers: {random!r}"
-    wrong = next((one for one in differences if not one.ok), None)
-    if wrong is not None:
-        return "differ", wrong.reason
+    wrong = [one for one in differences if not one.ok]
+    if wrong:
+        return "differ", max(wrong, key=lambda one: one.k).reason
     if not sum(one.compared for one in differences):
         return "unverified", "no finite number was there to be compared"
     return "agree", ""

@@ -11,7 +11,8 @@ from graphopt.analysis.cost import macs
 from graphopt.analysis.shapes import Shapes
 from graphopt.errors import UsageError
 from graphopt.ir import dtypes, walk
-from graphopt.ir.types import Constant, Model, Node, Tensor, Variable
+from graphopt.ir.types import Model, Tensor, Variable
+from graphopt.ir.values import constant
 from graphopt.report.encode import to_json
 from graphopt.report.record import measure, weights_of
 from graphopt.report.style import listed
@@ -133,10 +134,11 @@ def _operators(model: Model, shapes: Shapes) -> list[Operator]:
     for node in walk.nodes(model.graph):
         name = f"{node.domain}::{node.op}" if node.domain else node.op
         counts[name] += 1
-        for tensor in _constants(node):
-            if tensor not in seen:
+        for tensor in node.inputs:
+            held = constant(tensor)
+            if held is not None and tensor not in seen:
                 seen.add(tensor)
-                parameters[name] += tensor.size
+                parameters[name] += held.size
         cost = macs(node, shapes)
         if isinstance(cost, int):
             costs[name] += cost
@@ -144,12 +146,6 @@ def _operators(model: Model, shapes: Shapes) -> list[Operator]:
             unknown[name] += 1
     rows = [Operator(name, count, parameters[name], costs[name], unknown[name]) for name, count in counts.items()]
     return sorted(rows, key=lambda row: (-row.macs, -row.count, row.name))
-
-
-def _constants(node: Node) -> list[Constant]:
-    """The constants that a node reads or is."""
-    held = node.attrs.values() if node.op == "Constant" else ()
-    return [tensor for tensor in (*node.inputs, *held) if isinstance(tensor, Constant)]
 
 
 def _port(model: Model, tensor: Tensor) -> Port:

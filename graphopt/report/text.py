@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from graphopt.pipeline.journal import Entry, Status
+from graphopt.pipeline.journal import Entry, Status, Verdict
 from graphopt.report.record import Report
 from graphopt.report.style import FEW, change, counted, indented, listed, number, plain, sentence, size, table, text
 
@@ -50,14 +51,13 @@ def verdict(report: Report) -> str:
     if not report.rewrites:
         return "Nothing was rewritten."
     counts = Counter(entry.verdict.status for entry in report.rewrites)
-    checked = counts[Status.VERIFIED]
     parts = [
-        (checked, f"{checked:,} checked by running them ({counted(report.regions_checked, 'region')})"),
-        (counts[Status.EVALUATED], f"{counts[Status.EVALUATED]:,} computed by the reference runtime itself"),
-        (counts[Status.UNVERIFIED], f"{counts[Status.UNVERIFIED]:,} kept without a check"),
-        (counts[Status.OFF], f"{counts[Status.OFF]:,} not to be checked (--verify {report.level})"),
+        (counts[Status.VERIFIED], f"verified ({counted(report.regions_checked, 'region')} run)"),
+        (counts[Status.EVALUATED], "computed by the reference runtime itself"),
+        (counts[Status.UNVERIFIED], "unverified"),
+        (counts[Status.OFF], f"not checked (--verify {report.level})"),
     ]
-    made = ", ".join(words for count, words in parts if count)
+    made = ", ".join(f"{count:,} {words}" for count, words in parts if count)
     return f"{counted(len(report.rewrites), 'rewrite')}: {made}. {whole_verdict(report)}"
 
 
@@ -68,7 +68,7 @@ def whole_verdict(report: Report) -> str:
         if whole.detail == NOTHING_TO_CHECK:
             return "Nothing was rewritten."
         if not whole.error:
-            return "The whole model computes exactly what the original does."
+            return "The whole model agrees with the original without any difference."
         return (
             f"The whole model agrees with the original: its largest error is {number(whole.error)} rounding errors, "
             f"its contract is {report.contract}."
@@ -79,32 +79,40 @@ def whole_verdict(report: Report) -> str:
 
 
 def rolled_back(report: Report) -> list[str]:
-    """One sentence for each rewrite that was undone."""
-    return [
-        sentence(f"{entry.rule} at {entry.place} was undone: {entry.verdict.detail}")
-        + (f" See {entry.verdict.reproducer}/README.md." if entry.verdict.reproducer else "")
-        for entry in report.rolled_back
-    ]
+    """One sentence for each rule and reason for which rewrites were undone."""
+    lines = []
+    for rule, places, verdict in _alike(report.rolled_back):
+        line = sentence(f"{rule} was undone at {places}: {verdict.detail}")
+        lines.append(line + (f" See {verdict.reproducer}/README.md." if verdict.reproducer else ""))
+    return lines
 
 
 def unverified(report: Report) -> list[str]:
     """One sentence for each rule and reason for which rewrites were kept without a check."""
-    groups: dict[tuple[str, str], list[Entry]] = {}
-    for entry in report.unverified:
-        groups.setdefault((entry.rule, entry.verdict.detail), []).append(entry)
     return [
-        sentence(f"{rule} was kept unverified at {listed([e.place for e in entries], 2)}: {detail}")
-        for (rule, detail), entries in groups.items()
+        sentence(f"{rule} was kept at {places}: {verdict.detail}")
+        for rule, places, verdict in _alike(report.unverified)
     ]
+
+
+def _alike(entries: Iterable[Entry]) -> list[tuple[str, str, Verdict]]:
+    """Entries with the same rule and reason together: the rule, the places, the first verdict."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.rule, entry.verdict.detail), []).append(entry)
+    return [(rule, listed([e.place for e in group], 2), group[0].verdict) for (rule, _), group in groups.items()]
 
 
 def next_steps(report: Report, output: str = "") -> list[str]:
     """Commands that tell more."""
+    model = shlex.quote(report.model)
     steps = [
-        f"graphopt why {report.model} --rule {rule}  ({counted(count, 'near miss', 'near misses')})"
+        f"graphopt why {model} --rule {rule}  ({counted(count, 'near miss', 'near misses')})"
         for rule, count in _near_misses(report)
     ]
-    return [*steps, f"graphopt compare {report.model} {output}"] if output else steps
+    if output and report.whole.status is not Status.UNVERIFIED:
+        steps.append(f"graphopt compare {model} {shlex.quote(output)} --contract {shlex.quote(report.contract)}")
+    return steps
 
 
 def _near_misses(report: Report, most: int = 2) -> list[tuple[str, int]]:
@@ -166,7 +174,8 @@ def _sizes(report: Report) -> Table:
     rows = [("nodes", before.nodes, after.nodes, count)]
     if before.all_nodes != before.nodes or after.all_nodes != after.nodes:
         rows.append(("with subgraphs", before.all_nodes, after.all_nodes, count))
-    rows.append(("weights", before.weight_bytes, after.weight_bytes, size))
+    if before.weight_bytes or after.weight_bytes:
+        rows.append(("weights", before.weight_bytes, after.weight_bytes, size))
     for name, old, new, spell in rows:
         style = "green" if new < old else "yellow" if new > old else ""
         grid.add_row(text(name, "dim"), spell(old), "->", text(spell(new), "bold"), text(change(old, new), style))

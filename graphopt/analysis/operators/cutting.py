@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from graphopt.analysis.call import Call, types
@@ -130,34 +131,27 @@ def slice_length(
         return None
     if isinstance(dim, int) and isinstance(start, int) and isinstance(end, int):
         return len(range(dim)[start:end:step])
-    if step != 1:
-        return _symbolic_stride(facts, dim, start, end, step)
-    first, last = slice_end(facts, dim, start), slice_end(facts, dim, end)
-    return None if first is None or last is None else maximum(0, last - first)
-
-
-def _symbolic_stride(facts: Facts, dim: Scalar, start: Scalar, end: Scalar, step: int) -> Scalar | None:
-    if step == -1 and start == -1 and isinstance(end, int) and end <= -FAR:
-        return dim
     if step < 0:
-        return None
-    first, last = slice_end(facts, dim, start), slice_end(facts, dim, end)
+        return dim if (step, start) == (-1, -1) and isinstance(end, int) and end <= -FAR else None
+    first = start if facts.at_least(start, 0) and not _far(start) else _position(facts, dim, start)
+    last = _position(facts, dim, end)
     if first is None or last is None:
         return None
-    steps = divide(last - first, step)
-    return None if steps is None else maximum(0, ceil(steps))
+    return maximum(0, ceil((last - first) * Fraction(1, step)))
 
 
-def slice_end(facts: Facts, dim: Scalar, position: Scalar) -> Scalar | None:
+def _far(position: Scalar) -> bool:
+    return isinstance(position, int) and position >= FAR
+
+
+def _position(facts: Facts, dim: Scalar, position: Scalar) -> Scalar | None:
     """Where a start or end of a Slice lies in a dimension, counted from the front and clamped."""
-    if position == dim or (isinstance(position, int) and position >= FAR):
+    if position == dim or _far(position):
         return dim
     if facts.at_least(position, 0):
         return minimum(dim, position)
     _, high = bounds(position)
-    if high is not None and high < 0:
-        return maximum(0, dim + position)
-    return None
+    return maximum(0, dim + position) if high is not None and high < 0 else None
 
 
 @types("Pad", reads=(1, 3))
