@@ -61,7 +61,7 @@ class Links(list[Any]):
             for index in (start - distance, start + distance):
                 if 0 <= index < len(links) and links[index] is self.parent_obj:
                     list.__delitem__(links, index)
-                    links.last = index - 1
+                    links.last = max(index - 1, 0)
                     return
 
     def append(self, element: Any) -> None:
