@@ -9,7 +9,7 @@ import pytest
 from graphopt.ir.types import Node, Variable
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(4)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_readers_can_be_removed_in_any_order(order):
     tensor = Variable("x")
     readers = [Node("Relu", f"n{i}", inputs=[tensor]) for i in range(4)]
