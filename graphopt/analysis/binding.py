@@ -24,6 +24,13 @@ STEPS = 4000
 
 ALIGNED = frozenset({"Add", "Sub", "Mul", "Div", "Sum", "Max", "Min", "Pow", "Where", "Equal", "Less", "Greater"})
 
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+FIRST_STATE = 5
+"""The input of recurrent operators from which on states, with the batch of the first input, may follow."""
+
+UNIFORM = (1, 4, 16, 64)
+"""Numbers for all free dimensions at once, for models that no other binding fits."""
+
 
 def default_binding(
     model: Model, first: int = 2, avoid: Mapping[str, int] | None = None, shapes: Shapes | None = None
@@ -119,6 +126,11 @@ def _agreements(node: Node, shapes: Shapes) -> Iterator[tuple[Scalar, Scalar, bo
             yield from _aligned(a[:place] + a[place + 1 :], b[:place] + b[place + 1 :], broadcast=False)
     elif node.op == "MatMul" and len(known) == len(dims) and known[0] and known[1]:
         yield from _aligned(known[0][-1:], known[1][-2:][:1], broadcast=False)
+    elif node.op in RECURRENT and dims[0] is not None:
+        batch = 0 if node.attrs.get("layout") else 1
+        for index, state in enumerate(dims):
+            if index >= FIRST_STATE and state is not None and len(state) == len(dims[0]):
+                yield from _aligned(dims[0][batch : batch + 1], state[batch : batch + 1], broadcast=False)
     elif node.op == "Reshape" and dims[0] is not None:
         yield from _reshaped(dims[0], shapes.dims(node.outputs[0]))
 
@@ -139,3 +151,11 @@ def bindings(model: Model, shapes: Shapes | None = None) -> list[dict[str, int]]
     shapes = shapes or Shapes(model)
     one = default_binding(model, 2, shapes=shapes)
     return [one, default_binding(model, 3, one, shapes)] if one else [one]
+
+
+def uniform_bindings(model: Model) -> list[dict[str, int]]:
+    """Bindings that give the same number to every free dimension: what is left when a model ran with no other."""
+    shapes = Shapes(model)
+    dims = [dim for tensor in model.graph.inputs for dim in shapes.dims(tensor) or () if dim is not None]
+    names = dict.fromkeys(name for dim in dims for name in sorted(symbols(dim)))
+    return [dict.fromkeys(names, number) for number in UNIFORM] if names else []

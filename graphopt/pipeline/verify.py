@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from graphopt.analysis.binding import uniform_bindings
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir import walk
 from graphopt.ir.edit import Rewrite
@@ -43,7 +44,8 @@ class Verifier:
     reproducers: Path | None = None
     checked: int = 0
     _known: dict[Hashable, Verdict] = field(default_factory=dict)
-    _inputs: list[tuple[InputSpec, ...]] | str | None = None
+    _inputs: list[list[tuple[InputSpec, ...]]] | str | None = None
+    """For each way to run the original, best first: what to feed at one or more bindings; or why it cannot be run."""
 
     # ---- one rewrite ----
 
@@ -90,7 +92,9 @@ class Verifier:
             self._inputs = f"the model draws random numbers: {random!r}"
             return
         try:
-            self._inputs = [input_specs(context.model, shapes) for shapes in context.bound]
+            self._inputs = [[input_specs(context.model, shapes) for shapes in context.bound]]
+            for binding in uniform_bindings(context.model):
+                self._inputs.append([input_specs(context.model, Shapes(context.model, binding))])
         except Unverifiable as reason:
             self._inputs = str(reason)
 
@@ -108,8 +112,12 @@ class Verifier:
         with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
             candidate = Path(folder) / "candidate.onnx"
             context.model.save(candidate)
-            plans = [FeedPlan(inputs, self.seed, "normal") for inputs in self._inputs]
-            result = self.runner.check_pair(self.reference(), str(candidate), plans, contract, limit_s=WHOLE_SECONDS)
+            for ways in self._inputs:
+                plans = [FeedPlan(inputs, self.seed, "normal") for inputs in ways]
+                models = self.reference(), str(candidate)
+                result = self.runner.check_pair(*models, plans, contract, limit_s=WHOLE_SECONDS)
+                if result.side != "before":
+                    return _verdict(result)
         return _verdict(result)
 
 
