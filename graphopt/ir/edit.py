@@ -6,7 +6,7 @@ no undo, because a compile is a pure function of its input, its pipeline and the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -200,7 +200,7 @@ class Editor:
         self._orphans.clear()
 
     def drop_unused_initializers(self) -> int:
-        """Remove the initializers that nothing reads, returns or names as a quantisation parameter. Returns how many."""
+        """Remove initializers that nothing reads, returns or names as a quantisation parameter. Returns how many."""
         dropped = 0
         for graph in walk.graphs(self.graph):
             named = {
@@ -317,4 +317,3 @@ class Editor:
 
 def _index(tensors: Sequence[Tensor], wanted: Tensor) -> int:
     return next(index for index, tensor in enumerate(tensors) if tensor is wanted)
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -31,9 +31,9 @@ AttributeRef = gs.Node.AttributeRef
 class EmptyList(list[Any]):
     """An attribute that is an empty list; `type` keeps which kind (an `onnx.AttributeProto.AttributeType`)."""
 
-    def __init__(self, type: int) -> None:
+    def __init__(self, kind: int) -> None:
         super().__init__()
-        self.type = type
+        self.type = kind
 
 
 class Links(list[Any]):
@@ -65,26 +65,32 @@ class Links(list[Any]):
                     return
 
     def append(self, element: Any) -> None:
+        """Add an element and link it."""
         list.append(self, element)
         self._link(element)
 
     def extend(self, elements: Iterable[Any]) -> None:
+        """Add all elements, of any iterable, and link them."""
         for element in list(elements):
             self.append(element)
 
     def insert(self, index: SupportsIndex, element: Any) -> None:
+        """Add an element before `index` and link it."""
         list.insert(self, index, element)
         self._link(element)
 
     def pop(self, index: SupportsIndex = -1) -> Any:
+        """Take out the element at `index`, unlinked."""
         element = list.pop(self, index)
         self._unlink(element)
         return element
 
     def remove(self, element: Any) -> None:
+        """Take out the first occurrence of this very element. Raises StopIteration if there is none."""
         self.pop(next(i for i, held in enumerate(self) if held is element))
 
     def clear(self) -> None:
+        """Take out and unlink everything."""
         self[:] = ()
 
     def __delitem__(self, index: SupportsIndex | slice) -> None:
@@ -99,11 +105,11 @@ class Links(list[Any]):
         for element in new:
             self._link(element)
 
-    def __iadd__(self, elements: Iterable[Any]) -> Links:  # type: ignore[override, misc]
+    def __iadd__(self, elements: Iterable[Any]) -> Self:
         self.extend(elements)
         return self
 
-    def __add__(self, other: list[Any]) -> list[Any]:  # type: ignore[override]
+    def __add__(self, other: list[Any]) -> list[Any]:
         return [*self, *other]
 
     def __copy__(self) -> list[Any]:
@@ -113,7 +119,7 @@ class Links(list[Any]):
         return list(self)
 
 
-class Variable(gs.Variable):  # type: ignore[misc]
+class Variable(gs.Variable):
     """A tensor known only at run time.
 
     `dtype` (NumPy dtype or None) and `shape` (tuple of int, str or None; None if the rank is unknown) are
@@ -135,7 +141,7 @@ class Variable(gs.Variable):  # type: ignore[misc]
         name: str,
         dtype: DType | None = None,
         shape: Sequence[Dim] | None = None,
-        type: str = "tensor_type",
+        type: str = "tensor_type",  # noqa: A002 - graphsurgeon's name for it
         info: onnx.ValueInfoProto | None = None,
     ) -> None:
         self.__dict__.update(
@@ -156,7 +162,8 @@ class Variable(gs.Variable):  # type: ignore[misc]
     def to_constant(self, values: Array | Stored, export_dtype: DType | None = None) -> Constant:
         """Turn this tensor, in place, into a Constant: all its readers see the values. Returns it."""
         state = Constant(self.name, values, None, export_dtype).__dict__
-        return _become(self, Constant, state)
+        made: Constant = _become(self, Constant, state)
+        return made
 
     def copy(self) -> Variable:
         """The same declaration, without its links to nodes."""
@@ -171,7 +178,7 @@ class Variable(gs.Variable):  # type: ignore[misc]
         return f"%{self.name}"
 
 
-class Stored(LazyValues):  # type: ignore[misc]
+class Stored(LazyValues):
     """Weights where the file has them, undecoded: what `Constant.values` decodes when somebody looks.
 
     Subclasses (in `graphopt.ir.storage`) know the place. `shape`, `dtype` and `nbytes` cost nothing.
@@ -196,7 +203,7 @@ class Stored(LazyValues):  # type: ignore[misc]
         raise NotImplementedError
 
 
-class Constant(gs.Constant):  # type: ignore[misc]
+class Constant(gs.Constant):
     """A tensor whose values are known: an initializer, or the tensor of an attribute.
 
     `info` is what the file declares about an initializer besides its values, where it does so.
@@ -233,7 +240,8 @@ class Constant(gs.Constant):  # type: ignore[misc]
 
     def to_variable(self, dtype: DType | None = None, shape: Sequence[Dim] = ()) -> Variable:
         """Turn this tensor, in place, into a Variable of `dtype` (by default its own) and `shape`. Returns it."""
-        return _become(self, Variable, Variable(self.name, dtype or self.dtype, shape).__dict__)
+        made: Variable = _become(self, Variable, Variable(self.name, dtype or self.dtype, shape).__dict__)
+        return made
 
     def copy(self) -> Constant:
         """The same values, without links to nodes."""
@@ -255,14 +263,16 @@ class Constant(gs.Constant):  # type: ignore[misc]
     @property
     def stored(self) -> Array | Stored:
         """The values as held: an array, or a `Stored` that has not been decoded."""
-        return self._values  # type: ignore[no-any-return]
+        return self._values
 
     @property
     def dtype(self) -> DType:
-        return self._values.dtype  # type: ignore[no-any-return]
+        """Element type."""
+        return self._values.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Dimensions, all known."""
         return tuple(self._values.shape)
 
     @property
@@ -275,11 +285,13 @@ class Constant(gs.Constant):  # type: ignore[misc]
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the values, as stored in a file or as held in memory."""
         return int(self._values.nbytes)
 
     @property
     def producer(self) -> None:
-        return None
+        """No node computes a constant."""
+        return
 
     def __repr__(self) -> str:
         return f"%{self.name}"
@@ -296,7 +308,7 @@ def _become(tensor: Any, kind: type[Any], state: dict[str, Any]) -> Any:
     return tensor
 
 
-class Node(gs.Node):  # type: ignore[misc]
+class Node(gs.Node):
     """One operator call. `attrs` maps names to int, float, str, bytes, lists of those, `Constant`, `Graph`,
     `AttributeRef`, `EmptyList`, or, for kinds that no pass reads, the `onnx.AttributeProto` itself."""
 
@@ -354,7 +366,7 @@ class Node(gs.Node):  # type: ignore[misc]
         return f"{kind}({self.name or ', '.join(t.name for t in self.outputs)})"
 
 
-class Graph(gs.Graph):  # type: ignore[misc]
+class Graph(gs.Graph):
     """A graph, or a subgraph held by a node's attribute.
 
     inputs: the `Variable`s that a caller feeds. `defaults` gives the value of an overridable initializer.
@@ -422,6 +434,7 @@ class Graph(gs.Graph):  # type: ignore[misc]
 
     @property
     def import_domains(self) -> list[onnx.OperatorSetIdProto]:
+        """`opsets` as messages, which is how graphsurgeon holds them."""
         from onnx import helper
 
         return [helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]

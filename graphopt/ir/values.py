@@ -59,5 +59,3 @@ def identical(a: Array, b: Array) -> bool:
     if a.dtype.kind == "O":
         return bool(np.array_equal(a, b))
     return a.tobytes() == b.tobytes()
-
-

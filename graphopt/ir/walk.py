@@ -92,5 +92,3 @@ def sort(graph: Graph) -> bool:
         raise ValueError(message)
     graph.nodes[:] = order
     return True
-
-

@@ -101,7 +101,8 @@ class Region:
             model.opset_import.add(domain=domain, version=version)
         if any(node.domain for node in graph.node):
             model.functions.extend(self.model.functions)
-        return model.SerializeToString(deterministic=True)
+        content: bytes = model.SerializeToString(deterministic=True)
+        return content
 
     def _names(self, calls: tuple[Call, ...]) -> dict[Tensor, str]:
         """Names by position; nested graphs refer to tensors by name, so next to those tensors keep their own."""

@@ -71,7 +71,7 @@ class Outcome:
     blamed: list[Entry] = field(default_factory=list)
 
 
-class _Fault(Exception):
+class _Fault(Exception):  # noqa: N818 - a finding, turned into a repair
     """The structure of the model is broken after the pass `step`."""
 
     def __init__(self, step: str, reason: str, context: Context) -> None:

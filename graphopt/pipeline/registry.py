@@ -50,7 +50,7 @@ class Registry:
         for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
             self._add(_load(entry.load, f"plugin {entry.name} ({entry.value})"), entry.value)
         for module in plugins:
-            self._add(_load(lambda name=module: importlib.import_module(name).PASSES, f"plugin {module}"), module)  # type: ignore[misc]
+            self._add(_load(lambda name=module: importlib.import_module(name).PASSES, f"plugin {module}"), module)
 
     def _add(self, found: Iterable[object], origin: str) -> None:
         for one in found:

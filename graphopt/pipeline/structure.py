@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -56,42 +56,39 @@ def _spell(signature: tuple[Any, ...]) -> str:
     return f"{name!r} ({dtype}{list(shape) if shape is not None else ''})"
 
 
-def fault(graph: Graph, outer: frozenset[Tensor] = frozenset()) -> str | None:
+def fault(graph: Graph) -> str | None:
     """The first structural fault of a graph or a nested one, in words; None if there is none.
 
     Every tensor that is read must be a constant, an input, of an outer graph, or computed by an earlier node; every
-    tensor has one producer; names are unique.
+    tensor has one producer; names mean one thing wherever they can be seen.
     """
-    return _fault(graph, set(outer), {}, {})
+    return next(_faults(graph, set(), {}, set()), None)
 
 
-def _fault(graph: Graph, visible: set[Tensor], names: dict[str, Tensor], nodes: dict[Node, None]) -> str | None:
-    visible.update(graph.inputs)
-    names = dict(names) if nodes else names
+def _faults(graph: Graph, visible: set[Tensor], names: dict[str, Tensor], seen: set[Node]) -> Iterator[str]:
     for tensor in graph.inputs:
-        if names.setdefault(tensor.name, tensor) is not tensor:
-            return f"two tensors are called {tensor.name!r}"
+        yield from _defined(tensor, visible, names, "an input")
     for node in graph.nodes:
-        if node in nodes:
-            return f"node {node!r} stands in the graph twice"
-        nodes[node] = None
+        if node in seen:
+            yield f"node {node!r} stands in the model twice"
+        seen.add(node)
         for tensor in node.inputs:
             if tensor.name and tensor not in visible and not isinstance(tensor, Constant):
-                return f"node {node!r} reads {tensor.name!r}, which nothing before it computes"
+                yield f"node {node!r} reads {tensor.name!r}, which nothing before it computes"
         for inner in subgraphs(node):
-            found = _fault(inner, set(visible), names, nodes)
-            if found:
-                return found
+            yield from _faults(inner, set(visible), dict(names), seen)
         for tensor in node.outputs:
-            if not tensor.name:
-                continue
-            if tensor in visible or names.setdefault(tensor.name, tensor) is not tensor:
-                return f"{tensor.name!r}, computed by node {node!r}, already exists"
-            visible.add(tensor)
+            if tensor.name:
+                yield from _defined(tensor, visible, names, f"an output of {node!r}")
     for tensor in graph.outputs:
         if tensor not in visible and not isinstance(tensor, Constant):
-            return f"the output {tensor.name!r} is not computed by anything"
-    return None
+            yield f"the output {tensor.name!r} is not computed by anything"
+
+
+def _defined(tensor: Tensor, visible: set[Tensor], names: dict[str, Tensor], role: str) -> Iterator[str]:
+    if tensor in visible or names.setdefault(tensor.name, tensor) is not tensor:
+        yield f"{tensor.name!r}, {role}, already exists"
+    visible.add(tensor)
 
 
 @lru_cache(maxsize=4096)
@@ -123,8 +120,9 @@ def schema_fault(drafts: Iterable[Draft], opsets: dict[str, int], functions: Ite
         if schema.deprecated:
             return f"{draft.op} is deprecated at opset {opsets[draft.domain]}"
         if not schema.min_input <= len(draft.inputs) <= schema.max_input:
-            return f"{draft.op} has {len(draft.inputs)} inputs, opset {opsets[draft.domain]} wants {schema.min_input} to {schema.max_input}"
+            wanted = f"{schema.min_input} to {schema.max_input}"
+            return f"{draft.op} has {len(draft.inputs)} inputs, opset {opsets[draft.domain]} wants {wanted}"
         unknown = draft.attrs.keys() - schema.attributes.keys()
         if unknown:
-            return f"{draft.op} has no attribute {sorted(unknown)[0]} at opset {opsets[draft.domain]}"
+            return f"{draft.op} has no attribute {min(unknown)} at opset {opsets[draft.domain]}"
     return None

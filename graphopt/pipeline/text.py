@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from graphopt.errors import UsageError
 
@@ -83,15 +84,14 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise UsageError("pipeline files or fix(...) are nested too deeply; does a file include itself?")
 
-    def fail(self, expected: str) -> None:
+    def fail(self, expected: str) -> NoReturn:
         raise UsageError(f"pipeline: {expected} at position {self.at + 1}\n  {self.text}\n  {' ' * self.at}^")
 
     def take(self, pattern: re.Pattern[str], expected: str) -> str:
         self.skip()
         found = pattern.match(self.text, self.at)
         if found is None:
-            self.fail(f"expected {expected}")
-        assert found is not None
+            return self.fail(f"expected {expected}")
         self.at = found.end()
         return found[0]
 

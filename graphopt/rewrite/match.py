@@ -57,7 +57,7 @@ class Match:
 
     def get(self, part: p.Pattern, default: Any = None) -> Any:
         """`self[part]`, or `default` where an optional part is absent."""
-        return self[part] if part in self else default
+        return self[part] if part in self else default  # noqa: SIM401 - not a dict
 
     def tensor(self, part: p.Pattern) -> Tensor:
         """The tensor that `part` is bound to, without looking at its values; for a call, the matched output."""

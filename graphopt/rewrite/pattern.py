@@ -9,7 +9,6 @@ object at two places must be the same tensor at both. Which operators commute is
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -127,10 +126,12 @@ class Opt(Pattern):
 
     @property
     def children(self) -> tuple[Pattern, ...]:
+        """The patterns directly inside this one."""
         return (self.inner,)
 
     @cached_property
     def required(self) -> frozenset[str]:
+        """Operator names that a graph must contain for this pattern to match."""
         return frozenset()
 
 
@@ -149,14 +150,17 @@ class Either(Pattern):
 
     @property
     def children(self) -> tuple[Pattern, ...]:
+        """The patterns directly inside this one."""
         return self.alternatives
 
     @cached_property
     def size(self) -> int:
+        """Number of operator calls in the largest alternative."""
         return max(alternative.size for alternative in self.alternatives)
 
     @cached_property
     def required(self) -> frozenset[str]:
+        """Operator names that a graph must contain for this pattern to match."""
         return frozenset.intersection(*(alternative.required for alternative in self.alternatives))
 
 
@@ -182,6 +186,7 @@ class Node(Pattern):
 
     @property
     def children(self) -> tuple[Pattern, ...]:
+        """The patterns directly inside this one."""
         return self.inputs
 
     def shared(self) -> Node:
@@ -194,10 +199,12 @@ class Node(Pattern):
 
     @cached_property
     def size(self) -> int:
+        """Number of operator calls in the largest alternative."""
         return 1 + sum(child.size for child in self.inputs)
 
     @cached_property
     def required(self) -> frozenset[str]:
+        """Operator names that a graph must contain for this pattern to match."""
         own = frozenset(self.ops) if len(self.ops) == 1 else frozenset()
         return own.union(*(child.required for child in self.inputs))
 
@@ -245,13 +252,10 @@ def values(names: str) -> tuple[Value, ...]:
 
 
 def pattern(operand: Operand) -> Pattern:
-    """The operand itself, or the literal for a number. Raises TypeError for anything else."""
+    """The operand itself, or the literal for a number. Raises TypeError for anything that is neither."""
     if isinstance(operand, Pattern):
         return operand
-    if isinstance(operand, numbers.Real):
-        return Literal(float(operand))
-    message = f"a pattern is built from patterns and numbers, not from {type(operand).__name__}"
-    raise TypeError(message)
+    return Literal(float(operand))
 
 
 def _alternatives(branch: Pattern) -> tuple[Pattern, ...]:

@@ -52,9 +52,8 @@ class Rule:
         result: Replacement = self.apply(match, new)
         results = (result,) if isinstance(result, Tensor) else tuple(result or ())
         match.require(results, "the rule returned nothing")
-        replace = {
-            old: value for old, value in zip(match.root.outputs, results, strict=False) if value is not None and old.name
-        }
+        pairs = zip(match.root.outputs, results, strict=False)
+        replace = {old: value for old, value in pairs if value is not None and old.name}
         drafts = tuple(new.drafts)
         return Rewrite(graph, match.root, match.nodes, drafts, replace, frozenset(match.reads))
 

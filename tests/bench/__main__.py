@@ -1,4 +1,4 @@
-"""The project's own measurements: `python -m tests.bench [counts|conformance|scale|speed|memory]...`, by default the quick ones.
+"""The project's own measurements: `python -m tests.bench [counts|conformance|scale|speed]...`.
 
 Every table in the README comes from here. Peers are optimisers installed by `pip install --group bench`; a peer that
 is not installed is left out and said to be. Times are medians of runs that alternate between all contenders.

@@ -7,7 +7,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 
-def _model(nodes: list[onnx.NodeProto], output: str, weights: dict[str, np.ndarray], shape: list[int]) -> onnx.ModelProto:
+def _model(
+    nodes: list[onnx.NodeProto], output: str, weights: dict[str, np.ndarray], shape: list[int]
+) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "generated",
@@ -35,7 +37,10 @@ def chain(count: int) -> onnx.ModelProto:
 def fan(count: int) -> onnx.ModelProto:
     """About `count` operators that all read the input, summed up pairwise."""
     width = count // 2
-    nodes = [helper.make_node(("Sigmoid", "Tanh", "Relu", "Cos")[i % 4], ["x"], [f"f{i}"], name=f"f{i}") for i in range(width)]
+    nodes = [
+        helper.make_node(("Sigmoid", "Tanh", "Relu", "Cos")[i % 4], ["x"], [f"f{i}"], name=f"f{i}")
+        for i in range(width)
+    ]
     level = [f"f{i}" for i in range(width)]
     made = 0
     while len(level) > 1:
@@ -51,7 +56,10 @@ def fan(count: int) -> onnx.ModelProto:
 def tower(count: int) -> onnx.ModelProto:
     """About `count` operators in residual blocks: MatMul, Add, Relu, Add."""
     rng = np.random.default_rng(0)
-    weights = {"w": (rng.standard_normal((8, 8)) * 1e-3).astype(np.float32), "b": (rng.standard_normal(8) * 1e-3).astype(np.float32)}
+    weights = {
+        "w": (rng.standard_normal((8, 8)) * 1e-3).astype(np.float32),
+        "b": (rng.standard_normal(8) * 1e-3).astype(np.float32),
+    }
     nodes, last = [], "x"
     for i in range(count // 4):
         nodes += [

@@ -37,4 +37,7 @@ def main() -> None:
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 seconds, peak, before, after, whole = json.loads(done.stdout)
                 per_node = seconds / before * 1e6
-                print(f"| {kind} | {before} | {after} | {seconds:.2f} | {per_node:.0f} | {peak:.0f} | {whole} |", flush=True)
+                print(
+                    f"| {kind} | {before} | {after} | {seconds:.2f} | {per_node:.0f} | {peak:.0f} | {whole} |",
+                    flush=True,
+                )

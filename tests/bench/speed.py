@@ -1,4 +1,4 @@
-"""Whole-process time of optimising a file, beside other optimisers: medians of alternating runs, and the ratio to the fastest peer."""
+"""Whole-process time of optimising a file, beside other optimisers: medians of alternating runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ TOOLS = {
     "graphopt": "import sys, graphopt; graphopt.optimize(sys.argv[1]).model.save(sys.argv[2])",
     "onnxslim": "import sys, onnxslim; onnxslim.slim(sys.argv[1], sys.argv[2])",
     "onnxsim": "import sys, onnx, onnxsim; onnx.save(onnxsim.simplify(onnx.load(sys.argv[1]))[0], sys.argv[2])",
-    "onnxscript": "import sys, onnx, onnxscript.optimizer as o; onnx.save(o.optimize(onnx.load(sys.argv[1])), sys.argv[2])",
+    "onnxscript": "import sys, onnx, onnxscript.optimizer as o; "
+    "onnx.save(o.optimize(onnx.load(sys.argv[1])), sys.argv[2])",
 }
 
 
@@ -55,7 +56,9 @@ def main() -> None:
             ratio = own / min(rivals) if own is not None and rivals else None
             ratios += [ratio] if ratio is not None else []
             cells = ["failed" if medians[tool] is None else f"{medians[tool]:.2f}" for tool in tools]
-            print(f"| {path.name} | " + " | ".join(cells) + f" | {'' if ratio is None else f'{ratio:.2f}'} |", flush=True)
+            print(
+                f"| {path.name} | " + " | ".join(cells) + f" | {'' if ratio is None else f'{ratio:.2f}'} |", flush=True
+            )
     if ratios:
         print(f"\ngeometric mean of the ratios: {math.exp(statistics.fmean(map(math.log, ratios))):.2f}")
 

@@ -16,7 +16,11 @@ from graphopt.numerics.contract import parse_contract
 from graphopt.numerics.run import InProcess, run
 from graphopt.numerics.session import RunFailure
 
-VARIANTS = {"published": "nothing frozen", "all_but_first": "all but the first input frozen", "all": "all inputs frozen"}
+VARIANTS = {
+    "published": "nothing frozen",
+    "all_but_first": "all but the first input frozen",
+    "all": "all inputs frozen",
+}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The default pipeline on every real network: verified, right on its own inputs, at most the peers' nodes, idempotent."""
+"""The default pipeline on every real network: verified, right, idempotent, with at most the nodes of its peers."""
 
 from __future__ import annotations
 
