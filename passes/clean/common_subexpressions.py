@@ -1,0 +1,89 @@
+"""Values that are computed twice."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Hashable, Iterator
+
+from onnx import AttributeProto
+
+from graphopt.ir.edit import Rewrite
+from graphopt.ir.storage import encode
+from graphopt.ir.types import AttributeRef, Constant, EmptyList, Graph, Node, Tensor, subgraphs
+from graphopt.numerics.contract import Exact
+from graphopt.numerics.nondeterminism import nondeterministic
+from graphopt.pipeline.context import Context
+from graphopt.rewrite.pattern import COMMUTATIVE
+
+PURE = ("", "ai.onnx.ml", "com.microsoft")
+"""Domains whose operators give the same outputs for the same inputs, but for those known to be random."""
+
+Seen = ChainMap[Hashable, Node]
+
+
+def common_subexpressions(context: Context) -> None:
+    """Of nodes with equal calls, or of equal symbolic integers, the first is enough; for nested graphs too."""
+    _sweep(context, context.editor.graph, ChainMap())
+
+
+def _sweep(context: Context, graph: Graph, seen: Seen) -> None:
+    """Go through a graph in order, and into nested ones with what was computed before them."""
+    for node in list(graph.nodes):
+        for inner in subgraphs(node):
+            _sweep(context, inner, seen.new_child())
+        for key in _keys(context, node):
+            first = seen.setdefault(key, node)
+            if first is not node and context.editor.alive(first) and _merge(context, first, node):
+                break
+
+
+def _merge(context: Context, first: Node, second: Node) -> bool:
+    """Let the outputs of `first` stand for those of `second`. Returns whether that was done."""
+    editor = context.editor
+    replace = {old: new for new, old in zip(first.outputs, second.outputs, strict=True) if old.name}
+    if not all(editor.can_stand_for(new, old) for old, new in replace.items()):
+        return False
+    rewrite = Rewrite(editor.home[second], second, (second, first), (), replace)
+    return context.apply(rewrite, "common_subexpressions", Exact()) is not None
+
+
+def _keys(context: Context, node: Node) -> Iterator[Hashable]:
+    """What nodes have in common that compute the same: their call; their value, if it is symbolic integers."""
+    if node.domain not in PURE or any(True for _ in subgraphs(node)) or nondeterministic(node):
+        return
+    if len(node.outputs) == 1:
+        value = context.shapes.integers(node.outputs[0])
+        if value is not None and None not in value.elements and not value.numbers:
+            yield context.shapes.dtype(node.outputs[0]), value
+    attributes = _attributes(node)
+    if attributes is not None:
+        inputs: list[Tensor | None] = [tensor if tensor.name else None for tensor in node.inputs]
+        if node.op in COMMUTATIVE and not node.domain:
+            inputs.sort(key=id)
+        outputs = tuple(bool(tensor.name) for tensor in node.outputs)
+        yield node.op, node.domain, node.overload, tuple(inputs), outputs, attributes
+
+
+def _attributes(node: Node) -> Hashable:
+    """The attributes by name and content; None where one cannot be compared."""
+    found = []
+    for name, value in sorted(node.attrs.items()):
+        if isinstance(value, AttributeRef | Graph):
+            return None
+        found.append((name, _content(value)))
+    return tuple(found)
+
+
+def _content(value: object) -> Hashable:
+    if isinstance(value, Constant):
+        values = value.values
+        content = repr(values.tolist()) if values.dtype.kind == "O" else encode(values).tobytes()
+        return values.dtype, values.shape, content
+    if isinstance(value, AttributeProto):
+        content = value.SerializeToString(deterministic=True)
+        return bytes(content)
+    if isinstance(value, EmptyList):
+        return "empty", value.type
+    if isinstance(value, list):
+        return tuple(map(_content, value))
+    return type(value).__name__, repr(value)

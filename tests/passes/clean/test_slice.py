@@ -1,0 +1,107 @@
+import pytest
+
+from passes.clean import slice_chain, whole_slice
+from tests.support import fires, refuses
+
+HEAD = '<ir_version: 4, opset_import: ["" : 9]>'
+
+
+def single(starts, ends, axes="{0}", steps="{1}", shape="5, 4"):
+    n = axes.count(",") + 1
+    return f"""m (float[{shape}] x) => (float[A, B] y)
+    <int64[{n}] starts = {starts}, int64[{n}] ends = {ends}, int64[{n}] axes = {axes}, int64[{n}] steps = {steps}> {{
+        r = Relu(x)
+        y = Slice(r, starts, ends, axes, steps)
+    }}"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        single("{0}", "{5}"),
+        single("{-5}", "{100}"),
+        single("{0, 0}", "{4, 5}", "{1, 0}", "{1, 1}"),
+        single("{0}", "{9223372036854775807}", shape="N, 4"),
+        single("{0}", "{2147483647}", "{1}", shape="N, M"),
+        f"{HEAD} m (float[5] x) => (float[5] y) {{ r = Relu(x)  y = Slice<starts=[0], ends=[5]>(r) }}",
+    ],
+)
+def test_everything(text):
+    fires(whole_slice, text, leaves=["Relu"])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (single("{0}", "{4}"), "cut off"),
+        (single("{1}", "{9223372036854775807}", shape="N, 4"), "cut off"),
+        (single("{-1}", "{-9223372036854775807}", steps="{-1}"), "negative"),
+        (single("{0}", "{9223372036854775807}", steps="{2}", shape="N, 4"), "cut off"),
+        (single("{0}", "{5}", shape="N, 4"), "cut off"),
+        (f"{HEAD} m (float[5] x) => (float[4] y) {{ y = Slice<starts=[0], ends=[-1]>(x) }}", "cut off"),
+    ],
+)
+def test_not_if_something_is_cut_off_or_reversed(text, reason):
+    refuses(whole_slice, text, reason=reason)
+
+
+def double(first, second, shape="7, 6"):
+    names = ("starts", "ends", "axes", "steps")
+    given = [
+        (f"{name}{at}", values)
+        for at, one in enumerate((first, second))
+        for name, values in zip(names, one, strict=True)
+    ]
+    weights = ", ".join(f"int64[{values.count(',') + 1}] {name} = {values}" for name, values in given)
+    return f"""m (float[{shape}] x) => (float[A, B] y) <{weights}> {{
+        a = Slice(x, starts0, ends0, axes0, steps0)
+        y = Slice(a, starts1, ends1, axes1, steps1)
+    }}"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        double(("{1}", "{5}", "{0}", "{1}"), ("{2}", "{-1}", "{1}", "{1}")),
+        double(("{-1}", "{-8}", "{0}", "{-2}"), ("{-3}", "{9}", "{-1}", "{2}")),
+        double(("{1}", "{6}", "{0}", "{1}"), ("{2}", "{4}", "{0}", "{1}")),
+        double(("{1}", "{6}", "{0}", "{1}"), ("{2}", "{9223372036854775807}", "{-2}", "{1}")),
+        double(("{1, 0}", "{6, 3}", "{0, 1}", "{1, 1}"), ("{2}", "{4}", "{0}", "{1}"), "N, 6"),
+    ],
+)
+def test_two_are_one(text):
+    fires(slice_chain, text, leaves=["Slice"])
+
+
+def test_two_are_one_with_attributes():
+    text = f"""{HEAD} m (float[7, 6] x) => (float[2, 6] y) {{
+        a = Slice<axes=[0], starts=[1], ends=[6]>(x)
+        y = Slice<starts=[2], ends=[4]>(a)
+    }}"""
+    model = fires(slice_chain, text, leaves=["Slice"])
+    assert model.graph.nodes[0].attrs == {"axes": [0], "starts": [3], "ends": [5]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        double(("{-5}", "{6}", "{0}", "{1}"), ("{2}", "{4}", "{0}", "{1}")),
+        double(("{1}", "{6}", "{0}", "{1}"), ("{2}", "{-1}", "{0}", "{1}")),
+        double(("{0}", "{6}", "{0}", "{2}"), ("{1}", "{4}", "{0}", "{1}")),
+    ],
+)
+def test_not_if_the_length_of_an_axis_decides(text):
+    refuses(slice_chain, text, reason="cannot be composed")
+
+
+def test_not_if_a_bound_is_unknown():
+    text = """m (float[7] x, int64[1] s) => (float[N] y) <int64[1] a = {1}, int64[1] b = {5}> {
+        p = Slice(x, s, b)
+        y = Slice(p, a, b)
+    }"""
+    refuses(slice_chain, text, reason="unknown")
+
+
+def test_not_if_the_first_is_returned():
+    text = double(("{1}", "{5}", "{0}", "{1}"), ("{2}", "{5}", "{1}", "{1}")).replace("B] y)", "B] y, float[A, C] a)")
+    refuses(slice_chain, text)
