@@ -37,8 +37,10 @@ def is_float(dtype: DType | None) -> bool:
 
 def dyadic(value: Scalar) -> bool:
     """Whether float32 holds `value` exactly: a dyadic number, or a small dyadic multiple of one dimension."""
+    if isinstance(value, int) and abs(value) <= 2**24:
+        return True
     if not isinstance(value, Expression):
-        return Fraction(value).denominator <= 2**20 and float(np.float32(float(value))) == value
+        return value.denominator <= 2**20 and float(np.float32(float(value))) == value
     return all(_small(c) and sum(p for _, p in monomial) <= 1 for monomial, c in value.terms)
 
 
