@@ -129,7 +129,8 @@ def _save_beside(model: Model, target: Path, beside: Beside) -> None:
 def _data_path(target: Path, beside: Beside) -> Path:
     """`<name>.data`, or with a number if the model points at a file of that name."""
     taken = beside.files if isinstance(beside, Referring) else {}
-    names = (f"{target.name}{number}.data" for number in ("", *(f".{i}" for i in itertools.count(1))))
+    numbers = itertools.chain([""], (f".{i}" for i in itertools.count(1)))
+    names = (f"{target.name}{number}.data" for number in numbers)
     return next(path for path in map(target.with_name, names) if path not in taken)
 
 
