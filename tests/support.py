@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 import graphopt
 from graphopt.ir.types import Model
+from graphopt.numerics.run import InProcess
 from graphopt.pipeline.passes import Pass
 from graphopt.rewrite.rule import Rule
 
@@ -41,9 +42,9 @@ def operators(model: Model | onnx.ModelProto) -> Counter[str]:
 
 
 def apply(what: Rule | Pass | str, text: str, weights: Weights | None = None, **options: Any) -> graphopt.Result:
-    """Optimise with one rule, one pass or a pipeline, every rewrite and the whole verified."""
+    """Optimise with one rule, one pass or a pipeline, every rewrite and the whole verified, in this process."""
     passes = what if isinstance(what, str | list) else [what]
-    return graphopt.optimize(proto(text, weights), passes=passes, verify="full", **options)
+    return graphopt.optimize(proto(text, weights), passes=passes, verify="full", **{"runner": InProcess()} | options)
 
 
 def fires(

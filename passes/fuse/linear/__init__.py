@@ -1,6 +1,7 @@
 """Rules that move arithmetic, normalisation, padding and transposes into convolutions, pooling and matrix products."""
 
 from passes.fuse.linear.add_conv import add_conv
+from passes.fuse.linear.add_gemm import add_gemm
 from passes.fuse.linear.batchnorm_conv import batchnorm_conv
 from passes.fuse.linear.batchnorm_gemm import batchnorm_gemm
 from passes.fuse.linear.conv_add import conv_add
@@ -13,6 +14,7 @@ from passes.fuse.linear.gemm_transpose import gemm_transpose
 from passes.fuse.linear.matmul_add import matmul_add
 from passes.fuse.linear.matmul_mul import matmul_mul
 from passes.fuse.linear.mul_conv import mul_conv
+from passes.fuse.linear.mul_gemm import mul_gemm
 from passes.fuse.linear.pad_average_pool import pad_average_pool
 from passes.fuse.linear.pad_conv import pad_conv
 from passes.fuse.linear.pad_max_pool import pad_max_pool
@@ -23,6 +25,7 @@ __all__ = [
     "LATE",
     "RULES",
     "add_conv",
+    "add_gemm",
     "batchnorm_conv",
     "batchnorm_gemm",
     "conv_add",
@@ -35,6 +38,7 @@ __all__ = [
     "matmul_add",
     "matmul_mul",
     "mul_conv",
+    "mul_gemm",
     "pad_average_pool",
     "pad_conv",
     "pad_max_pool",
@@ -59,6 +63,6 @@ RULES = (
     gemm_transpose,
 )
 
-LATE = (mul_conv, add_conv, batchnorm_conv, batchnorm_gemm)
+LATE = (mul_conv, add_conv, batchnorm_conv, mul_gemm, add_gemm, batchnorm_gemm)
 """Rules that move something into what follows: first it may belong to an activation or normalisation that is spelled
 out, or go back into what came before."""

@@ -2,7 +2,7 @@
 
 from graphopt import Builder, Close, Const, Match, Opt, Value, op, rule
 from graphopt.ir.types import Tensor
-from passes.fuse.linear.product import matrices, no_larger
+from passes.fuse.linear.product import matrices, rows, scale_rows, shifted
 from passes.fuse.linear.scaling import normalisation, owned, stored
 
 x, w, b = Value("x"), Const("w"), Const("b")
@@ -19,9 +19,6 @@ def batchnorm_gemm(m: Match, new: Builder) -> Tensor:
     matrices(m, x, w)
     owned(m, w)
     product = gemm if gemm in m else matmul
-    m.require(not m.attr(product, "transA", 0), "the normalised axis is not the one that is summed up")
-    weights = m[w].T if m.attr(product, "transB", 0) else m[w]
-    s, t = normalisation(m, bn, weights.shape[0])
-    inner, old = m.attr(product, "alpha", 1.0) * (t @ weights), m.attr(product, "beta", 1.0) * m.get(b, 0.0)
-    bias = stored(m, no_larger(m, inner + old, inner, old), w)
-    return new.Gemm(m[x], stored(m, s[:, None] * weights, w), bias, **m[product].attrs | {"beta": None, "transB": None})
+    s, t = normalisation(m, bn, rows(m, product, w))
+    weights = stored(m, scale_rows(m, product, m[w], s), w)
+    return new.Gemm(m[x], weights, shifted(m, product, w, b, t), **m[product].attrs | {"beta": None})

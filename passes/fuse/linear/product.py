@@ -6,9 +6,9 @@ import numpy as np
 
 from graphopt.ir.dtypes import FLOATS, epsilon
 from graphopt.ir.types import Array
-from graphopt.rewrite import Match, Pattern, Value
+from graphopt.rewrite import Const, Match, Pattern, Value
 from graphopt.rewrite.pattern import Node
-from passes.fuse.linear.scaling import known
+from passes.fuse.linear.scaling import known, stored
 
 MATRIX = 2
 """Number of dimensions of a matrix."""
@@ -37,9 +37,25 @@ def scale_columns(m: Match, gemm: Node, weights: Array, factors: Array) -> Array
 
 def columns(m: Match, product: Node, b: Value) -> int:
     """Number of columns of the matched Gemm or MatMul with the second operand `b`."""
-    shape = known(m, m.shape(b), f"the shape of {m.tensor(b).name} is not known")
-    count = shape[0 if m.attr(product, "transB", 0) else -1] if shape else None
-    return known(m, count if isinstance(count, int) else None, "the number of columns is not known")
+    return _dimension(m, b, 0 if m.attr(product, "transB", 0) else -1)
+
+
+def rows(m: Match, product: Node, b: Value) -> int:
+    """Number of terms that the matched Gemm or MatMul of matrices, with the second operand `b`, sums up."""
+    m.require(not m.attr(product, "transA", 0), "the first operand is transposed")
+    return _dimension(m, b, -1 if m.attr(product, "transB", 0) else 0)
+
+
+def scale_rows(m: Match, product: Node, weights: Array, factors: Array) -> Array:
+    """The second operand of the matched product that stands for factors on the columns of the first."""
+    return weights * (factors if m.attr(product, "transB", 0) else factors[:, None])
+
+
+def shifted(m: Match, product: Node, w: Const, b: Const, summands: Array) -> Array:
+    """The third operand of Gemm, with beta 1, that stands for summands on the columns of the first operand."""
+    weights = m[w].T if m.attr(product, "transB", 0) else m[w]
+    moved, old = m.attr(product, "alpha", 1.0) * (summands @ weights), m.attr(product, "beta", 1.0) * m.get(b, 0.0)
+    return stored(m, no_larger(m, moved + old, moved, old), w)
 
 
 def no_larger(m: Match, result: Array, *parts: Array) -> Array:
@@ -60,3 +76,9 @@ def attribute(m: Match, number: float, part: Value) -> float:
 def is_swap(perm: list[int] | None) -> bool:
     """Whether a Transpose with this attribute `perm` exchanges the axes of a matrix."""
     return perm is None or list(perm) == [1, 0]
+
+
+def _dimension(m: Match, matrix: Value, axis: int) -> int:
+    shape = m.shape(matrix)
+    count = shape[axis] if shape else None
+    return known(m, count if isinstance(count, int) else None, f"the shape of {m.tensor(matrix).name} is not known")
