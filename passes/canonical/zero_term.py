@@ -1,0 +1,22 @@
+"""A sum with zeros."""
+
+from __future__ import annotations
+
+from graphopt import Builder, Close, Const, Match, Value, op, rule
+from graphopt.ir import values
+from graphopt.ir.types import Tensor
+from passes.clean.guards import all_equal, same_shape, take
+
+x, zeros = Value("x"), Const("zeros")
+MOST = 65536
+"""Constants with more elements are not looked at: biases are shorter."""
+
+
+@rule(op.Add(x, zeros) | op.Sub(x, zeros), numerics=Close(0))
+def zero_term(m: Match, _: Builder) -> Tensor:
+    """x + 0 and x - 0 are x, up to the sign of a zero: networks are exported with biases that are still zero."""
+    held = values.constant(m.tensor(zeros))
+    m.require(held is not None and held.size <= MOST, "the constant is large")
+    m.require(all_equal(m, m.tensor(zeros), 0), "the constant is not zero")
+    m.require(same_shape(m, x, m.root.outputs[0]), "the constant broadcasts, or a shape is unknown")
+    return take(m, x)

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from passes.canonical.cast_like import cast_like
+from tests.support import fires
+
+
+def test_only_the_type_is_taken():
+    text = "agraph (float[N] x, float16[M] h) => (float16[N] y) { y = CastLike(x, h) }"
+    model = fires(cast_like, text, leaves=["Cast"])
+    assert [tensor.name for tensor in model.graph.inputs] == ["x", "h"]
+    assert model.graph.nodes[0].attrs["to"] == 10
+
+
+def test_saturation_is_kept():
+    text = "agraph (float[N] x, float8e4m3fn[M] h) => (float[N] y) { a = CastLike<saturate: int = 0>(x, h) y = Cast<to=1>(a) }"
+    text = text.replace("saturate: int = 0", "saturate = 0")
+    model = fires(cast_like, text, leaves=["Cast", "Cast"])
+    assert model.graph.nodes[0].attrs["saturate"] == 0
