@@ -195,7 +195,8 @@ class _Builder:
         shapes = self.bindings[0]
         dtype, static = shapes.dtype(tensor), shapes.static(tensor)
         vector = dtype in INTEGERS and static is not None and len(static) <= 1
-        return tensor.producer if dtype is None or static is None or vector else None
+        of_shapes = vector or shapes.value(tensor) is not None
+        return tensor.producer if dtype is None or static is None or of_shapes else None
 
     def _keeps_values(self, tensor: Tensor) -> bool:
         """Whether a tensor is a constant whose values matter: small, read by the rule, or made by it."""
