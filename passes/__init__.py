@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from graphopt.pipeline.passes import Pass
+from passes.canonical import CANONICAL
 from passes.clean import CLEAN
 from passes.fold import FOLD
+from passes.freeze import FREEZE
 from passes.fuse import FUSE
 
-PASSES: tuple[Pass, ...] = (CLEAN, FOLD, FUSE)
+PASSES: tuple[Pass, ...] = (CLEAN, CANONICAL, FOLD, FREEZE, FUSE)

@@ -161,6 +161,18 @@ class Editor:
         self._insert([self._keeper(old, new)], root, self.home[root])
         return new
 
+    def freeze(self, tensor: Variable) -> Constant:
+        """Make an overridable initializer a constant: it is no input any more. Raises KeyError if it has no default."""
+        self.revision += 1
+        constant = self.graph.defaults.pop(tensor)
+        self.graph.inputs = [held for held in self.graph.inputs if held is not tensor]
+        self.graph.initializers.append(constant)
+        self._move_readers(tensor, constant)
+        for graph in self._returned.pop(tensor, {}):
+            graph.outputs = [constant if held is tensor else held for held in graph.outputs]
+            self._returned.setdefault(constant, {})[graph] = None
+        return constant
+
     def remove_unused(self, nodes: Sequence[Node]) -> int:
         """Remove those of the nodes whose outputs nobody uses, until none is left. Returns how many."""
         candidates = set(nodes)

@@ -137,15 +137,10 @@ def _first_wrong(job: Compile, left_out: Sequence[Key], made: int, reason: str) 
 
 def _attempt(job: Compile, limits: Limits, check: Check | None) -> Context:
     context = Context(job.source(), check, limits, job.runner)
-    before = interface(context.model)
     if job.begin:
         job.begin(context)
     for item in job.pipeline:
         _run_item(job, context, item)
-    context.editor.flush()
-    changed = difference(before, interface(context.model)) if job.structure else None
-    if changed:
-        raise _Fault(context.step, changed, context)
     return context
 
 
@@ -174,8 +169,9 @@ def _run_pass(job: Compile, context: Context, bound: Bound) -> None:
     context.begin(bound.text)
     bound.run.run(context, bound.options)
     context.editor.flush()
-    if job.structure and context.editor.revision != revision:
-        reason = fault(context.model.graph) or difference(before, interface(context.model))
+    if job.structure:
+        changed = difference(before, interface(context.model)) if bound.run.keeps_interface else None
+        reason = changed or (fault(context.model.graph) if context.editor.revision != revision else None)
         if reason:
             raise _Fault(bound.text, reason, context)
     hits = Counter(rule for rule, _, _ in context.keys[made:])

@@ -34,6 +34,8 @@ class Pass:
     run: `(context, options)`; changes the model only through `context.apply` and the editor's methods.
     rules: the rules it applies, if it is made of rules; they can be chosen with `only=` and `skip=`.
     safe: whether it keeps within `Exact` and `Close`, so that the default pipeline may contain it.
+    keeps_interface: whether the model looks the same from outside afterwards; a pass that changes inputs or outputs on
+        purpose says so, and is in no default pipeline.
     requires: what keeps the pass from running on a model with these options, in words; None if nothing does. Asked of
         every pass of a pipeline before any work.
     """
@@ -44,6 +46,7 @@ class Pass:
     rules: tuple[Rule, ...] = ()
     options: tuple[Option, ...] = ()
     safe: bool = True
+    keeps_interface: bool = True
     requires: Callable[[Model, Options], str | None] = lambda _model, _options: None
 
     def option(self, name: str) -> Option:

@@ -16,6 +16,7 @@ from passes.clean.concat_chain import concat_chain
 from passes.clean.constant_nodes import constant_nodes
 from passes.clean.dead_code import dead_code, unused_outputs
 from passes.clean.duplicate_initializers import duplicate_initializers
+from passes.clean.grouped_transpose import grouped_transpose
 from passes.clean.identity import identity
 from passes.clean.identity_transpose import identity_transpose
 from passes.clean.inference_dropout import inference_dropout
@@ -23,6 +24,7 @@ from passes.clean.neutral_operand import neutral_operand
 from passes.clean.noop_cast import noop_cast
 from passes.clean.repeated import idempotent, involution
 from passes.clean.reshape_chain import reshape_chain
+from passes.clean.reshape_of_transpose import reshape_of_transpose
 from passes.clean.same_shape import same_shape
 from passes.clean.single_input import single_input
 from passes.clean.single_split import single_split
@@ -34,11 +36,13 @@ from passes.clean.unit_window import unit_pool, unit_reduction
 from passes.clean.where_constant import where_constant
 from passes.clean.whole_slice import whole_slice
 from passes.clean.zero_pad import zero_pad
+from passes.clean.zero_state import zero_state
 
 RULES: tuple[Rule, ...] = (
     identity, noop_cast, same_shape, identity_transpose, whole_slice, single_input, single_split,
     inference_dropout, zero_pad, unit_resize, unit_pool, unit_reduction, neutral_operand, idempotent, involution,
     where_constant, cast_chain, clip_chain, transpose_chain, reshape_chain, squeeze_chain, slice_chain,
+    grouped_transpose, reshape_of_transpose, zero_state,
 )  # fmt: skip
 
 BEFORE: tuple[Callable[[Context], None], ...] = (dead_code, constant_nodes, duplicate_initializers)
