@@ -14,7 +14,7 @@ MOST = 65536
 
 @rule(op.Add(x, zeros) | op.Sub(x, zeros), numerics=Close(0))
 def zero_term(m: Match, _: Builder) -> Tensor:
-    """x + 0 and x - 0 are x, up to the sign of a zero: networks are exported with biases that are still zero."""
+    """Adding or subtracting zero changes nothing but the sign of a zero: networks are exported with zero biases."""
     held = values.constant(m.tensor(zeros))
     m.require(held is not None and held.size <= MOST, "the constant is large")
     m.require(all_equal(m, m.tensor(zeros), 0), "the constant is not zero")

@@ -1,0 +1,17 @@
+"""Subtraction of a constant."""
+
+from __future__ import annotations
+
+from graphopt import Builder, Const, Exact, Match, Value, rule
+from graphopt.ir.types import Tensor
+from graphopt.ir.values import constant
+from passes.canonical.operands import NUMPY_BROADCASTING, number
+
+x, c = Value("x"), Const("c")
+
+
+@rule(x - c, numerics=Exact(), opset=NUMPY_BROADCASTING)
+def subtract_constant(m: Match, new: Builder) -> Tensor:
+    """The difference x - c is x + (-c), for integers too, which wrap around."""
+    m.require(constant(m[x]) is None, "both operands are constants")
+    return new.Add(m[x], -number(m, c))
