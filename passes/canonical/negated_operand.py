@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from graphopt import Builder, Const, Exact, Match, Value, rule
 from graphopt.ir.types import Tensor
 from passes.canonical.operands import NUMPY_BROADCASTING, number
@@ -24,4 +26,4 @@ def subtract_negated(m: Match, new: Builder) -> Tensor:
 @rule(-x * c | -(x * c), numerics=Exact(), opset=NUMPY_BROADCASTING)
 def multiply_negated(m: Match, new: Builder) -> Tensor:
     """(-x) * c and -(x * c) are x * (-c)."""
-    return new.Mul(m[x], -number(m, c))
+    return new.Mul(m[x], np.asarray(-number(m, c)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from graphopt import Builder, Const, Exact, Match, Value, rule
 from graphopt.ir.types import Tensor
 from graphopt.ir.values import constant
@@ -14,4 +16,4 @@ x, c = Value("x"), Const("c")
 def subtract_constant(m: Match, new: Builder) -> Tensor:
     """The difference x - c is x + (-c), for integers too, which wrap around."""
     m.require(constant(m[x]) is None, "both operands are constants")
-    return new.Add(m[x], -number(m, c))
+    return new.Add(m[x], np.asarray(-number(m, c)))

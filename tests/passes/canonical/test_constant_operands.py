@@ -42,6 +42,10 @@ def test_subtraction_is_addition(dtype):
     fires(subtract_constant, text("Sub(x, c)", onnx_name), {"c": c}, leaves=["Add"])
 
 
+def test_subtraction_of_one_integer():
+    fires(subtract_constant, text("Sub(x, c)", "int64"), {"c": np.int64(3)}, leaves=["Add"])
+
+
 def test_subtraction_of_a_variable_stays():
     refuses(subtract_constant, "m (float[N] x, float[N] z) => (float[N] y) { y = Sub(x, z) }")
     refuses(subtract_constant, text("Sub(c, x)"), {"c": np.float32(2)})

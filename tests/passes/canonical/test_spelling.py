@@ -31,6 +31,12 @@ def test_product_with_a_negation(body, c):
     assert np.array_equal(model.graph.nodes[0].inputs[1].values, -np.float32(c))
 
 
+def test_product_of_integers_with_a_negation():
+    fires(
+        multiply_negated, two("n = Neg(x)  y = Mul(n, c)").replace("float", "int64"), {"c": np.int64(3)}, leaves=["Mul"]
+    )
+
+
 def test_negations_that_others_read_stay():
     refuses(add_negated, two("n = Neg(z)  y = Add(x, n)", ", float[N, 3] n"))
     refuses(multiply_negated, two("n = Neg(z)  y = Mul(n, c)", ", float[N, 3] n"), {"c": np.float32(2)})
