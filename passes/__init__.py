@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphopt.pipeline.passes import Pass
 from passes.canonical import CANONICAL
+from passes.canonical import CANONICAL
 from passes.clean import CLEAN
 from passes.fold import FOLD
 from passes.freeze import FREEZE
