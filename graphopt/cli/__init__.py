@@ -1,5 +1,5 @@
 """The command line: `graphopt optimize`, `inspect`, `passes`, `compare`, `why`. One file for each command."""
 
-from graphopt.cli.app import app, main
+from graphopt.cli.app import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

@@ -107,8 +107,8 @@ def check_requirements(resolved: Resolved, model: Model) -> None:
 def _load(load: Any, what: str) -> Any:
     try:
         return load()
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"{what} cannot be loaded: {error}") from error
+    except Exception as error:
+        raise UsageError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:

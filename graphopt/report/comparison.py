@@ -227,9 +227,10 @@ def seeded(model: Model, seed: int) -> dict[str, Feeds]:
 def read_feeds(path: Path) -> dict[str, Array]:
     """The arrays of an .npz file. Raises UsageError if it is none."""
     try:
-        with np.load(path, allow_pickle=False) as held:
-            if not isinstance(held, np.lib.npyio.NpzFile):
-                raise UsageError(f"{path} is a single array; give an .npz file with one array for each input")
+        held = np.load(path, allow_pickle=False)
+        if isinstance(held, np.ndarray):
+            raise UsageError(f"{path} is a single array; give an .npz file with one array for each input")
+        with held:
             return {name: held[name] for name in held.files}
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None

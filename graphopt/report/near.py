@@ -69,9 +69,8 @@ def account(model: Model, rule: Rule, before: Resolved, text_before: str) -> Acc
     context.begin(rule.name)
     rewrite_all(context, [rule])
     fires = tuple(entry.place for entry in context.journal.entries[made:])
-    context.begin(rule.name)
-    missed = sorted(near_misses(context, rule), key=lambda refusal: -refusal.depth)
     refused = context.journal.refusals.get((rule.name, ""))
+    missed = _missed(context, rule)
     return Account(
         model=str(model.path or model.graph.name),
         rule=rule.name,
@@ -82,6 +81,15 @@ def account(model: Model, rule: Rule, before: Resolved, text_before: str) -> Acc
         reasons=_grouped(missed, _names(context)),
         unavailable="" if refused is None else refused.reason,
     )
+
+
+def _missed(context: Context, rule: Rule) -> list[Refusal]:
+    """For each place where the rule could begin in the model as it is now, why it goes no further."""
+    context.begin(rule.name)
+    context.journal.refusals.clear()
+    for refusal in near_misses(context, rule):
+        context.refuse(refusal)
+    return [refusal for (name, place), refusal in context.journal.refusals.items() if name == rule.name and place]
 
 
 def _names(context: Context) -> frozenset[str]:
