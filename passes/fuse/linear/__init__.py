@@ -18,6 +18,7 @@ from passes.fuse.linear.mul_gemm import mul_gemm
 from passes.fuse.linear.pad_average_pool import pad_average_pool
 from passes.fuse.linear.pad_conv import pad_conv
 from passes.fuse.linear.pad_max_pool import pad_max_pool
+from passes.fuse.linear.reshaped_gemm import reshaped_gemm
 from passes.fuse.linear.transpose_gemm import transpose_gemm
 from passes.fuse.linear.transpose_matmul import transpose_matmul
 
@@ -42,6 +43,7 @@ __all__ = [
     "pad_average_pool",
     "pad_conv",
     "pad_max_pool",
+    "reshaped_gemm",
     "transpose_gemm",
     "transpose_matmul",
 ]
@@ -61,6 +63,7 @@ RULES = (
     transpose_gemm,
     transpose_matmul,
     gemm_transpose,
+    reshaped_gemm,
 )
 
 LATE = (mul_conv, add_conv, batchnorm_conv, mul_gemm, add_gemm, batchnorm_gemm)

@@ -3,7 +3,7 @@
 from graphopt import Builder, Close, Const, Match, Opt, Value, op, rule
 from graphopt.ir.types import Tensor
 from passes.fuse.linear.kernel import convolution, kernel, shifted
-from passes.fuse.linear.scaling import channelwise, unbroadcast
+from passes.fuse.linear.scaling import channelwise, readable, unbroadcast
 
 x, w, b, c = Value("x"), Const("w"), Const("b"), Const("c")
 add, sub = x + c, x - c
@@ -13,6 +13,7 @@ conv = op.one_of("Conv", "ConvTranspose")(add | sub, w, Opt(b))
 @rule(conv, numerics=Close(32))
 def add_conv(m: Match, new: Builder) -> Tensor:
     """The convolution w (x + c) + b is that of x with the bias w c + b, where it reads no padding."""
+    readable(m, w)
     k = kernel(m, conv, w)
     unbroadcast(m, x, c, k.rank, k.inputs)
     t = channelwise(m, c, k.rank, k.inputs)

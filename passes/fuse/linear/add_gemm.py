@@ -3,7 +3,7 @@
 from graphopt import Builder, Close, Const, Match, Opt, Value, op, rule
 from graphopt.ir.types import Tensor
 from passes.fuse.linear.product import MATRIX, matrices, rows, shifted
-from passes.fuse.linear.scaling import channelwise, unbroadcast
+from passes.fuse.linear.scaling import channelwise, readable, unbroadcast
 
 x, w, b, c = Value("x"), Const("w"), Const("b"), Const("c")
 add, sub = x + c, x - c
@@ -14,6 +14,7 @@ product = op.one_of("Gemm", "MatMul")(add | sub, w, Opt(b))
 def add_gemm(m: Match, new: Builder) -> Tensor:
     """The product (x + c) w + b is Gemm with the bias c w + b."""
     matrices(m, x, w)
+    readable(m, w)
     count = rows(m, product, w)
     unbroadcast(m, x, c, MATRIX, count)
     t = channelwise(m, c, MATRIX, count)

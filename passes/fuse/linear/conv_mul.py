@@ -3,17 +3,17 @@
 from graphopt import Builder, Close, Const, Match, Opt, Value, op, rule
 from graphopt.ir.types import Tensor
 from passes.fuse.linear.kernel import convolution, kernel
-from passes.fuse.linear.scaling import channelwise, owned, reciprocal, stored
+from passes.fuse.linear.scaling import channelwise, reciprocal, rewritable, stored
 
 x, w, b, c = Value("x"), Const("w"), Const("b"), Const("c")
 conv = op.one_of("Conv", "ConvTranspose")(x, w, Opt(b))
 mul, div = conv * c, conv / c
 
 
-@rule(mul | div, numerics=Close(16))
+@rule(mul | div, numerics=Close(32))
 def conv_mul(m: Match, new: Builder) -> Tensor:
     """A convolution w x + b, times c, has the weights c w and the bias c b."""
-    owned(m, w)
+    rewritable(m, w)
     k = kernel(m, conv, w)
     s = channelwise(m, c, k.rank, k.outputs)
     s = s if mul in m else reciprocal(m, s)

@@ -4,17 +4,17 @@ from graphopt import Builder, Close, Const, Match, Value, rule
 from graphopt.ir.dtypes import FLOATS
 from graphopt.ir.types import Tensor
 from passes.fuse.linear.product import columns
-from passes.fuse.linear.scaling import channelwise, known, owned, reciprocal, stored
+from passes.fuse.linear.scaling import channelwise, known, reciprocal, rewritable, stored
 
 x, w, c = Value("x"), Const("w"), Const("c")
 product = x @ w
 mul, div = product * c, product / c
 
 
-@rule(mul | div, numerics=Close(16), opset=7)
+@rule(mul | div, numerics=Close(32), opset=7)
 def matmul_mul(m: Match, new: Builder) -> Tensor:
     """(x w) c is the product of x with the weights w c, if c has one number for each column of w."""
-    owned(m, w)
+    rewritable(m, w)
     m.require(m.dtype(w) in FLOATS, "the numbers are not known to be floating")
     m.require((m.rank(w) or 0) > 1, "the weights are a vector")
     rank = known(m, m.rank(product), "the rank of the product is not known")

@@ -3,7 +3,7 @@
 from graphopt import Builder, Close, Const, Match, Opt, Value, op, rule
 from graphopt.ir.types import Tensor
 from passes.fuse.linear.product import MATRIX, matrices, rows, scale_rows
-from passes.fuse.linear.scaling import channelwise, owned, reciprocal, stored, unbroadcast
+from passes.fuse.linear.scaling import channelwise, reciprocal, rewritable, stored, unbroadcast
 
 x, w, b, c = Value("x"), Const("w"), Value("b"), Const("c")
 mul, div = x * c, x / c
@@ -14,7 +14,7 @@ product = op.one_of("Gemm", "MatMul")(mul | div, w, Opt(b))
 def mul_gemm(m: Match, new: Builder) -> Tensor:
     """The product (x c) w + b is that of x with the weights c w."""
     matrices(m, x, w)
-    owned(m, w)
+    rewritable(m, w)
     count = rows(m, product, w)
     unbroadcast(m, x, c, MATRIX, count)
     s = channelwise(m, c, MATRIX, count)

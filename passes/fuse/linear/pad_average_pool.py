@@ -9,7 +9,7 @@ pad = pad_of(x)
 pool = op.AveragePool(pad)
 
 
-@rule(pool, numerics=Close(4), opset=7)
+@rule(pool, numerics=Close(2), opset=7)
 def pad_average_pool(m: Match, new: Builder) -> Tensor:
     """Averages over an input padded with zeros are averages that count the padding (count_include_pad)."""
     m.require(value(m, pad) == 0, "Pad fills in another number than 0")

@@ -10,7 +10,7 @@ pad = pad_of(x)
 conv = op.Conv(pad, w, Opt(b))
 
 
-@rule(conv, numerics=Close(8))
+@rule(conv, numerics=Close(4))
 def pad_conv(m: Match, new: Builder) -> Tensor:
     """A convolution of an input padded with zeros does the padding itself."""
     m.require(value(m, pad) == 0, "Pad fills in another number than 0")

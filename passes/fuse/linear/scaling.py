@@ -14,6 +14,8 @@ from graphopt.rewrite.pattern import Node
 
 COPY = 16384
 """Bytes of weights that a fold may duplicate because something else reads them too."""
+LARGEST = 64 << 20
+"""Bytes of weights that are still worked on: it takes several times as much memory, as everything is in float64."""
 BROADCAST_SINCE = 7
 """Before this opset arithmetic broadcasts only as its attributes `broadcast` and `axis` say."""
 SPATIAL_UNTIL = 9
@@ -78,12 +80,22 @@ def finite(m: Match, numbers: Array) -> Array:
     return numbers
 
 
-def owned(m: Match, weight: Value) -> None:
-    """Refuses weights that a fold would duplicate noticeably, because something else reads them too."""
-    tensor = m.tensor(weight)
-    size = math.prod(d for d in m.shape(tensor) or () if isinstance(d, int)) * getattr(m.dtype(tensor), "itemsize", 0)
+def rewritable(m: Match, weights: Value) -> None:
+    """Refuses weights that are too large to work on, or of which a fold would leave two noticeable copies."""
+    tensor = m.tensor(weights)
     shared = len(set(tensor.outputs)) > 1 or m.is_output(tensor)
-    m.require(not shared or size <= COPY, "its weights are used elsewhere too, and a second copy would be large")
+    m.require(not shared or _bytes(m, weights) <= COPY, "the weights are used elsewhere, and a second copy is large")
+    readable(m, weights)
+
+
+def readable(m: Match, weights: Value) -> None:
+    """Refuses weights that are too large to work on."""
+    m.require(_bytes(m, weights) <= LARGEST, "the weights are so large that folding would need too much memory")
+
+
+def _bytes(m: Match, weights: Value) -> int:
+    size = math.prod(dim for dim in m.shape(weights) or () if isinstance(dim, int))
+    return size * getattr(m.dtype(weights), "itemsize", 0)
 
 
 def stored(m: Match, numbers: Array, like: Value) -> Array:

@@ -75,4 +75,4 @@ def test_refuses_a_copy_of_large_shared_weights():
       b = Relu (a)
       y = Conv (b, w)
     }"""
-    refuses(batchnorm_conv, text, {"w": (64, 64, 2, 2), **normalisation(64)}, reason="second copy")
+    refuses(batchnorm_conv, text, {"w": (64, 64, 2, 2), **normalisation(64)}, reason="a second copy is large")

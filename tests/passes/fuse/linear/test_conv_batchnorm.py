@@ -173,7 +173,7 @@ def test_small_shared_weights_are_copied():
 
 def test_refuses_a_copy_of_large_shared_weights():
     weights = {"w": (32, 32, 3, 3), **normalisation(32)}
-    refuses(conv_batchnorm, SHARED.format(c=32), weights, reason="second copy")
+    refuses(conv_batchnorm, SHARED.format(c=32), weights, reason="a second copy is large")
 
 
 def test_equal_layers_with_their_own_weights():

@@ -90,7 +90,7 @@ def test_refuses_a_copy_of_large_shared_weights():
     for rule, text in ((gemm_batchnorm, after("MatMul (x, w)", x="N,96", result="N,96")),
                        (batchnorm_gemm, before("MatMul (z, w)", x="N,96", result="N,96"))):  # fmt: skip
         shared = text.replace("[N,96] y)", "[N,96] u)").rstrip().removesuffix("}") + more
-        refuses(rule, shared, given, reason="second copy")
+        refuses(rule, shared, given, reason="a second copy is large")
 
 
 def test_refuses_a_graph_output_between():

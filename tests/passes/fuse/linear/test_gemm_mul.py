@@ -62,7 +62,7 @@ def test_double_precision_by_a_number_that_an_attribute_holds():
 
 def test_refuses_a_copy_of_large_shared_weights():
     text = "agraph (float[N,96] x) => (float[N,96] y) { z = Gemm (x, w) a = Mul (z, c) y = Gemm (a, w) }"
-    refuses(gemm_mul, text, {"w": (96, 96), "c": numbers(96)}, reason="second copy")
+    refuses(gemm_mul, text, {"w": (96, 96), "c": numbers(96)}, reason="a second copy is large")
 
 
 def test_refuses_division_by_zero():

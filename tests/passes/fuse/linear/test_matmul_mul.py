@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from passes.fuse.linear import matmul_mul
+from passes.fuse.linear import matmul_mul, scaling
 from tests.support import fires, refuses
 
 
@@ -60,8 +60,15 @@ def test_refuses_weights_computed_at_run_time():
 
 def test_refuses_a_copy_of_large_shared_weights():
     text = "agraph (float[N,96] x) => (float[N,96] y) { z = MatMul (x, w) a = Mul (z, c) y = MatMul (a, w) }"
-    refuses(matmul_mul, text, {"w": (96, 96), "c": numbers(96)}, reason="second copy")
+    refuses(matmul_mul, text, {"w": (96, 96), "c": numbers(96)}, reason="a second copy is large")
 
 
 def test_refuses_division_by_zero():
     refuses(matmul_mul, model("Div (z, c)"), {"w": (6, 5), "c": np.zeros(5, np.float32)}, reason="zero")
+
+
+def test_refuses_weights_whose_folding_would_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(scaling, "LARGEST", 6 * 5 * 4 - 1)
+    refuses(matmul_mul, model(), {"w": (6, 5), "c": numbers(5)}, reason="too much memory")
+    monkeypatch.setattr(scaling, "LARGEST", 6 * 5 * 4)
+    fires(matmul_mul, model(), {"w": (6, 5), "c": numbers(5)}, leaves=["MatMul"])

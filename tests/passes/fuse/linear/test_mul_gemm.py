@@ -60,6 +60,6 @@ def test_refuses_integers():
 def test_summands_leave_shared_weights_alone_and_factors_refuse_them():
     text = "agraph (float[N,96] x) => (float[N,96] y) {{ z = {} (x, c) a = MatMul (z, w) y = MatMul (a, w) }}"
     given = {"w": (96, 96), "c": numbers(96)}
-    refuses(mul_gemm, text.format("Mul"), given, reason="second copy")
+    refuses(mul_gemm, text.format("Mul"), given, reason="a second copy is large")
     left = fires(add_gemm, text.format("Add"), given, leaves=["Gemm", "MatMul"])
     assert left.graph.nodes[0].inputs[1] is left.graph.nodes[1].inputs[1]

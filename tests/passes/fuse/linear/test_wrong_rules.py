@@ -33,6 +33,11 @@ PLACES = {
     linear.transpose_gemm: "agraph (float[4,4] x) => (float[4,4] y) { z = Transpose (x) y = Gemm (z, m, b) }",
     linear.transpose_matmul: "agraph (float[4,4] x) => (float[4,4] y) { z = Transpose (x) y = MatMul (z, m) }",
     linear.gemm_transpose: "agraph (float[4,4] x) => (float[4,4] y) { z = Gemm (x, m, b) y = Transpose (z) }",
+    linear.reshaped_gemm: """agraph (float[2,3,4] x) => (float[2,3,4] y) {
+      f = Reshape (x, rows)
+      g = Gemm (f, m, b)
+      y = Reshape (g, stack)
+    }""",
     linear.matmul_add: GEMM.format("MatMul (x, m)", "Add (z, b)"),
 }
 
@@ -42,6 +47,7 @@ def weights():
     vectors = {name: rng.uniform(0.5, 2, 4).astype(np.float32) for name in ("gamma", "beta", "mean", "var", "b", "c")}
     kernels = {"w": (4, 4, 3, 3), "w2": (4, 2, 3, 3), "m": (4, 4)}
     pads = {"p": np.array([0, 0, 2, 0, 0, 0, 0, 1]), "nothing": np.float32(-np.inf)}
+    pads |= {"rows": np.array([6, 4]), "stack": np.array([2, 3, 4])}
     return vectors | kernels | pads | {"c3": vectors["c"].reshape(4, 1, 1)}
 
 
@@ -79,6 +85,11 @@ def transposed_the_other_way(draft):
     return draft.op == "Gemm" and draft.inputs[0].producer is None
 
 
+def subtracted(draft):
+    was, draft.op = draft.op, "Sub"
+    return was == "Add"
+
+
 FAULTS = {
     "sign": spoiled(np.negative),
     "neighbouring channel": spoiled(lambda a: np.roll(a, 1, axis=0)),
@@ -90,6 +101,7 @@ FAULTS = {
     "without bias": without_bias,
     "padding": padded_the_other_way,
     "transposition": transposed_the_other_way,
+    "subtracted": subtracted,
 }
 
 
@@ -130,6 +142,7 @@ PLANTED = [
         for right in [*PRODUCTS, linear.gemm_transpose]
         for fault in [*CONSTANTS, "without bias", "transposition"]
     ),
+    (linear.reshaped_gemm, "subtracted"),
     *((linear.matmul_mul, fault) for fault in CONSTANTS),
     *((right, "padding") for right in PADDINGS),
     *((right, "without bias") for right in (linear.pad_conv, linear.matmul_add, linear.transpose_gemm)),
