@@ -11,13 +11,14 @@ from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from graphopt.errors import OutputError
 from graphopt.ir import dtypes, wire
-from graphopt.ir.storage import File, Memory, Message, Payload, encode, raw_bytes
+from graphopt.ir.storage import File, Memory, Message, Payload, Sparse, encode, loaded, raw_bytes
 from graphopt.ir.types import Array, Stored
 
 LIMIT = 2**31 - 1
 """Bytes that a protobuf message can have."""
 
-Held = Payload | Array
+Held = Stored | Array
+"""An array, or what is not read before it is written."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Weights:
             proto.CopyFrom(values.proto)
             self.message(proto, values)
             return
-        if isinstance(values, LazyValues) and not isinstance(values, Payload):
+        if isinstance(values, LazyValues) and not _stays(values):
             values = values.load()
         proto.dims.extend([int(dim) for dim in values.shape])
         proto.data_type = dtypes.elem_type(values.dtype)
@@ -65,7 +66,7 @@ class Weights:
         elif isinstance(values, Payload) or raw(values).length >= self.limit:
             self.payload(proto, values)
         else:
-            proto.raw_data = encode(values).tobytes()
+            proto.raw_data = encode(loaded(values)).tobytes()
 
     def inside(self, proto: TensorProto, values: Array | Stored) -> None:
         """As `put`, for the parts of a sparse tensor, which cannot lie elsewhere."""
@@ -87,7 +88,7 @@ def put_whole(proto: TensorProto, held: Held) -> None:
     if isinstance(held, Payload):
         proto.MergeFromString(wire.record(held.field, bytes(held.source.read(*held.place[1:]))))
     else:
-        proto.raw_data = encode(held).tobytes()
+        proto.raw_data = encode(loaded(held)).tobytes()
 
 
 class Marked(Weights):
@@ -189,6 +190,11 @@ class Hollow(Weights):
     def payload(self, proto: TensorProto, held: Held) -> None:
         """Nowhere."""
         locate(proto, "", 0, raw(held).length)
+
+
+def _stays(values: LazyValues) -> bool:
+    """Whether the values are numbers that need not be in memory before they are written."""
+    return isinstance(values, Stored) and not isinstance(values, Sparse) and values.dtype.kind not in "OUS"
 
 
 def _text(text: object) -> bytes:

@@ -25,7 +25,7 @@ from graphopt.errors import OutputError
 from graphopt.ir import weights, wire
 from graphopt.ir.atomic import Pending, alone, told
 from graphopt.ir.emit import constants, emit
-from graphopt.ir.storage import File, Payload, encode
+from graphopt.ir.storage import File, Payload, encode, loaded
 from graphopt.ir.types import Model
 from graphopt.ir.weights import Beside, Chunk, Hollow, Marked, Referring, Weights
 from graphopt.ir.words import counted
@@ -97,7 +97,7 @@ def _stream(out: Pending, chunk: Chunk) -> None:
     """Append a payload; at most the one array is in memory, and nothing of what a file holds."""
     held = chunk.held
     if not isinstance(held, Payload):
-        out.write(encode(held))
+        out.write(encode(loaded(held)))
     elif chunk.field == held.field or held.plain:
         if isinstance(held.source, File):
             out.copy(held.source, held.place.offset, held.place.length)
