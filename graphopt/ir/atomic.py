@@ -34,10 +34,14 @@ class Pending:
         self.needed = False
         """Whether the file must stay under its temporary name, because another one refers to it."""
         mode = _mode(target)
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        self._out = os.fdopen(self._fd, "wb", buffering=1 << 18)
-        if mode is not None:
-            os.fchmod(self._fd, mode)
+        try:
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            self._out = os.fdopen(self._fd, "wb", buffering=1 << 18)
+            if mode is not None:
+                os.fchmod(self._fd, mode)
+        except BaseException:
+            self.path.unlink(missing_ok=True)
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -91,7 +91,12 @@ def _parse(content: wire.Buffer, source: Source, folder: Folder) -> Model:
 def read(proto: ModelProto, tensors: Tensors) -> Model:
     """The model in a message, whose weights `tensors` finds. Raises ModelError if it contradicts itself."""
     check_text(
-        proto.producer_name, proto.producer_version, proto.domain, proto.doc_string, proto.graph.name, proto.graph.doc_string
+        proto.producer_name,
+        proto.producer_version,
+        proto.domain,
+        proto.doc_string,
+        proto.graph.name,
+        proto.graph.doc_string,
     )
     opsets = _opsets(proto)
     extra = _rest(proto)

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from onnx import ModelProto
 
 from graphopt.errors import OutputError
 from graphopt.ir import weights, wire
-from graphopt.ir.atomic import Pending, alone, told
+from graphopt.ir.atomic import Pending, alone, sync_folder, told
 from graphopt.ir.emit import constants, emit
 from graphopt.ir.storage import File, Payload, encode, loaded
 from graphopt.ir.types import Model
@@ -146,11 +147,21 @@ def _publish(data: Pending, interim: Pending, final: Pending) -> None:
         data.commit()
         final.commit()
         return
+    steps = ((interim.path, interim.target), (twin, data.target), (final.path, final.target))
     try:
-        data.needed = True
-        interim.commit()
-        twin.replace(data.target)
-        final.commit()
-        data.needed = False
+        _rename(steps)
+    except BaseException:
+        if not interim.path.exists():  # it has begun: what is left are only names
+            _rename(steps)
+        raise
     finally:
+        data.needed = final.path.exists() and not interim.path.exists()
         twin.unlink(missing_ok=True)
+
+
+def _rename(steps: Iterable[tuple[Path, Path]]) -> None:
+    """Those of the renames that have not been made."""
+    for path, target in steps:
+        if path.exists():
+            path.replace(target)
+            sync_folder(target.parent)

@@ -19,4 +19,9 @@ def test_every_element_type_has_one_dtype(name):
 
 
 def test_packed_types_take_their_bits():
-    assert [dtypes.bits(dtypes.numpy_dtype(TYPES[name])) for name in ("FLOAT", "INT4", "UINT2", "BFLOAT16")] == [32, 4, 2, 16]
+    assert [dtypes.bits(dtypes.numpy_dtype(TYPES[name])) for name in ("FLOAT", "INT4", "UINT2", "BFLOAT16")] == [
+        32,
+        4,
+        2,
+        16,
+    ]

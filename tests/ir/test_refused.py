@@ -60,7 +60,7 @@ def content(data):
 
 
 FOREIGN = {
-    "missing": (lambda path: None, "there is no such file"),
+    "missing": (lambda _: None, "there is no such file"),
     "empty": (content(b""), "the file is empty"),
     "one byte": (content(b"\x08"), "no ONNX model"),
     "text": (content(b"hello, world\n" * 3), "but text"),
@@ -146,7 +146,9 @@ def call(callers):
         nodes = [helper.make_node(callee, ["x"], [f"y{i}"], domain="f") for i, callee in enumerate(callees)]
         nodes.append(helper.make_node("Neg", ["x"], ["y"]))
         proto.functions.append(
-            helper.make_function("f", name, ["x"], ["y"], nodes, [helper.make_opsetid("", 21), helper.make_opsetid("f", 1)])
+            helper.make_function(
+                "f", name, ["x"], ["y"], nodes, [helper.make_opsetid("", 21), helper.make_opsetid("f", 1)]
+            )
         )
     return proto
 
@@ -312,7 +314,7 @@ def test_external_data_needs_a_path():
     tensor.ClearField("float_data")
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="w.bin")
-    with pytest.raises(ModelError, match="tensor 'w': .*load the model from its path"):
+    with pytest.raises(ModelError, match=r"tensor 'w': .*load the model from its path"):
         load(proto)
 
 

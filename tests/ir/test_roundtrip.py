@@ -19,6 +19,10 @@ from graphopt.ir.writer import save, to_proto
 from tests.ir.equal import assert_same, assert_survives
 
 
+def kind_of(value):
+    return type(value).__name__
+
+
 def parse(text, ir_version=10, opset=21):
     return onnx.parser.parse_model(f'<ir_version: {ir_version}, opset_import: ["": {opset}]>\n{text}')
 
@@ -267,6 +271,10 @@ def _tensor(*numbers):
     return numpy_helper.from_array(np.array(numbers, np.float32), "t")
 
 
+def _sparse():
+    return helper.make_sparse_tensor(_tensor(1), numpy_helper.from_array(np.array([1])), [3])
+
+
 def _graph():
     return parse("inner () => (float[1] out) { out = Constant <value = float[1] {1}> () }").graph
 
@@ -306,7 +314,7 @@ class TestAttributes:
             helper.make_attribute("a", [_graph(), _graph()]),
             helper.make_attribute("a", helper.make_tensor_type_proto(1, ["N"])),
             helper.make_attribute("a", [helper.make_tensor_type_proto(1, None)]),
-            helper.make_attribute("a", helper.make_sparse_tensor(_tensor(1), numpy_helper.from_array(np.array([1])), [3])),
+            helper.make_attribute("a", _sparse()),
             AttributeProto(name="a", type=AttributeProto.INT, ref_attr_name="outer"),
             *(
                 AttributeProto(name="a", type=kind)
@@ -360,10 +368,11 @@ class TestAttributes:
         written = {a.name: helper.get_attribute_value(a) for a in to_proto(model).graph.node[0].attribute}
         assert written.pop("tensor") == numpy_helper.from_array(np.zeros(1, np.int8))
         assert written == {
-            "bool": 1, "int": 3, "float": 0.5, "ints": [1, 2], "mixed": [1, 0.5], "text": b"t", "texts": [b"t", b"\xff"],
+            "bool": 1, "int": 3, "float": 0.5, "ints": [1, 2], "mixed": [1, 0.5], "text": b"t",
+            "texts": [b"t", b"\xff"],
         }  # fmt: skip
 
-    @pytest.mark.parametrize("value", [None, {}, [], [None], [1, "s"], object()], ids=repr)
+    @pytest.mark.parametrize("value", [None, {}, [], [None], [1, "s"], object()], ids=kind_of)
     def test_what_nobody_can_write(self, value):
         model = load(parse(RELU))
         model.graph.nodes[0].attrs["odd"] = value
@@ -388,7 +397,8 @@ class TestSubgraphs:
         z = If(c) <
             then_branch = same () => (float[3] y) { },
             else_branch = same () => (float[3] t) <float[3] k = {4, 5, 6}> { s = Add(y, w) t = Mul(s, k) }>
-        last, scans = Loop(n, c, x) <body = same (int64 i, bool go, float[3] s) => (bool going, float[3] t, float[3] x) {
+        last, scans = Loop(n, c, x) <
+            body = same (int64 i, bool go, float[3] s) => (bool going, float[3] t, float[3] x) {
             going = Identity(go) u = Add(s, w) t = If(go) <
                 then_branch = a () => (float[3] r) { r = Add(u, y) },
                 else_branch = b () => (float[3] r) { r = Sub(u, y) }> }>
