@@ -94,22 +94,34 @@ class Context:
         replacements that the reference runtime itself computed.
         Returns the new nodes, or None if the rewrite was not let through.
         """
+        place = f"{rewrite.root.op} {rewrite.root.name or rewrite.root.outputs[0].name}"
+        if self.admit(rule, place, numerics, lambda: evidence or self._verdict(rewrite, rule, numerics)):
+            return self.editor.commit(rewrite, rule)
+        return None
+
+    def admit(self, rule: str, place: str, numerics: Contract, judge: Callable[[], Verdict]) -> bool:
+        """Whether a change of any kind is let through: within the fuel, not left out, not wrong. It is then on record.
+
+        judge: gives the verdict on it. The caller must make the change if and only if the answer is True.
+        """
         if self.spent:
-            return None
-        root = rewrite.root
-        place = f"{root.op} {root.name or root.outputs[0].name}"
+            return False
         key = (rule, place, self._seen[rule, place])
         self._seen[rule, place] += 1
         if key in self._limits.left_out or (rule, place) in self._rejected:
-            return None
-        verdict = evidence or self._verdict(rewrite, rule, numerics)
-        entry = Entry(len(self.keys), self.step, rule, place, str(numerics), verdict)
+            return False
+        entry = Entry(len(self.keys), self.step, rule, place, str(numerics), judge())
         self.journal.entries.append(entry)
-        if not entry.kept:
+        if entry.kept:
+            self.keys.append(key)
+        else:
             self._rejected.add((rule, place))
-            return None
-        self.keys.append(key)
-        return self.editor.commit(rewrite, rule)
+        return entry.kept
+
+    @property
+    def checks(self) -> bool:
+        """Whether rewrites are checked by running them."""
+        return self._check is not None
 
     def _verdict(self, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict:
         reason = schema_fault(rewrite.after, self.model.opsets, self.model.functions)
