@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphopt.errors import UsageError
-from graphopt.report.style import counted, indented, listed, table, text
+from graphopt.report.style import counted, indented, labelled, listed, table, text
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -118,19 +118,15 @@ def _rules(record: PassEntry) -> Table:
 def layout_rule(record: RuleEntry) -> Group:
     """One rule for a console."""
     from rich.console import Group
-    from rich.table import Table
 
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    rows = {
+    facts = {
         "promises": record.contract,
         "needs": f"opset {record.opset}" if record.opset > 1 else "",
         "part of": ", ".join(record.passes),
         "written in": record.module,
     }
-    for name, value in rows.items():
-        if value:
-            grid.add_row(text(name, "dim"), text(value))
-    return Group(text(record.name, "bold"), indented(text(" ".join(record.doc.split()))), indented(grid))
+    shown = labelled((name, fact) for name, fact in facts.items() if fact)
+    return Group(text(record.name, "bold"), indented(text(" ".join(record.doc.split()))), indented(shown))
 
 
 def _first(doc: str) -> str:

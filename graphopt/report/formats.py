@@ -12,7 +12,7 @@ from graphopt.report.record import Report
 FORMATS: dict[str, Callable[[Report], str]] = {
     ".json": lambda report: report.to_json() + "\n",
     ".md": markdown.render,
-    ".txt": lambda report: text.render(report, timing=True) + "\n",
+    ".txt": lambda report: text.render(report, whole=True) + "\n",
 }
 
 

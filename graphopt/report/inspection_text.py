@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphopt.report.inspection import Findings, Inspection, Port
-from graphopt.report.style import amount, counted, indented, sentence, size, table, text
+from graphopt.report.style import amount, counted, indented, labelled, sentence, shortened, size, table, text
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -28,11 +28,6 @@ def layout(record: Inspection) -> Group:
 
 
 def _facts(record: Inspection) -> Table:
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style="dim")
-    grid.add_column()
     nested = f", {record.all_nodes:,} with {counted(record.subgraphs, 'subgraph')}" if record.subgraphs else ""
     at = ", ".join(f"{name}={number}" for name, number in record.dimensions.items())
     missing = f", without {counted(record.unknown_macs, 'node')} of unknown shape" if record.unknown_macs else ""
@@ -47,10 +42,7 @@ def _facts(record: Inspection) -> Table:
         "functions": functions,
         **{f"metadata {key}": value for key, value in record.metadata.items()},
     }
-    for name, fact in facts.items():
-        if fact:
-            grid.add_row(text(name), text(fact))
-    return grid
+    return labelled((shortened(name, 40), shortened(fact)) for name, fact in facts.items() if fact)
 
 
 def _ports(record: Inspection) -> Table:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 """Columns of a report as plain text."""
+LONG = 400
+"""Characters of a sentence on a console; a report in a file has all of them."""
 FEW = 5
 """Items of a list that are shown; the rest is counted."""
 
@@ -53,7 +55,21 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
 
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left")
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
+
+
+def labelled(rows: Iterable[tuple[str | Text, str | Text]]) -> Table:
+    """Facts, each beside its label; nothing is cut. Plain texts are escaped, and labels dim."""
+    from rich.table import Table
+
+    made = Table.grid(padding=(0, 2, 0, 0))
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    for label, fact in rows:
+        made.add_row(
+            text(label, "dim") if isinstance(label, str) else label, text(fact) if isinstance(fact, str) else fact
+        )
     return made
 
 
@@ -99,6 +115,12 @@ def listed(items: Iterable[str], most: int = FEW) -> str:
     if len(items) <= most:
         return ", ".join(items)
     return f"{', '.join(items[:most])} and {len(items) - most} more"
+
+
+def shortened(words: str, most: int = LONG) -> str:
+    """`words`, without their middle if they are long."""
+    half = most // 2
+    return words if len(words) <= most else f"{words[:half].rstrip()} ... {words[-half:].lstrip()}"
 
 
 def sentence(words: str) -> str:

@@ -10,7 +10,21 @@ from typing import TYPE_CHECKING, Literal
 
 from graphopt.pipeline.journal import Entry, Status, Verdict
 from graphopt.report.record import Report
-from graphopt.report.style import FEW, change, counted, indented, listed, number, plain, sentence, size, table, text
+from graphopt.report.style import (
+    FEW,
+    change,
+    counted,
+    indented,
+    labelled,
+    listed,
+    number,
+    plain,
+    sentence,
+    shortened,
+    size,
+    table,
+    text,
+)
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -21,15 +35,16 @@ NEAR = 2
 """Depth of a refusal up to which it is no news: rules of one operator are refused at every such operator."""
 
 
-def render(report: Report, *, timing: bool = False) -> str:
-    """The report in brief, as plain text."""
-    return plain(layout(report, timing=timing))
+def render(report: Report, *, whole: bool = False) -> str:
+    """The report as plain text: in brief, or `whole`, with the time of each pass."""
+    return plain(layout(report, timing=whole, whole=whole))
 
 
-def layout(report: Report, *, output: str = "", timing: bool = False) -> Group:
-    """The report in brief, for a console. output: where the result was written, "" if it was not.
+def layout(report: Report, *, output: str = "", timing: bool = False, whole: bool = False) -> Group:
+    """The report for a console.
 
-    timing: also say how long each run of each pass took.
+    output: where the result was written, "" if it was not. timing: also say how long each run of each pass took.
+    whole: leave out nothing of long lists and sentences.
     """
     from rich.console import Group
 
@@ -39,7 +54,7 @@ def layout(report: Report, *, output: str = "", timing: bool = False) -> Group:
         parts.append(indented(_passes(report)))
     if timing:
         parts.append(indented(_times(report)))
-    parts.append(indented(_words(report, output)))
+    parts.append(indented(_words(report, output, whole=whole)))
     return Group(*parts)
 
 
@@ -203,21 +218,17 @@ def _times(report: Report) -> Table:
     return grid
 
 
-def _words(report: Report, output: str) -> Table:
+def _words(report: Report, output: str, *, whole: bool) -> Table:
     """The sentences, each kind beside its title."""
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column()
     good = report.clean and report.whole.status is Status.VERIFIED
-    grid.add_row(text("verdict", "dim"), text(verdict(report), "green" if good else "yellow"))
+    brief = (lambda words: words) if whole else shortened
+    rows = [(text("verdict", "dim"), text(brief(verdict(report)), "green" if good else "yellow"))]
     for title, style, items in _lists(report, output):
-        if len(items) > FEW:
+        if len(items) > FEW and not whole:
             items[FEW:] = [f"... and {len(items) - FEW} more; --report FILE lists all of them"]
         for index, item in enumerate(items):
-            grid.add_row(text("" if index else title, style or "dim"), text(item))
-    return grid
+            rows.append((text("" if index else title, style or "dim"), text(brief(item))))
+    return labelled(rows)
 
 
 def _lists(report: Report, output: str) -> Iterator[tuple[str, str, list[str]]]:
