@@ -13,7 +13,7 @@ x = Value("x")
 bell = op.Erf(x / math.sqrt(2) | x * math.sqrt(0.5)) + 1.0
 
 
-@rule(half_product(x, bell), numerics=Close(16), opset=20)
+@rule(half_product(x, bell), numerics=Close(8), opset=20)
 def gelu(m: Match, new: Builder) -> Tensor:
     """x/2 (1 + erf(x / sqrt 2)) is Gelu(x)."""
     takes(m, x, "Gelu")

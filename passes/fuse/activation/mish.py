@@ -9,7 +9,7 @@ from passes.fuse.guards import takes
 x = Value("x")
 
 
-@rule(x * op.Tanh(op.Softplus(x)), numerics=Close(8), opset=18)
+@rule(x * op.Tanh(op.Softplus(x)), numerics=Close(4), opset=18)
 def mish(m: Match, new: Builder) -> Tensor:
     """Mish(x) is x tanh(softplus(x))."""
     takes(m, x, "Mish")

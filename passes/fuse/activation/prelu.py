@@ -14,7 +14,7 @@ halves = rectified(x) + half_product(x - op.Abs(x), slope)
 lower = rectified(x) + op.Min(x, 0.0) * slope
 
 
-@rule(rectified(x) - mirrored | added | halves | lower, numerics=Close(4), opset=7)
+@rule(rectified(x) - mirrored | added | halves | lower, numerics=Close(1), opset=7)
 def prelu(m: Match, new: Builder) -> Tensor:
     """max(x, 0) - a max(-x, 0), or max(x, 0) + a (x - |x|) / 2, is PRelu(x) with the slopes a."""
     takes(m, x, "PRelu")

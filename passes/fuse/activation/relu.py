@@ -12,7 +12,7 @@ x = Value("x")
 
 @rule(op.Max(x, 0.0) | op.Clip(x, 0.0) | op.Clip(x, min=0.0, max=limitless), numerics=Close(0), opset=6)
 def relu(m: Match, new: Builder) -> Tensor:
-    """max(x, 0) is Relu(x)."""
+    """max(x, 0) is Relu(x), except that ONNX Runtime's Clip cuts infinity to the largest number and Relu does not."""
     takes(m, x, "Relu", double=True)
     pointwise(m, x)
     return new.Relu(m[x])

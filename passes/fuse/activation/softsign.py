@@ -9,7 +9,7 @@ from passes.fuse.guards import pointwise, takes
 x = Value("x")
 
 
-@rule(x / (op.Abs(x) + 1.0), numerics=Close(4))
+@rule(x / (op.Abs(x) + 1.0), numerics=Close(2))
 def softsign(m: Match, new: Builder) -> Tensor:
     """Softsign(x) is x / (|x| + 1)."""
     takes(m, x, "Softsign")

@@ -13,13 +13,13 @@ OPSET = 24
 x, slope = Value("x"), Const("slope")
 
 
-@rule(x * op.Sigmoid(x) | x / (op.Exp(negative(x)) + 1.0), numerics=Close(8), opset=OPSET)
+@rule(x * op.Sigmoid(x) | x / (op.Exp(negative(x)) + 1.0), numerics=Close(4), opset=OPSET)
 def silu(m: Match, new: Builder) -> Tensor:
     """Swish(x) is x sigmoid(x). No operator computes it before opset 24."""
     return swish(m, new, 1.0)
 
 
-@rule(x * op.Sigmoid(x * slope), numerics=Close(8), opset=OPSET)
+@rule(x * op.Sigmoid(x * slope), numerics=Close(4), opset=OPSET)
 def quick_gelu(m: Match, new: Builder) -> Tensor:
     """Swish(x) with the slope 1.702, or any other, is x sigmoid(1.702 x). No operator computes it before opset 24."""
     return swish(m, new, number(m, slope))

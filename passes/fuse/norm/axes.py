@@ -17,7 +17,7 @@ SOFTMAX_AXIS = 13
 SPATIAL = 2
 """The first spatial axis: those before it are the batch and the channels."""
 MANY = 4096
-"""Elements that a constant which no file contains may have."""
+"""Elements that a new constant may have, and that a sum of squares may add."""
 
 
 def casts(m: Match, x: Value, outer: Call) -> None:
@@ -32,33 +32,27 @@ def axes(m: Match, x: Value) -> tuple[int, ...]:
 
     Raises Refused where they are unknown, or not the same everywhere.
     """
-    rank = m.rank(x)
-    if not rank:
-        m.refuse(f"the number of dimensions of {m.tensor(x).name} is unknown, or 0")
     reductions = [node for node in m.nodes if node.op.startswith("Reduce")]
-    found = {_axes_of(m, node, rank) for node in reductions}
+    found = {axes_of(m, node, m.rank(x) or 0) for node in reductions}
     m.require(len(found) == 1, "the reductions go over different axes")
     m.require(all(node.attrs.get("keepdims", 1) for node in reductions), "a reduction drops its dimensions")
     return found.pop()
 
 
-def _axes_of(m: Match, node: Node, rank: int) -> tuple[int, ...]:
-    given = _given_axes(m, node)
-    if not given:
-        m.require(not node.attrs.get("noop_with_empty_axes", 0), f"{node!r} reduces nothing")
-        return tuple(range(rank))
-    return tuple(sorted({axis % rank for axis in given}))
-
-
-def _given_axes(m: Match, node: Node) -> list[int]:
-    """The axes of a reduction as the file gives them; empty where it gives none."""
+def axes_of(m: Match, node: Node, rank: int) -> tuple[int, ...]:
+    """The axes of one reduction of something with `rank` dimensions, sorted and counted from 0. Raises Refused."""
     given = node.attrs.get("axes")
     if given is None and len(node.inputs) > 1 and node.inputs[1].name:
         known = m.known(node.inputs[1])
         if known is None:
             m.refuse(f"the axes of {node!r} are unknown")
         given = known.reshape(-1)
-    return [int(axis) for axis in ([] if given is None else given)]
+    if not rank:
+        m.refuse(f"what {node!r} reduces has no dimensions, or unknown many")
+    if given is None or len(given) == 0:
+        m.require(not node.attrs.get("noop_with_empty_axes", 0), f"{node!r} reduces nothing")
+        return tuple(range(rank))
+    return tuple(sorted({int(axis) % rank for axis in given}))
 
 
 def keeps_shape(m: Match, x: Value) -> tuple[Dim, ...]:
@@ -130,12 +124,19 @@ def operand(m: Match, part: Value, dims: tuple[Dim, ...]) -> Tensor | Array:
 
 
 def reduction(m: Match, new: Builder, name: str, x: Value) -> Tensor:
-    """The reduction `name` of `x` in place of the one reduction of the match, with its axes. Raises Refused."""
-    node = next(node for node in m.nodes if node.op.startswith("Reduce"))
-    given = _given_axes(m, node)
-    m.require(given or not node.attrs.get("noop_with_empty_axes", 0), f"{node!r} reduces nothing")
+    """The reduction `name` of `x` in place of the one reduction of the match, over the same few elements.
+
+    Few, because ONNX Runtime's sums of squares add one by one, and lose a rounding error for each thousand elements
+    or so; the sum that they replace does not. Raises Refused.
+    """
+    node, shape = next(node for node in m.nodes if node.op.startswith("Reduce")), m.shape(x) or ()
+    over = axes_of(m, node, len(shape))
+    sizes = [dim for axis in over if isinstance(dim := shape[axis], int)]
+    m.require(
+        len(sizes) == len(over) and math.prod(sizes) <= MANY, f"it sums more than {MANY} squares, or unknown many"
+    )
     keepdims = node.attrs.get("keepdims")
-    as_input = given and m.opset >= AXES_ARE_INPUTS
-    operands = (m[x], np.array(given, np.int64)) if as_input else (m[x],)
-    result: Tensor = new.node(name, *operands, axes=None if as_input else given or None, keepdims=keepdims)
+    by_input = m.opset >= AXES_ARE_INPUTS
+    operands = [m[x], np.array(over, np.int64)] if by_input else [m[x]]
+    result: Tensor = new.node(name, *operands, axes=None if by_input else list(over), keepdims=keepdims)
     return result

@@ -11,9 +11,12 @@ x, one, zero, gamma, beta = Value("x"), Const("ones"), Const("zeros"), Const("sc
 normalised = op.InstanceNormalization(op.Reshape(x, Value("groups")), one, zero)
 
 
-@rule(op.Reshape(normalised, op.Shape(x).shared() | Value("shape")) * gamma + beta, numerics=Close(64), opset=21)
+@rule(op.Reshape(normalised, op.Shape(x).shared() | Value("shape")) * gamma + beta, numerics=Close(256), opset=21)
 def group_norm(m: Match, new: Builder) -> Tensor:
-    """InstanceNormalization of groups of channels, scaled and shifted channel by channel, is GroupNormalization(x)."""
+    """InstanceNormalization of groups of channels, scaled and shifted channel by channel, is GroupNormalization(x).
+
+    The contract is wide because ONNX Runtime computes the variance as mean(x^2) - mean(x)^2, which cancels digits.
+    """
     takes(m, x, "GroupNormalization")
     shape, grouped, groups = keeps_shape(m, x), m.shape(normalised) or (), m[one].size
     whole = None not in shape and len(grouped) > 1 and grouped[0] == shape[0] and grouped[1] == groups

@@ -26,7 +26,7 @@ plain = scaled(deviation, eps, gamma) | standardised(deviation, eps)
 rate = inverse_root(mean(square(deviation)) + eps)
 
 
-@rule(plain + beta | tensorflow(rate * gamma) | tensorflow(rate) | plain, numerics=Close(64), opset=17)
+@rule(plain + beta | tensorflow(rate * gamma) | tensorflow(rate) | plain, numerics=Close(32), opset=17)
 def layer_norm(m: Match, new: Builder) -> Tensor:
     """LayerNormalization(x) is gamma (x - mean(x)) / sqrt(var(x) + eps) + beta, over the last axes of x."""
     return layer_normalization(m, new)

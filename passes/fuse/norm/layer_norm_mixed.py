@@ -13,7 +13,7 @@ late = standardised(lambda: op.Cast(x - mean(x)), eps)
 narrow = op.Cast(early | late)
 
 
-@rule(narrow * gamma + beta | narrow + beta | narrow * gamma | narrow, numerics=Close(64), opset=17)
+@rule(narrow * gamma + beta | narrow + beta | narrow * gamma | narrow, numerics=Close(32), opset=17)
 def layer_norm_mixed(m: Match, new: Builder) -> Tensor:
     """LayerNormalization between a Cast to float32 and a Cast back needs neither: it computes in float32 by itself."""
     casts(m, x, narrow)

@@ -27,7 +27,7 @@ def log_softmax(m: Match, new: Builder) -> Tensor:
     """log(Softmax(x)), or x - log(sum(exp(x))), is LogSoftmax(x).
 
     Where Softmax is too small for its dtype, or exp(x) too large, the original is infinite and LogSoftmax is not: the
-    contract holds wherever the original is finite.
+    contract holds wherever exp and Softmax are normal numbers.
     """
     takes(m, x, "LogSoftmax", double=True)
     if softmax in m:

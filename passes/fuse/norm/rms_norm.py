@@ -12,13 +12,13 @@ x, eps, gamma = Value("x"), Const("epsilon"), Value("scale")
 narrow = op.Cast(standardised(lambda: widened(x), eps))
 
 
-@rule(scaled(lambda: x, eps, gamma) | standardised(lambda: x, eps), numerics=Close(32), opset=23)
+@rule(scaled(lambda: x, eps, gamma) | standardised(lambda: x, eps), numerics=Close(16), opset=23)
 def rms_norm(m: Match, new: Builder) -> Tensor:
     """RMSNormalization(x) is gamma x / sqrt(mean(x^2) + eps), over the last axes of x."""
     return rms_normalization(m, new)
 
 
-@rule(narrow * gamma | narrow, numerics=Close(32), opset=23)
+@rule(narrow * gamma | narrow, numerics=Close(16), opset=23)
 def rms_norm_mixed(m: Match, new: Builder) -> Tensor:
     """RMSNormalization between a Cast to float32 and a Cast back needs neither: it computes in float32 by itself."""
     casts(m, x, narrow)

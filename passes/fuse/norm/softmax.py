@@ -21,7 +21,7 @@ def share(powers: Make) -> Either:
 def softmax(m: Match, new: Builder) -> Tensor:
     """exp(x) / sum(exp(x)), with or without the maximum taken off x, is Softmax(x).
 
-    Without, exp(x) or its sum overflow for large x, where Softmax does not: the contract holds where they are finite.
+    Without, exp(x) and its sum overflow, or vanish, where Softmax does not: the contract holds where they do neither.
     """
     takes(m, x, "Softmax", double=True)
     return new.Softmax(m[x], axis=one_axis(m, x))

@@ -19,7 +19,7 @@ _BITS = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 def spelled(
     *bodies: str, x: str = "float[n, 3, 8]", opset: int = 21, rank: int = 0, more: str = "", y: str = "", held: str = ""
 ) -> str:
-    """The model that computes `y` from `x` as the body says, and from the inputs `more`; several bodies, several results.
+    """The model that computes `y` from `x` and the inputs `more` as the body says; several bodies, several results.
 
     Numbers among the operands become constants of the dtype of `x` with one element and `rank` dimensions, `{1 2}`
     an int64 vector. `y` is the output's type, without it that of `x`. `held` are further initializers.

@@ -7,12 +7,16 @@ from passes.fuse.norm import group_norm, instance_norm
 from tests.passes.fuse.spelling import spelled
 from tests.support import fires, refuses
 
-BARE = "m = ReduceMean(x, {2 3}) d = Sub(x, m) q = Mul(d, d) v = ReduceMean(q, {2 3}) e = Add(v, 1e-3) s = Sqrt(e) n = Div(d, s) "
+DEVIATION = "m = ReduceMean(x, {2 3}) d = Sub(x, m) "
+BARE = DEVIATION + "q = Mul(d, d) v = ReduceMean(q, {2 3}) e = Add(v, 1e-3) s = Sqrt(e) n = Div(d, s) "
 INSTANCE = BARE + "g = Mul(n, gamma) y = Add(g, beta)"
 PICTURE = "float[n, 4, 5, 6]"
 WEIGHTS = {"gamma": (4, 1, 1), "beta": (1, 4, 1, 1)}
 
-GROUP = "r = Reshape(x, {0 2 -1}) i = InstanceNormalization<epsilon=1e-3>(r, one, zero) k = Shape(x) b = Reshape(i, k) g = Mul(b, gamma) y = Add(g, beta)"
+GROUP = (
+    "r = Reshape(x, {0 2 -1}) i = InstanceNormalization<epsilon=1e-3>(r, one, zero) "
+    "k = Shape(x) b = Reshape(i, k) g = Mul(b, gamma) y = Add(g, beta)"
+)
 GROUPS = WEIGHTS | {"one": np.ones(2, np.float32), "zero": np.zeros(2, np.float32)}
 
 

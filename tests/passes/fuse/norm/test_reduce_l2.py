@@ -22,12 +22,19 @@ def test_fire_on_every_spelling(dtype, opset):
 def test_fire_on_axes_as_attribute_and_dropped_dimensions():
     body = "q = Mul(x, x) s = ReduceSum<axes=[1, 2], keepdims=0>(q) y = Sqrt(s)"
     fires(reduce_l2, spelled(body, y="float[n]", opset=11), leaves=["ReduceL2"])
-    fires(reduce_l2, spelled("q = Mul(x, x) s = ReduceSum(q) y = Sqrt(s)", y="float[1, 1, 1]"), leaves=["ReduceL2"])
+    everything = spelled("q = Mul(x, x) s = ReduceSum(q) y = Sqrt(s)", x="float[3, 8]", y="float[1, 1]")
+    fires(reduce_l2, everything, leaves=["ReduceL2"])
 
 
 def test_norm_fires_on_sum_square():
     body = "s = ReduceSumSquare<axes=[1]>(x) y = Sqrt(s)"
     fires(reduce_l2, spelled(body, y="float[n, 1, 8]", opset=17), leaves=["ReduceL2"])
+
+
+def test_refuse_many_squares():
+    for x in ("float[n, 3, 5000]", "float[n, 3, k]"):
+        refuses(reduce_l2, spelled(NORM[0], x=x, y="float[n, 3, 1]"), reason="more than 4096 squares")
+    refuses(reduce_l2, spelled(NORM[0], x="float", y="float[n, 3, 1]"), reason="unknown many")
 
 
 def test_refuse():
