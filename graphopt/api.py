@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graphopt.analysis.binding import binding_of, bindings
 from graphopt.errors import UsageError
 from graphopt.ir.reader import load
-from graphopt.ir.types import Model
+from graphopt.ir.types import Array, Model
 from graphopt.numerics.contract import combine, parse_contract
 from graphopt.pipeline import manager
 from graphopt.pipeline.level import Level
@@ -49,6 +50,7 @@ def optimize(
     verify: str | Level = Level.REGION,
     seed: int = 0,
     limit: int | None = None,
+    feeds: Mapping[str, Array] | None = None,
     reproducers: str | Path | None = None,
     plugins: Sequence[str] = (),
     observers: Sequence[manager.Observer] = (),
@@ -61,6 +63,8 @@ def optimize(
     verify: how much is checked, see `Level`.
     seed: of the inputs on which models are compared.
     limit: make at most this many rewrites (to find out which one breaks something).
+    feeds: inputs of your own, by name, on which the whole models are compared besides drawn ones; their shapes also
+        choose the sizes of free dimensions at which rewrites are checked.
     reproducers: a folder in which every wrong rewrite leaves what is needed to see the fault again.
     plugins: modules whose `PASSES` are added to the known passes.
     runner: runs the models; by default a worker process that may crash or hang without harm.
@@ -79,12 +83,13 @@ def optimize(
     if level in (Level.REGION, Level.FULL):
         runner.start()
     try:
-        fresh, reference = _source(source, allow_outside=allow_outside)
+        fresh, original = _source(source, allow_outside=allow_outside)
         first = fresh()
         check_requirements(resolved, first)
         before = measure(first)
         waiting = [first]
-        verifier = Verifier(runner, reference, level, seed, None if reproducers is None else Path(reproducers))
+        folder = None if reproducers is None else Path(reproducers)
+        verifier = Verifier(runner, fresh, original, level, seed, folder, feeds)
         checked = level in (Level.REGION, Level.FULL)
         outcome = manager.run(
             manager.Compile(
@@ -93,6 +98,7 @@ def optimize(
                 begin=verifier.observe if checked else None,
                 check=verifier.check if checked else None,
                 whole=verifier.whole if checked else None,
+                bindings=_bindings(first, feeds),
                 structure=level is not Level.OFF,
                 fuel=limit,
                 observers=observers,
@@ -104,6 +110,14 @@ def optimize(
     name = str(source) if isinstance(source, str | Path) else first.graph.name or "model"
     report = _report(name, text, level, before, outcome, verifier.checked, time.perf_counter() - started)
     return Result(outcome.context.model, report)
+
+
+def _bindings(model: Model, feeds: Mapping[str, Array] | None) -> list[dict[str, int]]:
+    """The sizes of free dimensions that the feeds have, and others; nothing without feeds."""
+    if feeds is None:
+        return []
+    given = binding_of(model, {name: array.shape for name, array in feeds.items()})
+    return [given, *bindings(model)[1:]]
 
 
 def _level(verify: str | Level) -> Level:

@@ -10,6 +10,7 @@ from graphopt.analysis.operators.layout import product
 from graphopt.analysis.order import evaluate
 from graphopt.analysis.shapes import Shapes
 from graphopt.analysis.symbolic import Expression, symbols
+from graphopt.errors import UsageError
 from graphopt.ir.walk import nodes
 
 if TYPE_CHECKING:
@@ -159,3 +160,26 @@ def uniform_bindings(model: Model) -> list[dict[str, int]]:
     dims = [dim for tensor in model.graph.inputs for dim in shapes.dims(tensor) or () if dim is not None]
     names = dict.fromkeys(name for dim in dims for name in sorted(symbols(dim)))
     return [dict.fromkeys(names, number) for number in UNIFORM] if names else []
+
+
+def binding_of(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """The numbers that the shapes of actual inputs, by name, give to the free dimensions.
+
+    Raises UsageError where a shape does not fit what the model declares, or two inputs disagree.
+    """
+    analysis, found = Shapes(model), dict[str, int]()
+    for tensor in model.graph.inputs:
+        dims, given = analysis.dims(tensor), shapes.get(tensor.name)
+        if given is None or dims is None:
+            continue
+        declared = ", ".join(map(str, analysis.shape(tensor) or ()))
+        expected = f"input {tensor.name!r} has the shape [{', '.join(map(str, given))}], the model expects [{declared}]"
+        if len(given) != len(dims):
+            raise UsageError(expected)
+        for dim, number in zip(dims, given, strict=True):
+            names = symbols(dim or 0)
+            if len(names) == 1 and found.setdefault(next(iter(names)), number) != number:
+                raise UsageError(f"{expected}, where {next(iter(names))} is {found[next(iter(names))]} elsewhere")
+            if isinstance(dim, int) and dim != number:
+                raise UsageError(expected)
+    return found

@@ -17,6 +17,8 @@ UNNAMED = "?"
 """The name of a new tensor before the editor gives it one (an empty name would mean an omitted tensor)."""
 RULE, SOURCES = "graphopt.rule", "graphopt.from"
 """Metadata keys of new nodes: the rule that made them, and the names of the nodes they stand for."""
+KEEPER_OPSET = 13
+"""The version of ai.onnx that a model without it imports when an Identity or Constant must keep an output's name."""
 METADATA_SINCE = 10
 """The first IR version whose nodes have metadata."""
 
@@ -252,6 +254,7 @@ class Editor:
 
     def _keeper(self, old: Tensor, new: Tensor) -> Node:
         """The node that computes `old` from `new` only because a graph must return it under this name."""
+        self.model.opsets.setdefault("", KEEPER_OPSET)
         name = self.fresh(old.name + "_kept")
         if isinstance(new, Constant):
             return Node("Constant", name, {"value": Constant("", new.stored)}, [], [old])

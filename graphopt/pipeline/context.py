@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,10 +44,16 @@ class Context:
     shapes: types, shapes and known integer values; up to date at the start of each pass.
     journal: what has happened so far.
     runner: runs small models, for passes that compute what the runtime would.
+    bindings: numbers for the free dimensions, at which rewrites are checked; by default two that the analysis finds.
     """
 
     def __init__(
-        self, model: Model, check: Check | None = None, limits: Limits | None = None, runner: Runner | None = None
+        self,
+        model: Model,
+        check: Check | None = None,
+        limits: Limits | None = None,
+        runner: Runner | None = None,
+        bindings: Sequence[Mapping[str, int]] = (),
     ) -> None:
         self.model = model
         self.editor = Editor(model)
@@ -60,7 +66,7 @@ class Context:
         self._limits = limits or Limits()
         self._seen: Counter[tuple[str, str]] = Counter()
         self._shapes_revision = 0
-        self._bindings: list[dict[str, int]] = []
+        self._bindings = list(bindings)
         self._bound: list[Shapes] | None = None
         self._rejected: set[tuple[str, str]] = set()
 
@@ -76,7 +82,7 @@ class Context:
     def bound(self) -> list[Shapes]:
         """The shapes with every free dimension bound to a small number, in two ways if there is a free dimension."""
         if self._bound is None:
-            self._bindings = self._bindings or bindings(self.model, self.shapes)
+            self._bindings = self._bindings or list(bindings(self.model, self.shapes))
             self._bound = [Shapes(self.model, binding) for binding in self._bindings]
         return self._bound
 

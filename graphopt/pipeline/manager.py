@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -56,6 +56,7 @@ class Compile:
     begin: Callable[[Context], None] | None = None
     check: Check | None = None
     whole: Callable[[Context], Verdict] | None = None
+    bindings: Sequence[Mapping[str, int]] = ()
     structure: bool = True
     fuel: int | None = None
     observers: Sequence[Observer] = ()
@@ -136,7 +137,7 @@ def _first_wrong(job: Compile, left_out: Sequence[Key], made: int, reason: str) 
 
 
 def _attempt(job: Compile, limits: Limits, check: Check | None) -> Context:
-    context = Context(job.source(), check, limits, job.runner)
+    context = Context(job.source(), check, limits, job.runner, job.bindings)
     if job.begin:
         job.begin(context)
     for item in job.pipeline:

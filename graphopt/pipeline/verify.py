@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from graphopt.analysis.binding import uniform_bindings
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir import walk
 from graphopt.ir.edit import Rewrite
-from graphopt.ir.types import Constant, Model
-from graphopt.numerics.contract import Contract, combine, parse_contract
+from graphopt.ir.types import Array, Constant, Model
+from graphopt.numerics.contract import Close, Contract, combine, parse_contract
 from graphopt.numerics.domains import domain_of
 from graphopt.numerics.feeds import FeedPlan, InputSpec
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.region import Region, Unverifiable, region
 from graphopt.numerics.run import PairResult, Runner
+from graphopt.numerics.sensitivity import amplification
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.journal import Status, Verdict
 from graphopt.pipeline.level import Level
@@ -29,22 +31,28 @@ WHOLE_BYTES = 1 << 30
 """Models with more weights than this are compared as a whole only at level `full`."""
 
 
+Feed = FeedPlan | Mapping[str, Array]
+
+
 @dataclass
 class Verifier:
     """Checks rewrites and results; remembers regions it has seen.
 
-    reference: the original model as the runner takes it: a path, or bytes.
+    source: gives the original model anew each time. original: the same as the runner takes it: a path, or bytes.
     reproducers: the folder for reproducers of wrong rewrites; None to write none.
+    feeds: inputs of the user's own for the comparison of the whole, besides drawn ones.
     """
 
     runner: Runner
-    reference: Callable[[], str | bytes]
+    source: Callable[[], Model]
+    original: Callable[[], str | bytes]
     level: Level = Level.REGION
     seed: int = 0
     reproducers: Path | None = None
+    feeds: Mapping[str, Array] | None = None
     checked: int = 0
     _known: dict[Hashable, Verdict] = field(default_factory=dict)
-    _inputs: list[list[tuple[InputSpec, ...]]] | str | None = None
+    _ways: list[list[Feed]] | str | None = None
     """For each way to run the original, best first: what to feed at one or more bindings; or why it cannot be run."""
 
     # ---- one rewrite ----
@@ -85,40 +93,57 @@ class Verifier:
 
     def observe(self, context: Context) -> None:
         """Take down how the inputs of the original model may be fed; call before anything is rewritten."""
-        if self._inputs is not None:
+        if self._ways is not None:
             return
         random = next((node for node in walk.nodes(context.model.graph) if nondeterministic(node)), None)
         if random is not None:
-            self._inputs = f"the model draws random numbers: {random!r}"
+            self._ways = f"the model draws random numbers: {random!r}"
             return
-        try:
-            self._inputs = [[input_specs(context.model, shapes) for shapes in context.bound]]
-            for binding in uniform_bindings(context.model):
-                self._inputs.append([input_specs(context.model, Shapes(context.model, binding))])
-        except Unverifiable as reason:
-            self._inputs = str(reason)
+        uniform = [Shapes(context.model, binding) for binding in uniform_bindings(context.model)]
+        groups = [context.bound, *([shapes] for shapes in uniform)]
+        drawn: list[list[Feed]] = []
+        for group in groups:
+            try:
+                drawn.append([FeedPlan(input_specs(context.model, shapes), self.seed) for shapes in group])
+            except Unverifiable as reason:
+                self._ways = str(reason)
+        if self.feeds is not None:
+            given: Feed = self.feeds
+            drawn = [[given, *way] for way in drawn] + [[given]]
+        self._ways = drawn or self._ways
 
     def whole(self, context: Context) -> Verdict:
         """Whether the model as it is now agrees with the original within the sum of the contracts of its rewrites."""
         if not context.keys:
             return Verdict(Status.VERIFIED, detail="nothing was rewritten")
-        if self._inputs is None or isinstance(self._inputs, str):
-            return Verdict(Status.UNVERIFIED, detail=self._inputs or "the inputs of the model are unknown")
+        if self._ways is None or isinstance(self._ways, str):
+            return Verdict(Status.UNVERIFIED, detail=self._ways or "the inputs of the model are unknown")
         weights = sum(t.nbytes for t in walk.tensors(context.model.graph) if isinstance(t, Constant))
         if weights > WHOLE_BYTES and self.level is not Level.FULL:
             size = f"{weights / 2**30:.1f} GB of weights"
             return Verdict(Status.UNVERIFIED, detail=f"{size} are above the budget of the region level: use full")
-        contract = combine(parse_contract(entry.contract) for entry in context.journal.entries if entry.kept)
         with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
             candidate = Path(folder) / "candidate.onnx"
             context.model.save(candidate)
-            for ways in self._inputs:
-                plans = [FeedPlan(inputs, self.seed, "normal") for inputs in ways]
-                models = self.reference(), str(candidate)
-                result = self.runner.check_pair(*models, plans, contract, limit_s=WHOLE_SECONDS)
-                if result.side != "before":
-                    return _verdict(result)
-        return _verdict(result)
+            return self._compare(context, str(candidate), self._ways)
+
+    def _compare(self, context: Context, candidate: str, ways: Sequence[list[Feed]]) -> Verdict:
+        """The verdict of the first way in which the original can be run."""
+        contract = combine(parse_contract(entry.contract) for entry in context.journal.entries if entry.kept)
+        original = self.original()
+        for way in ways:
+            result = self.runner.check_pair(original, candidate, way, contract, limit_s=WHOLE_SECONDS)
+            if result.side != "before":
+                break
+        worst = result.worst
+        if worst is None or worst.ok or not isinstance(contract, Close) or not math.isfinite(worst.k):
+            return _verdict(result)
+        feed = way[0].draw() if isinstance(way[0], FeedPlan) else way[0]
+        factor = amplification(self.runner, self.source(), original, feed, self.seed)
+        if worst.k > contract.k * factor:
+            return _verdict(result)
+        detail = f"within {contract} times {factor:.3g}, by which the original itself amplifies a rounding error"
+        return Verdict(Status.VERIFIED, worst.k, detail)
 
 
 def input_specs(model: Model, shapes: Shapes) -> tuple[InputSpec, ...]:

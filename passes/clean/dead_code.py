@@ -77,5 +77,6 @@ def _drop_functions(model: Model) -> None:
             wanted.extend(map(calls.called, calls.nodes(by_key[key].node)))
             domains.update(imported.domain for imported in by_key[key].opset_import)
     model.functions[:] = [function for function in model.functions if calls.key(function) in called]
-    for domain in [domain for domain in model.opsets if domain not in domains]:
-        del model.opsets[domain]
+    if domains & model.opsets.keys():  # a model must import something, even if nothing is left in it
+        for domain in [domain for domain in model.opsets if domain not in domains]:
+            del model.opsets[domain]

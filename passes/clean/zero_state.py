@@ -9,16 +9,17 @@ from passes.clean.guards import all_equal
 
 first, rest = Value("X"), Rest("operands")
 layer = op.one_of("LSTM", "GRU", "RNN")(first, rest)
+MOVES = frozenset({"Slice", "Expand", "Tile", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Gather"})
+"""Operators whose result holds only elements of their first input."""
 STATES = (5, 6)
 """The inputs initial_h and initial_c."""
 
 
 def is_zero(m: Match, tensor: Tensor) -> bool:
-    """Whether a tensor is certainly all zeros: a constant, or a ConstantOfShape without another value."""
-    producer = tensor.producer
-    if producer is not None and producer.op in ("ConstantOfShape", "Expand") and not producer.domain:
-        if producer.op == "Expand":
-            return is_zero(m, producer.inputs[0])
+    """Whether a tensor is certainly all zeros: elements of a constant, or of a ConstantOfShape without another value."""
+    while (producer := tensor.producer) is not None and producer.op in MOVES and not producer.domain:
+        tensor = producer.inputs[0]
+    if producer is not None and producer.op == "ConstantOfShape" and not producer.domain:
         filled = values.constant_of_node(producer.attrs)
         return filled is None or not filled.values.any()
     return all_equal(m, tensor, 0)

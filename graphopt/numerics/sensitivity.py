@@ -1,0 +1,48 @@
+"""How much a model amplifies rounding errors: the unit in which errors of a whole model are judged.
+
+Computing in floating point is computing exactly with inputs and weights that are off by a rounding error each
+(backward error analysis: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 1.5). So the model
+itself, run with every floating input and constant changed by one rounding error, tells how far its outputs move for
+reasons that no rewrite is to blame for.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from graphopt.ir import walk
+from graphopt.ir.dtypes import FLOATS, epsilon
+from graphopt.ir.types import Array, Constant, Model
+from graphopt.numerics.compare import compare
+from graphopt.numerics.contract import Close
+from graphopt.numerics.run import Runner
+
+
+def amplification(runner: Runner, model: Model, original: str | bytes, feeds: Mapping[str, Array], seed: int) -> float:
+    """The largest change of an output of `original`, in rounding errors of the output, when every floating input and
+    constant changes by one rounding error; at least 1.
+
+    model: the original once more, whose constants are overwritten. Raises RunFailure where it cannot be run.
+    """
+    rng = np.random.default_rng(seed)
+    for tensor in walk.tensors(model.graph):
+        if isinstance(tensor, Constant) and tensor.dtype in FLOATS:
+            tensor.values = shaken(tensor.values, rng)
+    moved = {name: shaken(array, rng) if array.dtype in FLOATS else array for name, array in feeds.items()}
+    names = [tensor.name for tensor in model.graph.outputs]
+    with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
+        path = Path(folder) / "shaken.onnx"
+        model.save(path)
+        found = runner.run(str(path), moved, outputs=names)
+    expected = runner.run(original, feeds, outputs=names)
+    return max(1.0, compare(expected, found, Close(0)).k)
+
+
+def shaken(array: Array, rng: np.random.Generator) -> Array:
+    """The array with every element one rounding error larger or smaller, of the same dtype."""
+    signs = rng.integers(0, 2, size=array.shape) * 2.0 - 1.0
+    return (array.astype(np.float64) * (1.0 + epsilon(array.dtype) * signs)).astype(array.dtype)
