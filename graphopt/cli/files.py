@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from graphopt.cli.watch import same_file
 from graphopt.errors import OutputError, UsageError
 from graphopt.ir.atomic import Pending, told
+from graphopt.ir.types import Array
 from graphopt.report.style import shown
 
 
@@ -39,6 +40,15 @@ def write_text(path: Path, text: str) -> None:
     with told(path), Pending(Path(os.path.realpath(path))) as out:
         out.write(text.encode("utf-8", "backslashreplace"))
         out.commit()
+
+
+def read_inputs(model: Path, feeds: Path, *, allow_outside: bool) -> Mapping[str, Array]:
+    """The inputs of a model out of an .npz file. Raises UsageError where they do not fit."""
+    from graphopt.ir.reader import load
+    from graphopt.report.comparison import fitting, read_feeds
+
+    arrays = read_feeds(feeds)
+    return fitting(load(model, allow_outside=allow_outside), str(feeds), arrays)
 
 
 def find_plugins(modules: Sequence[str] | None) -> Sequence[str]:

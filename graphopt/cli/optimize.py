@@ -20,6 +20,10 @@ Passes = Annotated[
     pipeline_option("The passes to run, such as clean,fix(fold,fuse); by default everything that is Exact or Close."),
 ]
 Verify = Annotated[Level, typer.Option(help="How much to check; each level includes the ones before it.")]
+Feeds = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.npz", help="Inputs on which the whole models are also compared, one array for each."),
+]
 Limit = Annotated[int | None, typer.Option("--opt-limit", min=0, metavar="N", help="Make at most N rewrites.")]
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE", help="Also write the report: FILE.txt, FILE.md or FILE.json.")
@@ -48,6 +52,7 @@ def optimize(
     passes: Passes = None,
     verify: Verify = Level.REGION,
     seed: Seed = 0,
+    feeds: Feeds = None,
     limit: Limit = None,
     plugins: Plugins = None,
     report: ReportFile = None,
@@ -66,7 +71,7 @@ def optimize(
     """
     from graphopt.api import optimize as run
     from graphopt.cli import watch
-    from graphopt.cli.files import check_outputs, find_plugins, write_text
+    from graphopt.cli.files import check_outputs, find_plugins, read_inputs, write_text
     from graphopt.report.formats import formatter
 
     written = [output, *([report] if report else [])]
@@ -83,6 +88,7 @@ def optimize(
             passes=passes,
             verify=verify,
             seed=seed,
+            feeds=read_inputs(model, feeds, allow_outside=allow_outside) if feeds else None,
             limit=limit,
             plugins=find_plugins(plugins),
             observers=observers,

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
-from graphopt.analysis.binding import bindings
+from graphopt.analysis.binding import bindings, uniform_bindings
 from graphopt.analysis.shapes import Shapes
 from graphopt.errors import ModelError, UsageError
 from graphopt.ir import dtypes, walk
@@ -19,6 +19,7 @@ from graphopt.ir.types import Model, Tensor
 from graphopt.ir.words import quoted
 from graphopt.numerics import compare, metrics
 from graphopt.numerics.contract import Contract
+from graphopt.numerics.feeds import feeds as feeds_of
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.region import Unverifiable
 from graphopt.numerics.run import Runner
@@ -93,37 +94,50 @@ def side_by_side(
 ) -> SideBySide:
     """Run two models, read from files, on the same inputs and compare every output by `contract`.
 
-    given: sets of inputs by name; without any, seeded ones at two bindings of the free dimensions.
+    given: sets of inputs by name; without any, seeded ones at two bindings of the free dimensions, or, where A does
+        not run with different sizes, at equal ones.
     Raises UsageError if the interfaces cannot be compared or the inputs do not fit, ModelError if A cannot be run.
     """
     started = time.perf_counter()
     notes = check_interfaces(a, b)
-    feeds = {name: fitting(a, name, one) for name, one in given.items()} if given else seeded(a, seed)
+    ways = [{name: fitting(a, name, one) for name, one in given.items()}] if given else seeded(a, seed)
+    feeds, expected = _expected(a, ways, runner)
+    names = [output.name for output in a.graph.outputs]
     differences: list[OutputDifference] = []
-    verdict, reason = None, ""
-    for name, one in feeds.items():
-        expected = _outputs(a, one, runner)
-        if isinstance(expected, RunFailure):
-            raise ModelError(f"{a.path} cannot be run ({name}): {expected.reason}")
-        found = _outputs(b, one, runner, [output.name for output in a.graph.outputs])
+    failure = ""
+    for (name, one), reference in zip(feeds.items(), expected, strict=True):
+        found = _outputs(b, one, runner, names)
         if isinstance(found, RunFailure):
-            verdict, reason = "differ", f"{b.path} cannot be run ({name}): {found.reason}"
+            failure = f"{b.path} cannot be run ({name}): {found.reason}"
             break
-        outputs = zip(a.graph.outputs, expected, found, strict=True)
-        differences += [difference(tensor.name, name, old, new, contract) for tensor, old, new in outputs]
-    judged, why = _judge(a, differences)
+        outputs = zip(names, reference, found, strict=True)
+        differences += [difference(output, name, old, new, contract) for output, old, new in outputs]
+    verdict, reason = _judge(a, differences, failure)
     return SideBySide(
         a=str(a.path),
         b=str(b.path),
         sizes=(measure(a), measure(b)),
         contract=str(contract),
-        verdict="differ" if verdict else judged,
-        reason=reason or why,
+        verdict=verdict,
+        reason=reason,
         feeds=tuple(feeds),
         differences=tuple(differences),
         notes=tuple(notes),
         seconds=time.perf_counter() - started,
     )
+
+
+def _expected(model: Model, ways: Sequence[dict[str, Feeds]], runner: Runner) -> tuple[dict[str, Feeds], list[Any]]:
+    """The first way in which the model runs on all sets of inputs, and its outputs. Raises ModelError if none is."""
+    first = None
+    for way in ways:
+        outputs = {name: _outputs(model, one, runner) for name, one in way.items()}
+        failed = [(name, found) for name, found in outputs.items() if isinstance(found, RunFailure)]
+        if not failed:
+            return way, list(outputs.values())
+        first = first or failed[0]
+    name, failure = first or ("", RunFailure("failed", "there are no inputs"))
+    raise ModelError(f"{model.path} cannot be run ({name}): {failure.reason}")
 
 
 def difference(output: str, feed: str, old: object, new: object, contract: Contract) -> OutputDifference:
@@ -138,7 +152,10 @@ def difference(output: str, feed: str, old: object, new: object, contract: Contr
     return OutputDifference(output, feed, _type(old), *numbers, verdict.compared, verdict.ok, verdict.reason)
 
 
-def _judge(model: Model, differences: Sequence[OutputDifference]) -> tuple[Verdict, str]:
+def _judge(model: Model, differences: Sequence[OutputDifference], failure: str) -> tuple[Verdict, str]:
+    """The verdict and why. failure: why B could not be run, "" if it could."""
+    if failure:
+        return "differ", failure
     random = next((node for node in walk.nodes(model.graph) if nondeterministic(node)), None)
     if random is not None:
         return "unverified", f"the model draws random numbers: {random!r}"
@@ -209,19 +226,21 @@ def _check_input(name: str, one: Tensor, other: Tensor) -> None:
         )
 
 
-def seeded(model: Model, seed: int) -> dict[str, Feeds]:
-    """Inputs drawn from `seed`, at two bindings of the free dimensions if there are any, by what they are."""
-    from graphopt.numerics.feeds import feeds
+def seeded(model: Model, seed: int) -> list[dict[str, Feeds]]:
+    """Ways to draw inputs from `seed`: at two bindings of the free dimensions, or at equal sizes; named by them."""
+    groups = [bindings(model), *([binding] for binding in uniform_bindings(model))]
+    return [{_at(seed, binding): _drawn(model, binding, seed) for binding in group} for group in groups]
 
-    made: dict[str, Feeds] = {}
-    for binding in bindings(model):
-        try:
-            specs = input_specs(model, Shapes(model, binding))
-        except Unverifiable as reason:
-            raise UsageError(f"no inputs can be made up for {model.path}: {reason}; give some with --feeds") from reason
-        at = ", ".join(f"{name}={number}" for name, number in binding.items())
-        made[f"seed {seed}" + (f", {at}" if at else "")] = feeds(specs, seed)
-    return made
+
+def _at(seed: int, binding: Mapping[str, int]) -> str:
+    return ", ".join([f"seed {seed}", *(f"{name}={number}" for name, number in binding.items())])
+
+
+def _drawn(model: Model, binding: Mapping[str, int], seed: int) -> Feeds:
+    try:
+        return feeds_of(input_specs(model, Shapes(model, binding)), seed)
+    except Unverifiable as reason:
+        raise UsageError(f"no inputs can be made up for {model.path}: {reason}; give some with --feeds") from reason
 
 
 def read_feeds(path: Path) -> dict[str, Array]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 """Columns of a report as plain text."""
-LONG = 400
+LONG = 300
 """Characters of a sentence on a console; a report in a file has all of them."""
 FEW = 5
 """Items of a list that are shown; the rest is counted."""

@@ -177,3 +177,13 @@ def test_the_default_pipeline_runs_on_a_real_network(here):
     assert result.exit_code == 0, result.output
     assert "rolled back" not in result.stdout
     assert onnx.load("out.onnx").graph.node
+
+
+def test_inputs_of_your_own_are_used_and_must_fit(model, here):
+    np.savez(here / "good.npz", x=np.zeros((3, 4), np.float32))
+    np.savez(here / "bad.npz", x=np.zeros((3, 5), np.float32))
+    arguments = ("optimize", model, "-o", "out.onnx", *PLUGIN, "--passes=right", "--feeds")
+    assert run(*arguments, "good.npz").exit_code == 0
+    result = run(*arguments, "bad.npz")
+    assert result.exit_code == 2
+    assert "bad.npz: input 'x' must have shape ['n', 4], found [3, 5]" in result.stderr
