@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from graphopt.pipeline.passes import Pass
 from passes.canonical import CANONICAL
-from passes.canonical import CANONICAL
 from passes.clean import CLEAN
 from passes.fold import FOLD
 from passes.freeze import FREEZE
 from passes.fuse import FUSE
+from passes.opset import OPSET
 
-PASSES: tuple[Pass, ...] = (CLEAN, CANONICAL, FOLD, FREEZE, FUSE)
+PASSES: tuple[Pass, ...] = (CLEAN, CANONICAL, FOLD, FREEZE, FUSE, OPSET)
