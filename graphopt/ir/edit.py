@@ -96,6 +96,11 @@ class Editor:
         """Whether the node is in the model (it may have been removed since somebody took hold of it)."""
         return node in self.home
 
+    @property
+    def nested(self) -> bool:
+        """Whether some node holds a graph."""
+        return bool(self._owner)
+
     def is_output(self, tensor: Tensor) -> bool:
         """Whether some graph, the model's or a nested one, returns the tensor."""
         return tensor in self._returned

@@ -59,6 +59,8 @@ class Verifier:
 
     def check(self, context: Context, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict:
         """Whether the rewrite keeps its contract on its own region."""
+        if context.editor.nested:
+            context.editor.flush()  # a graph inside the region is run as its list of nodes says
         try:
             built = region(rewrite, context.model, context.bound)
         except Unverifiable as reason:
