@@ -10,14 +10,15 @@ from passes.fuse.guards import broadcasts, takes
 x, slope = Value("x"), Const("slope")
 mirrored = rectified(negative(x)) * slope
 added = rectified(x) + mirrored
-halves = rectified(x) + half_product(x - op.Abs(x), slope)
+below = x - op.Abs(x)
+halves, doubled = rectified(x) + half_product(below, slope), rectified(x) + below * slope
 lower = rectified(x) + op.Min(x, 0.0) * slope
 
 
-@rule(rectified(x) - mirrored | added | halves | lower, numerics=Close(1), opset=7)
+@rule(rectified(x) - mirrored | added | halves | doubled | lower, numerics=Close(1), opset=7)
 def prelu(m: Match, new: Builder) -> Tensor:
     """max(x, 0) - a max(-x, 0), or max(x, 0) + a (x - |x|) / 2, is PRelu(x) with the slopes a."""
     takes(m, x, "PRelu")
     m.require(broadcasts(m, slope, x), "the slopes do not broadcast to x")
-    slopes = -m[slope] if added in m else m[slope]
+    slopes = -m[slope] if added in m else 2 * m[slope] if doubled in m else m[slope]
     return new.LeakyRelu(m[x], alpha=slopes.item()) if slopes.size == 1 else new.PRelu(m[x], slopes)

@@ -19,6 +19,7 @@ SPELLINGS = [
     "p = Pow(x, 2.0) q = Mul(p, 0.044715) r = Add(q, 1.0) s = Mul(x, r) u = Mul(s, 0.79788456)" + OUTER,
     "p = Mul(x, x) q = Mul(p, 0.0356774081) r = Add(q, 0.7978845608) u = Mul(x, r)" + OUTER,
     GPT2 + " v = Mul(u, 2.0) t = Sigmoid(v) y = Mul(x, t)",
+    GPT2.replace("0.7978845608", "1.5957691216") + " t = Sigmoid(u) y = Mul(x, t)",
 ]
 
 

@@ -20,6 +20,7 @@ PRELU = [
     KERAS,
     "r = Relu(x) n = Neg(x) q = Relu(n) m = Mul(w, q) y = Sub(r, m)",
     "r = Relu(x) b = Abs(x) s = Sub(x, b) m = Mul(w, s) h = Mul(m, 0.5) y = Add(r, h)",
+    "r = Relu(x) b = Abs(x) s = Sub(x, b) m = Mul(s, w) y = Add(r, m)",
     "r = Max(x, 0.0) l = Min(x, 0.0) m = Mul(l, w) y = Add(m, r)",
 ]
 CLIP = ["a = Max(x, -1.0) y = Min(a, 2.0)", "a = Min(2.0, x) y = Max(-1.0, a)"]
@@ -29,14 +30,15 @@ SLOPES = {"w": np.array([0.1, -0.5], np.float32)}
 def test_fire_on_every_spelling():
     fires(relu, spelled(*RELU), leaves={"Relu": 3})
     fires(leaky_relu, spelled(*LEAKY), leaves={"LeakyRelu": 5})
-    fires(prelu, spelled(*PRELU, x="float[n, 3, 2]"), SLOPES, leaves={"PRelu": 4})
+    fires(prelu, spelled(*PRELU, x="float[n, 3, 2]"), SLOPES, leaves={"PRelu": len(PRELU)})
     fires(clip, spelled(*CLIP), leaves={"Clip": 2})
 
 
 def test_fire_on_half_precision():
     fires(relu, spelled(*RELU, x="float16[n, 8]"), leaves={"Relu": 3})
     fires(leaky_relu, spelled(*LEAKY, x="float16[n, 8]"), leaves={"LeakyRelu": 5})
-    fires(prelu, spelled(*PRELU, x="float16[n, 2]"), {"w": np.array([0.1, -0.5], np.float16)}, leaves={"PRelu": 4})
+    slopes = {"w": np.array([0.1, -0.5], np.float16)}
+    fires(prelu, spelled(*PRELU, x="float16[n, 2]"), slopes, leaves={"PRelu": len(PRELU)})
     fires(clip, spelled(*CLIP, x="float16[n, 8]"), leaves={"Clip": 2})
 
 
@@ -81,7 +83,7 @@ def test_prelu_with_one_slope_is_leaky():
 
 
 def test_prelu_fires_on_slopes_for_each_channel():
-    fires(prelu, spelled(*PRELU, x="float[n, 2, 5]"), {"w": SLOPES["w"][:, None]}, leaves={"PRelu": 4})
+    fires(prelu, spelled(*PRELU, x="float[n, 2, 5]"), {"w": SLOPES["w"][:, None]}, leaves={"PRelu": len(PRELU)})
 
 
 def test_prelu_refuses():
