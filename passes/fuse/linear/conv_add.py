@@ -10,7 +10,7 @@ conv = op.one_of("Conv", "ConvTranspose")(x, w, Opt(b))
 add, sub = conv + c, conv - c
 
 
-@rule(add | sub, numerics=Close(4))
+@rule(add | sub, numerics=Close(16))
 def conv_add(m: Match, new: Builder) -> Tensor:
     """A convolution w x + b, plus c, has the bias b + c."""
     k = kernel(m, conv, w)

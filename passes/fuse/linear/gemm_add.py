@@ -10,7 +10,7 @@ a, b, bias, c, k = Value("a"), Value("b"), Const("bias"), Value("c"), Const("k")
 bare, biased = op.Gemm(a, b), op.Gemm(a, b, bias)
 
 
-@rule(bare + c | bare - k | biased + k | biased - k, numerics=Close(8), opset=7)
+@rule(bare + c | bare - k | biased + k | biased - k, numerics=Close(16), opset=7)
 def gemm_add(m: Match, new: Builder) -> Tensor:
     """Gemm, alpha a b + beta bias, plus k is Gemm with the bias beta bias + k."""
     m.require(m.dtype(a) in FLOATS, "the numbers are not known to be floating")

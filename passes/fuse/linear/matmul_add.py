@@ -8,7 +8,7 @@ a, b, c = values("a b c")
 product = a @ b
 
 
-@rule(product + c, numerics=Close(8), opset=7)
+@rule(product + c, numerics=Close(16), opset=7)
 def matmul_add(m: Match, new: Builder) -> Tensor:
     """A product of matrices, plus c, is Gemm."""
     matrices(m, a, b)
