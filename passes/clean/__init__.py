@@ -36,13 +36,12 @@ from passes.clean.unit_window import unit_pool, unit_reduction
 from passes.clean.where_constant import where_constant
 from passes.clean.whole_slice import whole_slice
 from passes.clean.zero_pad import zero_pad
-from passes.clean.zero_state import zero_state
 
 RULES: tuple[Rule, ...] = (
     identity, noop_cast, same_shape, identity_transpose, whole_slice, single_input, single_split,
     inference_dropout, zero_pad, unit_resize, unit_pool, unit_reduction, neutral_operand, idempotent, involution,
     where_constant, cast_chain, clip_chain, transpose_chain, reshape_chain, squeeze_chain, slice_chain,
-    grouped_transpose, reshape_of_transpose, zero_state,
+    grouped_transpose, reshape_of_transpose,
 )  # fmt: skip
 
 BEFORE: tuple[Callable[[Context], None], ...] = (dead_code, constant_nodes, duplicate_initializers)
