@@ -15,10 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from graphopt.cli import compare, inspect, optimize, passes, why
+from graphopt.cli.exits import BUG, DONE, FAILED, INTERRUPTED, USAGE
 from graphopt.errors import GraphoptError, VerificationError
-
-DONE, FAILED, USAGE, INCOMPLETE, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
-"""Exit codes, also of what the shell calls 128 + SIGINT."""
 
 EPILOG = (
     "Exit codes: 0 done; 1 a check failed; 2 usage, or input that cannot be read; 3 done, but something was rolled "

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from graphopt.cli.exits import FAILED
 from graphopt.cli.options import AllowOutside, Json, Seed
 
 First = Annotated[Path, typer.Argument(metavar="A", help="The model that is right.", show_default=False)]
@@ -53,4 +54,4 @@ def compare(
     else:
         show(layout(record))
     if record.verdict != "agree":
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)

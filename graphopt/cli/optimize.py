@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from graphopt.cli.exits import INCOMPLETE
 from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, Seed, pipeline_option
 from graphopt.pipeline.level import Level
 
@@ -122,4 +123,4 @@ def _leave(report: Report, *, strict: bool) -> None:
 
     if strict and not report.clean:
         complain("written, but not everything in it was verified or kept (--strict)")
-        raise typer.Exit(3)
+        raise typer.Exit(INCOMPLETE)

@@ -132,7 +132,8 @@ def layout(record: Account, most: int) -> Group:
         parts.append(indented(text(nowhere)))
     parts += [indented(_reason(reason)) for reason in record.reasons[:most]]
     if len(record.reasons) > most:
-        parts.append(indented(text(f"... and {len(record.reasons) - most} more reasons (--limit)", "dim")))
+        left = counted(len(record.reasons) - most, "more reason")
+        parts.append(indented(text(f"... and {left} (--limit)", "dim")))
     return Group(*parts)
 
 

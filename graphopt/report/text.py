@@ -86,36 +86,41 @@ def whole_verdict(report: Report) -> str:
             return "The whole model agrees with the original without any difference."
         return (
             f"The whole model agrees with the original: its largest error is {number(whole.error)} rounding errors, "
-            f"its contract is {report.contract}."
+            f"{whole.detail or f'within {report.contract}'}."
         )
     if whole.status is Status.UNVERIFIED:
         return sentence(f"The whole model was not verified: {whole.detail}")
     return f"The whole model was not compared with the original (--verify {report.level})."
 
 
-def rolled_back(report: Report) -> list[str]:
-    """One sentence for each rule and reason for which rewrites were undone."""
+def rolled_back(report: Report, *, brief: bool = False) -> list[str]:
+    """One sentence for each rule and reason for which rewrites were undone; if `brief`, one for each rule."""
     lines = []
-    for rule, places, verdict in _alike(report.rolled_back):
-        line = sentence(f"{rule} was undone at {places}: {verdict.detail}")
+    for rule, where, verdict in _alike(report.rolled_back, brief=brief):
+        line = sentence(f"{rule} was undone at {where}: {verdict.detail}")
         lines.append(line + (f" See {verdict.reproducer}/README.md." if verdict.reproducer else ""))
     return lines
 
 
-def unverified(report: Report) -> list[str]:
-    """One sentence for each rule and reason for which rewrites were kept without a check."""
-    return [
-        sentence(f"{rule} was kept at {places}: {verdict.detail}")
-        for rule, places, verdict in _alike(report.unverified)
-    ]
+def unverified(report: Report, *, brief: bool = False) -> list[str]:
+    """One sentence for each rule and reason for which rewrites were kept without a check; if `brief`, for each rule."""
+    alike = _alike(report.unverified, brief=brief)
+    return [sentence(f"{rule} was kept at {where}: {verdict.detail}") for rule, where, verdict in alike]
 
 
-def _alike(entries: Iterable[Entry]) -> list[tuple[str, str, Verdict]]:
-    """Entries with the same rule and reason together: the rule, the places, the first verdict."""
+def _alike(entries: Iterable[Entry], *, brief: bool) -> list[tuple[str, str, Verdict]]:
+    """Entries with the same rule and, unless `brief`, reason: the rule, the places, the first verdict."""
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
-        groups.setdefault((entry.rule, entry.verdict.detail), []).append(entry)
-    return [(rule, listed([e.place for e in group], 2), group[0].verdict) for (rule, _), group in groups.items()]
+        groups.setdefault((entry.rule, "" if brief else entry.verdict.detail), []).append(entry)
+    return [(rule, _places(group), group[0].verdict) for (rule, _), group in groups.items()]
+
+
+def _places(entries: list[Entry]) -> str:
+    """The first place, and how many others; "the first" says that their reasons may be others."""
+    if len({entry.verdict.detail for entry in entries}) == 1:
+        return listed([entry.place for entry in entries], 2)
+    return f"{entries[0].place} and {len(entries) - 1} more, the first"
 
 
 def next_steps(report: Report, output: str = "") -> list[str]:
@@ -125,7 +130,7 @@ def next_steps(report: Report, output: str = "") -> list[str]:
         f"graphopt why {model} --rule {rule}  ({counted(count, 'near miss', 'near misses')})"
         for rule, count in _near_misses(report)
     ]
-    if output and report.whole.status is not Status.UNVERIFIED:
+    if output and report.whole.status is not Status.UNVERIFIED and not report.whole.detail:
         steps.append(f"graphopt compare {model} {shlex.quote(output)} --contract {shlex.quote(report.contract)}")
     return steps
 
@@ -223,7 +228,7 @@ def _words(report: Report, output: str, *, whole: bool) -> Table:
     good = report.clean and report.whole.status is Status.VERIFIED
     brief = (lambda words: words) if whole else shortened
     rows = [(text("verdict", "dim"), text(brief(verdict(report)), "green" if good else "yellow"))]
-    for title, style, items in _lists(report, output):
+    for title, style, items in _lists(report, output, brief=not whole):
         if len(items) > FEW and not whole:
             items[FEW:] = [f"... and {len(items) - FEW} more; --report FILE lists all of them"]
         for index, item in enumerate(items):
@@ -231,8 +236,8 @@ def _words(report: Report, output: str, *, whole: bool) -> Table:
     return labelled(rows)
 
 
-def _lists(report: Report, output: str) -> Iterator[tuple[str, str, list[str]]]:
-    yield "rolled back", "red", rolled_back(report)
-    yield "unverified", "yellow", unverified(report)
+def _lists(report: Report, output: str, *, brief: bool) -> Iterator[tuple[str, str, list[str]]]:
+    yield "rolled back", "red", rolled_back(report, brief=brief)
+    yield "unverified", "yellow", unverified(report, brief=brief)
     yield "notes", "", [sentence(note) for note in report.notes]
     yield "next", "", next_steps(report, output)

@@ -76,7 +76,7 @@ def test_by_default_the_passes_that_come_before(here):
 
 def test_the_limit_counts_what_it_leaves_out(chains):
     result = why(chains, "--rule", "relu_twice", "--limit", 1)
-    assert "and 2 more reasons (--limit)" in result.stdout
+    assert "... and 2 more reasons (--limit)" in result.stdout
 
 
 def test_an_operator_that_is_not_there(chains):

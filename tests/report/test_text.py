@@ -35,7 +35,7 @@ def test_runs_of_a_pass_are_added_up_and_idle_ones_left_out():
 def test_the_verdict_counts_what_was_checked_and_how():
     assert text.verdict(CLEAN) == (
         "3 rewrites: 2 verified (1 region run), 1 computed by the reference runtime itself. The whole model agrees "
-        "with the original: its largest error is 2.5 rounding errors, its contract is close(128)."
+        "with the original: its largest error is 2.5 rounding errors, within close(128)."
     )
 
 
@@ -43,6 +43,10 @@ def test_the_verdict_counts_what_was_checked_and_how():
     ("whole", "words"),
     [
         (Verdict(Status.VERIFIED, 0.0), "The whole model agrees with the original without any difference."),
+        (
+            Verdict(Status.VERIFIED, 3.0, "within twice 2"),
+            "The whole model agrees with the original: its largest error is 3 rounding errors, within twice 2.",
+        ),
         (Verdict(Status.UNVERIFIED, detail="it is huge"), "The whole model was not verified: it is huge."),
         (Verdict(Status.OFF), "The whole model was not compared with the original (--verify region)."),
     ],
@@ -70,6 +74,13 @@ def test_entries_alike_are_one_sentence():
     assert text.rolled_back(replace(CLEAN, rolled_back=(*many, WRONG))) == [
         "bad was undone at Conv w0, Conv w1 and 3 more: 1 became 2."
     ]
+
+
+def test_in_brief_there_is_one_sentence_for_each_rule():
+    many = [entry("bad", f"Conv w{i}", Status.WRONG, f"{i} became 9") for i in range(4)]
+    report = replace(CLEAN, rolled_back=tuple(many))
+    assert text.rolled_back(report, brief=True) == ["bad was undone at Conv w0 and 3 more, the first: 0 became 9."]
+    assert len(text.rolled_back(report)) == 4
 
 
 def test_long_lists_and_sentences_are_cut_in_brief_but_not_in_a_file():
