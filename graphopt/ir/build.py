@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import onnx
-from onnx import AttributeProto, GraphProto, NodeProto, ValueInfoProto
+from onnx import AttributeProto, GraphProto, NodeProto
 
 from graphopt.errors import ModelError
-from graphopt.ir import dtypes, walk
-from graphopt.ir.dtypes import DType
+from graphopt.ir import walk
+from graphopt.ir.declared import declare
 from graphopt.ir.tensors import Tensors, attribute_kind
-from graphopt.ir.types import AttributeRef, Constant, Dim, EmptyList, Graph, Node, Shape, Tensor, Variable
+from graphopt.ir.types import AttributeRef, Constant, EmptyList, Graph, Node, Tensor, Variable
 from graphopt.ir.words import check_text, quoted
 
 _DEFAULTS = 4
@@ -79,49 +79,6 @@ def named(entries: Iterable[onnx.StringStringEntryProto]) -> dict[str, str]:
     if metadata:
         check_text(*metadata, *metadata.values())
     return metadata
-
-
-def described(info: ValueInfoProto) -> tuple[DType | None, Shape | None]:
-    """Dtype and shape of a declared tensor, None where it does not say. ModelError for an unknown dtype."""
-    return _described(info)[:2]
-
-
-def _described(info: ValueInfoProto) -> tuple[DType | None, Shape | None, bool]:
-    """Dtype, shape, and whether the declaration says more than those."""
-    kind = info.type
-    more = bool(info.doc_string or info.metadata_props or kind.denotation)
-    if not kind.HasField("tensor_type"):
-        return None, None, more or kind.WhichOneof("value") is not None
-    declared = kind.tensor_type
-    elem_type = declared.elem_type
-    try:
-        dtype = dtypes.numpy_dtype(elem_type) if elem_type else None
-    except KeyError:
-        raise ModelError(f"tensor {quoted(info.name)}: element type {elem_type} does not exist") from None
-    if not declared.HasField("shape"):
-        return dtype, None, more
-    shape: list[Dim] = []
-    for dim in declared.shape.dim:
-        number = dim.dim_value
-        more = more or number < 0 or bool(dim.denotation)
-        known = number > 0 or (number == 0 and dim.HasField("dim_value"))
-        param = dim.dim_param
-        if param:
-            check_text(param)
-        shape.append(param or (number if known else None))
-    return dtype, tuple(shape), more
-
-
-def declare(tensor: Tensor, info: ValueInfoProto) -> None:
-    """Note on `tensor` what the file declares about it."""
-    more = True
-    if isinstance(tensor, Variable):
-        tensor.dtype, tensor.shape, more = _described(info)
-        tensor.type = info.type.WhichOneof("value") or "tensor_type"
-    if more:
-        copy = ValueInfoProto()
-        copy.CopyFrom(info)
-        tensor.info = copy
 
 
 def build(proto: GraphProto, scope: Scope) -> Graph:
@@ -220,7 +177,7 @@ def _sort(graph: Graph) -> None:
 
 def _shown(proto: NodeProto) -> str:
     kind = quoted(f"{proto.domain}::{proto.op_type}" if proto.domain else proto.op_type)
-    return f"node {quoted(proto.name or ', '.join(proto.output))} ({kind})"
+    return f"node {quoted(proto.name or ', '.join(map(str, proto.output)))} ({kind})"
 
 
 def _node(proto: NodeProto, scope: Scope) -> Node:

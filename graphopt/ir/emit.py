@@ -6,19 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from graphopt.errors import OutputError
-from graphopt.ir import dtypes, walk
+from graphopt.ir import walk
 from graphopt.ir.adopt import adopt
-from graphopt.ir.build import described
+from graphopt.ir.declared import fill
 from graphopt.ir.edit import METADATA_SINCE, Draft
 from graphopt.ir.storage import Sparse
 from graphopt.ir.types import (
     AttributeRef,
     Constant,
-    Dim,
     EmptyList,
     Graph,
     Model,
@@ -177,12 +175,12 @@ class _Emitter:
         for constant in (*declared, *graph.defaults.values()):
             self.initializer(proto, constant)
         for tensor in self.inputs(graph, declared, outermost=names.outer is None):
-            _declare(proto.input.add(), tensor)
+            fill(proto.input.add(), tensor)
         for node in graph.nodes:
             self.node(node, proto.node.add(), names)
         for tensor in graph.outputs:
             names.refer(tensor)
-            _declare(proto.output.add(), tensor)
+            fill(proto.output.add(), tensor)
         _value_info(proto, graph, declared)
 
     def inputs(self, graph: Graph, declared: Sequence[Constant], *, outermost: bool) -> Iterable[Tensor]:
@@ -314,55 +312,9 @@ def _value_info(proto: GraphProto, graph: Graph, declared: Iterable[Constant]) -
     listed = {info.name for info in proto.input}
     for constant in declared:
         if constant.info is not None and constant.name not in listed and constant not in interface:
-            _declare(proto.value_info.add(), constant)
+            fill(proto.value_info.add(), constant)
     for node in graph.nodes:
         for tensor in node.outputs:
             known = tensor.dtype is not None or tensor.shape is not None or tensor.info is not None
             if known and tensor.name and tensor not in interface:
-                _declare(proto.value_info.add(), tensor)
-
-
-def _declare(proto: ValueInfoProto, tensor: Tensor) -> None:
-    """What the file says of the tensor, corrected where it is no longer true."""
-    info = tensor.info
-    dtype, shape = tensor.dtype, tensor.shape
-    if info is not None:
-        proto.CopyFrom(info)
-    proto.name = tensor.name
-    if info is not None and _is_true(info, tensor):
-        return
-    if dtype is None and shape is None:
-        proto.ClearField("type")
-        return
-    target = proto.type.tensor_type
-    target.elem_type = 0 if dtype is None else dtypes.elem_type(dtype)
-    denotations = [dim.denotation for dim in target.shape.dim] if info is not None else []
-    target.ClearField("shape")
-    if shape is not None:
-        target.shape.SetInParent()
-        _add_dims(target.shape, shape, denotations)
-
-
-def _is_true(info: ValueInfoProto, tensor: Tensor) -> bool:
-    """Whether a declaration still holds; for constants one that says little is as good."""
-    dtype, shape = described(info)
-    if isinstance(tensor, Variable):
-        return (dtype, shape) == (tensor.dtype, tensor.shape)
-    known = () if shape is None else zip(shape, tensor.shape, strict=False)
-    return (
-        dtype in (None, tensor.dtype)
-        and (shape is None or len(shape) == len(tensor.shape))
-        and all(not isinstance(declared, int) or declared == size for declared, size in known)
-    )
-
-
-def _add_dims(target: onnx.TensorShapeProto, shape: Sequence[Dim], denotations: Sequence[str]) -> None:
-    """Denotations stay where the rank does."""
-    for axis, size in enumerate(shape):
-        dim = target.dim.add()
-        if isinstance(size, str):
-            dim.dim_param = size
-        elif size is not None:
-            dim.dim_value = size
-        if len(denotations) == len(shape):
-            dim.denotation = denotations[axis]
+                fill(proto.value_info.add(), tensor)

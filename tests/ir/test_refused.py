@@ -294,10 +294,19 @@ def test_deep_nesting(levels):
             load(content)
 
 
-def test_names_that_are_no_text():
-    content = parse(RELU).SerializeToString().replace(b"Relu", b"R\xff\xfeu")
-    with pytest.raises(ModelError, match="not valid UTF-8"):
-        load(content)
+TEXTS = """<ir_version: 10, opset_import: ["": 21, "domn": 1], producer_name: "prod", metadata_props: ["keyy": "valu"]>
+    grph (float[batc] inpt) => (float[batc] outp) <float wght = {1}> { midl = oper <attr = 1> (inpt) outp = Neg(midl) }
+    <domain: "domn", opset_import: ["": 21]> func (x) => (y) { y = Neg(x) }"""
+
+
+@pytest.mark.parametrize(
+    "name", ["domn", "prod", "keyy", "valu", "grph", "batc", "inpt", "outp", "wght", "midl", "oper", "attr", "func"]
+)
+def test_names_that_are_no_text(name):
+    content = onnx.parser.parse_model(TEXTS).SerializeToString()
+    assert load(content).graph.nodes[0].op == "oper"
+    with pytest.raises(ModelError, match=r"the text b'.*\\xff.*' in it is not valid UTF-8"):
+        load(content.replace(name.encode(), name[:2].encode() + b"\xff" + name[3:].encode()))
 
 
 def test_names_are_shown_escaped():
