@@ -9,6 +9,5 @@ from passes.fold import FOLD
 from passes.freeze import FREEZE
 from passes.fuse import FUSE
 from passes.opset import OPSET
-from passes.opset import OPSET
 
 PASSES: tuple[Pass, ...] = (CLEAN, CANONICAL, FOLD, FREEZE, FUSE, OPSET)

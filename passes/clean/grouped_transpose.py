@@ -37,6 +37,7 @@ def groups(dims: Dims, merged_dims: Dims) -> list[list[int]] | None:
 
 
 def lengths(dims: Dims, axes: Sequence[int]) -> list[object]:
+    """The lengths of some axes, in the order given."""
     return [dims[axis] for axis in axes]
 
 

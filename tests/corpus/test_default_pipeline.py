@@ -24,7 +24,9 @@ EXCEPTIONS = {
 }
 """Files on which a peer leaves fewer nodes, and why that is right."""
 
-UNVERIFIED = {"silero-vad.onnx": "has branches for inputs of another rank, which no input that the model accepts reaches"}
+UNVERIFIED = {
+    "silero-vad.onnx": "has branches for inputs of another rank, which no input that the model accepts reaches"
+}
 """Files in which some rewrites cannot be checked on their own, and why."""
 
 

@@ -1,4 +1,4 @@
-"""A graphopt graph is a graphsurgeon graph: what people script against graphsurgeon works on it, and survives saving."""
+"""A graphopt graph is a graphsurgeon graph: what people script against graphsurgeon works on it and is saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws over every pass and every rule: named, documented, tested, found from the package, and round-tripping as text."""
+"""Laws over every pass and every rule: named, documented, tested, importable, and round-tripping as text."""
 
 from __future__ import annotations
 

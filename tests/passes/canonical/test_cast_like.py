@@ -12,7 +12,9 @@ def test_only_the_type_is_taken():
 
 
 def test_saturation_is_kept():
-    text = "agraph (float[N] x, float8e4m3fn[M] h) => (float[N] y) { a = CastLike<saturate: int = 0>(x, h) y = Cast<to=1>(a) }"
-    text = text.replace("saturate: int = 0", "saturate = 0")
+    text = """agraph (float[N] x, float8e4m3fn[M] h) => (float[N] y) {
+        a = CastLike<saturate = 0>(x, h)
+        y = Cast<to = 1>(a)
+    }"""
     model = fires(cast_like, text, leaves=["Cast", "Cast"])
     assert model.graph.nodes[0].attrs["saturate"] == 0
