@@ -9,7 +9,7 @@ from onnx import helper
 from graphopt.errors import UsageError
 from graphopt.ir.edit import Rewrite
 from graphopt.ir.types import Model
-from graphopt.numerics.contract import Exact
+from graphopt.numerics.contract import combine
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.journal import Status, Verdict
 from graphopt.pipeline.passes import Option, Options, Pass
@@ -48,8 +48,9 @@ def _run(context: Context, options: Options) -> None:
     if "" not in context.model.opsets or target == before:
         return
     raised = plan(context.model, context.shapes, target)
+    numerics = combine(one.numerics for one in raised)
     place = f"ai.onnx {before} to {target}"
-    if context.admit(RULE, place, Exact(), lambda: _verdict(context, raised, target)):
+    if context.admit(RULE, place, numerics, lambda: _verdict(context, raised, target)):
         _commit(context, raised, target)
         changed = Counter(one.node.op for one in raised if one.call.changed)
         spelled = ", ".join(f"{count} {op}" for op, count in sorted(changed.items())) or "no node"
@@ -59,7 +60,7 @@ def _run(context: Context, options: Options) -> None:
 def _verdict(context: Context, raised: list[Raised], target: int) -> Verdict:
     if not context.checks:
         return Verdict(Status.OFF)
-    return check(context, raised, target, Exact())
+    return check(context, raised, target)
 
 
 def _commit(context: Context, raised: list[Raised], target: int) -> None:

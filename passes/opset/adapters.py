@@ -10,6 +10,7 @@ import numpy as np
 from onnx import TensorProto
 
 from graphopt.ir.dtypes import FLOATS
+from graphopt.numerics.contract import Close
 from passes.opset.call import Call
 
 Adapter = Callable[[Call], None]
@@ -329,6 +330,9 @@ ADAPTERS: dict[tuple[str, int], Adapter] = {
     ("Upsample", 10): upsample,
 }
 """What to do with an operator at the version that changed it."""
+
+OTHER_KERNELS = {("AveragePool", 19): Close(16)}
+"""Where the definition stays, but ONNX Runtime's newer kernel adds up in another order."""
 
 REFUSED = {("Scan", 9): "the batches of the first Scan have no counterpart"}
 """What cannot be done."""

@@ -9,18 +9,23 @@ from graphopt.analysis.shapes import Shapes
 from graphopt.errors import UsageError
 from graphopt.ir import dtypes, walk
 from graphopt.ir.types import Constant, Graph, Model, Node, Tensor
-from passes.opset.adapters import ADAPTERS, REFUSED
+from graphopt.numerics.contract import Contract, combine
+from passes.opset.adapters import ADAPTERS, OTHER_KERNELS, REFUSED
 from passes.opset.call import Call
 from passes.opset.history import exists, next_change, only_gains_types, reviewed, schema, takes
 
 
 @dataclass(frozen=True)
 class Raised:
-    """A node and its call in the new version. examined: whether more than its element types changed."""
+    """A node and its call in the new version.
+
+    examined: whether more than its element types changed. numerics: how far its numbers may move.
+    """
 
     node: Node
     call: Call
     examined: bool
+    numerics: Contract
 
 
 def plan(model: Model, shapes: Shapes, target: int) -> list[Raised]:
@@ -31,11 +36,12 @@ def plan(model: Model, shapes: Shapes, target: int) -> list[Raised]:
 
 def raise_node(node: Node, inputs: Sequence[Tensor], shapes: Shapes, version: int, target: int) -> Raised | None:
     """The node with these inputs in the version `target`; None if nothing changes it."""
-    call, examined = Call(node, inputs, shapes), False
-    start = version
+    call, examined, start = Call(node, inputs, shapes), False, version
+    contracts: list[Contract] = []
     while (since := next_change(call.op, version, target)) is not None:
         adapter = ADAPTERS.get((call.op, since))
         examined = examined or adapter is not None or not only_gains_types(call.op, since)
+        contracts.extend(held for place, held in OTHER_KERNELS.items() if place == (call.op, since))
         call.attrs.pop("consumed_inputs", None)
         if adapter is not None:
             adapter(call)
@@ -43,7 +49,7 @@ def raise_node(node: Node, inputs: Sequence[Tensor], shapes: Shapes, version: in
     if version == start:
         return None
     _check_types(call, target)
-    return Raised(node, call, examined)
+    return Raised(node, call, examined, combine(contracts))
 
 
 def obstacle(graph: Graph, target: int) -> str | None:

@@ -399,3 +399,11 @@ def test_the_table_has_nothing_that_does_not_exist():
     assert known >= REFUSED.keys()
     assert known >= reviewed()
     assert not reviewed() & ADAPTERS.keys()
+
+
+def test_kernels_that_add_up_in_another_order():
+    body = "y = AveragePool<kernel_shape=[7, 7]>(x)"
+    result = raised(model(13, body, "float[1, 8, 7, 7] x", FOUR_OUT))
+    assert [(entry.contract, entry.verdict.status.value) for entry in result.report.rewrites] == [
+        ("close(16)", "verified")
+    ]
