@@ -21,7 +21,13 @@ from passes.fold.reshape_target import reshape_target
 from passes.fold.slice_end import slice_end
 from passes.fold.zero_state import zero_state
 
-STEPS: tuple[Callable[[Context], None], ...] = (constant_nodes, known_values, evaluate, branches, zero_state)
+STEPS: tuple[Callable[[Context], None], ...] = (
+    constant_nodes,
+    known_values,
+    evaluate,
+    branches,
+    zero_state,
+)
 RULES: tuple[Rule, ...] = (same_shape, whole_slice, where_constant, reshape_target, expand_target, slice_end)
 ROUNDS = 8
 """Rounds after which what is left is left to the next run of the pass."""

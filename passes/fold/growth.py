@@ -14,7 +14,7 @@ from graphopt.ir.edit import Editor
 from graphopt.ir.types import Constant, Node, Tensor
 from passes.fold.sizes import SEQUENCES, weight
 
-SLACK = 1 << 16
+SLACK = 1 << 14
 """Bytes by which a result may be larger than the constants that it makes superfluous."""
 ROUNDS = 8
 
@@ -34,7 +34,7 @@ class Excess:
 
 
 def cap(editor: Editor, nodes: dict[Node, None], sizes: Mapping[Tensor, int]) -> list[Excess]:
-    """Remove from `nodes`, which are in topological order, those that would grow the file; returns them.
+    """Remove from `nodes`, which are in topological order, those whose replacement would grow the file; returns them.
 
     sizes: bytes of every output of the nodes.
     """
@@ -64,7 +64,11 @@ def _credits(editor: Editor, nodes: Mapping[Node, None]) -> dict[Node, float]:
     share: dict[Tensor, float] = {}
     own: dict[Node, float] = {}
     for node in nodes:
-        credit = sum(_share(editor, tensor, nodes, share) for tensor in dict.fromkeys(node.inputs))
+        inputs = dict.fromkeys(node.inputs)
+        for tensor in inputs:
+            if isinstance(tensor, Constant) and tensor not in share:
+                share[tensor] = _vanishing(editor, tensor, nodes)
+        credit = sum(share.get(tensor, 0.0) for tensor in inputs)
         results = sum(is_result(editor, tensor, nodes) for tensor in node.outputs)
         readers = [sum(reader in nodes for reader in dict.fromkeys(tensor.outputs)) for tensor in node.outputs]
         part = credit / max(results + sum(readers), 1)
@@ -73,10 +77,6 @@ def _credits(editor: Editor, nodes: Mapping[Node, None]) -> dict[Node, float]:
     return own
 
 
-def _share(editor: Editor, tensor: Tensor, nodes: Mapping[Node, None], share: Mapping[Tensor, float]) -> float:
-    """What one reader of the tensor may count as superfluous because of it."""
-    if not isinstance(tensor, Constant):
-        return share.get(tensor, 0.0)
-    if is_result(editor, tensor, nodes):
-        return 0.0
-    return weight(tensor) / len(dict.fromkeys(tensor.outputs))
+def _vanishing(editor: Editor, constant: Constant, nodes: Mapping[Node, None]) -> float:
+    """Bytes of a constant for each of its readers, if nothing but `nodes` reads it."""
+    return 0.0 if is_result(editor, constant, nodes) else weight(constant) / len(dict.fromkeys(constant.outputs))

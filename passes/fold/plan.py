@@ -34,7 +34,7 @@ MOST_BYTES = 1 << 28
 class Plan:
     """What will be evaluated.
 
-    nodes: in topological order. results: for each of them, the outputs that others use.
+    nodes: in topological order. results: for those that are to be replaced, the outputs that others use.
     sizes: bytes that every output of the nodes has at most. rounded: outputs that depend on 16-bit arithmetic.
     """
 
@@ -63,9 +63,10 @@ def plan(context: Context, unrunnable: Mapping[Node, str]) -> Plan:
             made.sizes.update(sizes or {})
             if _rounds(node, context.shapes) or any(tensor in made.rounded for tensor in node.inputs):
                 made.rounded.update(node.outputs)
-    for excess in cap(context.editor, made.nodes, made.sizes):
+    replaced = dict(made.nodes)
+    for excess in cap(context.editor, replaced, made.sizes):
         refuse(context, RULE, excess.node, str(excess))
-    _keep_wanted(context, made)
+    _keep_wanted(context, made, replaced)
     return made
 
 
@@ -114,12 +115,12 @@ def _too_large(node: Node, sizes: Mapping[Tensor, int] | None, known: Mapping[Te
     return f"its result would have {total:,} bytes" if total > max(MOST_BYTES, given) else ""
 
 
-def _keep_wanted(context: Context, made: Plan) -> None:
-    """Leave out nodes whose results nobody uses, neither outside nor inside the plan."""
+def _keep_wanted(context: Context, made: Plan, replaced: Mapping[Node, None]) -> None:
+    """Note the results of the nodes that are to be replaced, and leave out nodes that do not lead to any."""
     editor = context.editor
     wanted: dict[Node, None] = {}
     for node in reversed(list(made.nodes)):
-        results = [t for t in node.outputs if t.name and is_result(editor, t, made.nodes)]
+        results = [t for t in node.outputs if t.name and node in replaced and is_result(editor, t, replaced)]
         if results or any(reader in wanted for tensor in node.outputs for reader in tensor.outputs):
             wanted[node] = None
         if results:

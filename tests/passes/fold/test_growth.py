@@ -38,6 +38,13 @@ def test_what_is_large_only_on_the_way_is_evaluated():
     fires(FOLD, text, {"w": np.ones(1, np.float32), "to": np.array([1 << 20])}, leaves=["Add"])
 
 
+def test_what_is_too_large_to_be_written_is_evaluated_on_the_way_to_what_is_not():
+    text = """g (float[65536] x) => (float[65536] y, float[65536] z) {
+        e = Expand(w, to) y = Add(x, e) m = ReduceSum<keepdims=0>(e) z = Mul(x, m)
+    }"""
+    fires(FOLD, text, {"w": np.ones(1, np.float32), "to": np.array([1 << 16])}, leaves=["Expand", "Add", "Mul"])
+
+
 @pytest.mark.parametrize("size", [1 << 62, (1 << 63) - 1, 1 << 40])
 @pytest.mark.parametrize("call", ["ConstantOfShape(to)", "Expand(w, to)", "Tile(w, to)"])
 def test_sizes_that_no_machine_holds_are_never_allocated(call, size):
