@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write the result.")]
 Passes = Annotated[
     str | None,
-    pipeline_option("The passes to run, such as clean,fix(fold,fuse); by default everything that is Exact or Close."),
+    pipeline_option("The passes to run, such as clean,fuse; by default all that are Exact or Close."),
 ]
 Verify = Annotated[Level, typer.Option(help="How much to check; each level includes the ones before it.")]
 Feeds = Annotated[
@@ -32,15 +32,15 @@ ReportFile = Annotated[
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 if anything was rolled back or unverified.")]
 Reproducers = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Where wrong rewrites leave a reproducer.", show_default="OUT.reproducers"),
+    typer.Option(metavar="DIR", help="Where wrong rewrites leave a reproducer; by default OUT.reproducers."),
 ]
 Dump = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the model after each pass into this folder.")]
 ExternalData = Annotated[
     bool | None,
     typer.Option(
         "--external-data/--no-external-data",
-        help="Weights into OUT.data, or into OUT.",
-        show_default="as in MODEL; beside it above 2 GB",
+        help="Weights into OUT.data, or into OUT; by default as in MODEL, and above 2 GB into OUT.data.",
+        show_default=False,
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]

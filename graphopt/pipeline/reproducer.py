@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphopt.ir.edit import Rewrite
+from graphopt.ir.types import Array
 from graphopt.numerics.contract import Contract
 from graphopt.numerics.feeds import FeedPlan
 from graphopt.pipeline.journal import Verdict
@@ -43,6 +44,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _plain(array: Array) -> Array:
+    """The array as .npz files hold it without pickling Python objects."""
+    return array.astype(np.str_) if array.dtype == np.object_ else array
+
+
 def write_reproducer(
     root: Path,
     rule: str,
@@ -63,7 +69,7 @@ def write_reproducer(
     (folder / "after.onnx").write_bytes(after)
     names = [f"feeds-{index}.npz" for index in range(len(plans))]
     for name, plan in zip(names, plans, strict=True):
-        np.savez(folder / name, **plan.draw())  # type: ignore[arg-type]
+        np.savez(folder / name, **{key: _plain(array) for key, array in plan.draw().items()})  # type: ignore[arg-type]
     place = f"{rewrite.root.op} {rewrite.root.name or rewrite.root.outputs[0].name}"
     facts: dict[str, Any] = {
         "rule": rule,

@@ -67,13 +67,14 @@ def verdict(report: Report) -> str:
         return "Nothing was rewritten."
     counts = Counter(entry.verdict.status for entry in report.rewrites)
     parts = [
-        (counts[Status.VERIFIED], f"verified ({counted(report.regions_checked, 'region')} run)"),
+        (counts[Status.VERIFIED], "verified"),
         (counts[Status.EVALUATED], "computed by the reference runtime itself"),
         (counts[Status.UNVERIFIED], "unverified"),
         (counts[Status.OFF], f"not checked (--verify {report.level})"),
     ]
     made = ", ".join(f"{count:,} {words}" for count, words in parts if count)
-    return f"{counted(len(report.rewrites), 'rewrite')}: {made}. {whole_verdict(report)}"
+    runs = f"; {counted(report.regions_checked, 'region')} run" if report.regions_checked else ""
+    return f"{counted(len(report.rewrites), 'rewrite')}: {made}{runs}. {whole_verdict(report)}"
 
 
 def whole_verdict(report: Report) -> str:

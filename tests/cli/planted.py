@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphopt import Close, Exact, Value, op, rule, rule_pass
 
-x = Value("x")
+x, y = Value("x"), Value("y")
 first = op.Relu(x)
 thing = op.domain("custom").Thing(x)
 pair = op.Exp(op.Tanh(x))
@@ -34,7 +34,14 @@ def fussy(m, new):
     m.refuse("the moon is not full")
 
 
+@rule(op.StringConcat(x, y), numerics=Exact())
+def swapped_texts(m, new):
+    """Joining texts does not depend on their order, says a rule that is wrong."""
+    return new.StringConcat(m[y], m[x])
+
+
 PASSES = (
     rule_pass("planted", "Rules with faults.\n\nFor tests.", [relu_twice, wrong_sigmoid, unknown_thing]),
     rule_pass("right", "The one rule that is right, and one that never fires.", [relu_twice, fussy]),
+    rule_pass("texts", "A rule about texts.", [swapped_texts]),
 )

@@ -183,3 +183,10 @@ def test_texts_and_sequences_are_compared_too(written):
     result = run("compare", path, path)
     assert result.exit_code == 0, result.output
     assert "sequence" in result.stdout
+
+
+def test_texts_can_be_given(written, here):
+    path = written("agraph (string[2] s) => (string[2] t) { t = Identity(s) }")
+    np.savez(here / "feeds.npz", s=np.array(["a", "ä"]))
+    result = run("compare", path, path, "--feeds", "feeds.npz")
+    assert (result.exit_code, "exactly" in result.stdout) == (0, True), result.output

@@ -34,7 +34,7 @@ def test_runs_of_a_pass_are_added_up_and_idle_ones_left_out():
 
 def test_the_verdict_counts_what_was_checked_and_how():
     assert text.verdict(CLEAN) == (
-        "3 rewrites: 2 verified (1 region run), 1 computed by the reference runtime itself. The whole model agrees "
+        "3 rewrites: 2 verified, 1 computed by the reference runtime itself; 1 region run. The whole model agrees "
         "with the original: its largest error is 2.5 rounding errors, within close(128)."
     )
 
