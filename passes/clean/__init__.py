@@ -16,6 +16,7 @@ from passes.clean.concat_chain import concat_chain
 from passes.clean.constant_nodes import constant_nodes
 from passes.clean.dead_code import dead_code, unused_outputs
 from passes.clean.duplicate_initializers import duplicate_initializers
+from passes.clean.expand_operand import expand_operand
 from passes.clean.grouped_transpose import grouped_transpose
 from passes.clean.identity import identity
 from passes.clean.identity_transpose import identity_transpose
@@ -40,7 +41,7 @@ from passes.clean.zero_pad import zero_pad
 RULES: tuple[Rule, ...] = (
     identity, noop_cast, same_shape, identity_transpose, whole_slice, single_input, single_split,
     inference_dropout, zero_pad, unit_resize, unit_pool, unit_reduction, neutral_operand, idempotent, involution,
-    where_constant, cast_chain, clip_chain, transpose_chain, reshape_chain, squeeze_chain, slice_chain,
+    where_constant, cast_chain, clip_chain, transpose_chain, reshape_chain, squeeze_chain, slice_chain, expand_operand,
     grouped_transpose, reshape_of_transpose,
 )  # fmt: skip
 
