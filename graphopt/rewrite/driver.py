@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from graphopt.numerics.contract import Contract
     from graphopt.rewrite.rule import Rule
 
+MANY = 64
+"""Readers of a tensor beyond which a change to one does not concern the others."""
 REWRITES_PER_NODE = 20
 """A pass that makes more rewrites than this for each node it found does not terminate."""
 
@@ -70,29 +72,46 @@ class Index:
 def rewrite_all(context: Context, rules: Sequence[Rule]) -> int:
     """Apply the rules wherever they fit, until none does. Returns the number of rewrites.
 
-    New nodes are tried again at once, so a chain collapses in one sweep; sweeps repeat while anything changes.
+    New nodes are tried again at once, so a chain collapses in one sweep; later sweeps visit what is near a change.
     Raises PassError when the rules undo each other for ever.
     """
     editor = context.editor
     usable = [rule for rule in rules if _available(context, rule)]
+    if not usable:
+        return 0
     limit, hits = REWRITES_PER_NODE * len(editor.home) + 1000, Counter[str]()
-    changed = True
-    while changed and usable:
-        changed = False
-        editor.flush()
-        order = list(walk.nodes(editor.graph))
-        index = Index(usable, Counter(node.op for node in order))
+    depth = max(root.height for rule in usable for root in rule.roots)
+    editor.flush()
+    everything = order = list(walk.nodes(editor.graph))
+    while order:
+        index, changed = Index(usable, Counter(node.op for node in everything)), dict[Node, None]()
         while order:
             node = order.pop()
-            made = _rewrite_at(context, index, node, hits) if editor.alive(node) else None
-            if made is not None:
-                changed = True
-                order.extend(made)
-                if hits.total() > limit:
-                    worst = hits.most_common(1)[0][0]
-                    message = f"rule {worst} does not terminate: {hits[worst]} rewrites of {len(editor.home)} nodes"
-                    raise PassError(message)
+            made = _rewrite_at(context, index, node, hits, changed) if editor.alive(node) else ()
+            order.extend(made)
+            if hits.total() > limit:
+                worst = hits.most_common(1)[0][0]
+                raise PassError(f"rule {worst} does not terminate: {hits[worst]} rewrites of {len(editor.home)} nodes")
+        if changed:
+            editor.flush()
+            everything = list(walk.nodes(editor.graph))
+            near = _downstream((node for node in changed if editor.alive(node)), depth)
+            order = [node for node in everything if node in near]
     return hits.total()
+
+
+def _downstream(nodes: Iterable[Node], depth: int) -> set[Node]:
+    """The nodes, and those that read what they compute in up to `depth` steps.
+
+    A tensor with very many readers is not followed: one reader more or less changes nothing for the others.
+    """
+    near = set(nodes)
+    frontier = list(near)
+    for _ in range(depth):
+        readers = [r for node in frontier for t in node.outputs if len(t.outputs) <= MANY for r in t.outputs]
+        frontier = [reader for reader in dict.fromkeys(readers) if reader not in near]
+        near.update(frontier)
+    return near
 
 
 def _available(context: Context, rule: Rule) -> bool:
@@ -103,18 +122,23 @@ def _available(context: Context, rule: Rule) -> bool:
     return rule.opset <= opset
 
 
-def _rewrite_at(context: Context, index: Index, node: Node, hits: Counter[str]) -> list[Node] | None:
-    """The first rewrite that goes through at `node`: its new nodes; None if there is none."""
-    editor = context.editor
+def _rewrite_at(
+    context: Context, index: Index, node: Node, hits: Counter[str], changed: dict[Node, None]
+) -> Sequence[Node]:
+    """The first rewrite that goes through at `node`: its new nodes. `changed` collects the nodes around it."""
     for rule, root in index.candidates(node):
-        matcher = Matcher(editor, context.shapes)
-        for match in matcher.matches(root, node):
+        for match in Matcher(context.editor, context.shapes).matches(root, node):
             rewrite = attempt(context, rule, match)
-            made = None if rewrite is None else context.apply(rewrite, rule.name, rule.numerics)
+            if rewrite is None:
+                continue
+            above = [t.producer for old in rewrite.before for t in old.inputs if t.producer is not None]
+            readers = [reader for tensor in rewrite.replace for reader in tensor.outputs[:MANY]]
+            made = context.apply(rewrite, rule.name, rule.numerics)
             if made is not None:
                 hits[rule.name] += 1
+                changed.update(dict.fromkeys((*above, *made, *readers)))
                 return made
-    return None
+    return ()
 
 
 def attempt(context: Context, rule: Rule, match: Match) -> Rewrite | None:

@@ -84,6 +84,11 @@ class Pattern:
         return sum(child.size for child in self.children)
 
     @cached_property
+    def height(self) -> int:
+        """Number of operator calls on the longest way through the pattern."""
+        return max((child.height for child in self.children), default=0)
+
+    @cached_property
     def required(self) -> frozenset[str]:
         """Operator names that a graph must contain for this pattern to match anywhere."""
         return frozenset().union(*(child.required for child in self.children))
@@ -196,6 +201,11 @@ class Node(Pattern):
     def __getitem__(self, output: int) -> Node:
         """The same call, matched through another of its outputs."""
         return replace(self, output=output, original=self.key)
+
+    @cached_property
+    def height(self) -> int:
+        """One more than the operands' height."""
+        return 1 + max((child.height for child in self.inputs), default=0)
 
     @cached_property
     def size(self) -> int:

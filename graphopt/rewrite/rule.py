@@ -48,7 +48,7 @@ class Rule:
 
     def rewrite(self, match: Match, graph: Graph) -> Rewrite:
         """The replacement for one match. Raises `Refused` where the rule declines."""
-        new = Builder(_region_dtype(match))
+        new = Builder(lambda: _region_dtype(match))
         result: Replacement = self.apply(match, new)
         results = (result,) if isinstance(result, Tensor) else tuple(result or ())
         match.require(results, "the rule returned nothing")

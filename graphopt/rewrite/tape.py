@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.ir.dtypes import FLOATS, DType
+from graphopt.ir.dtypes import DType
 from graphopt.ir.edit import UNNAMED, Draft
 from graphopt.ir.types import Array, Constant, Tensor, Variable
 
@@ -18,14 +18,14 @@ Operand = Tensor | Array | float | None
 class Builder:
     """Collects new nodes; the graph stays as it is.
 
-    dtype: the floating dtype in which the rewritten region computes. Arrays and numbers given as inputs become
-        constants; float64 arrays, in which `Match` hands out weights, and numbers are converted to `dtype`.
+    dtype: tells the floating dtype in which the rewritten region computes. Arrays and numbers given as inputs become
+        constants; float64 arrays, in which `Match` hands out weights, and numbers are converted to that dtype.
 
     `new.Conv(...)` is `new.node("Conv", ...)`; a call with several outputs is written with `node`.
     """
 
-    def __init__(self, dtype: DType | None = None) -> None:
-        self.dtype = dtype
+    def __init__(self, dtype: Callable[[], DType | None] = lambda: None) -> None:
+        self._dtype = dtype
         self.drafts: list[Draft] = []
 
     def __getattr__(self, op: str) -> Callable[..., Tensor]:
@@ -55,13 +55,8 @@ class Builder:
             return operand
         values = np.asarray(operand)
         if isinstance(operand, numbers.Real) or values.dtype == np.float64:
-            if self.dtype is None:
-                message = "a number needs a dtype: the region's is unknown, so pass an array"
-                raise TypeError(message)
-            values = values.astype(self.dtype)
+            dtype = self._dtype()
+            if dtype is None:
+                raise TypeError("a number needs a dtype: the region's is unknown, so pass an array")
+            values = values.astype(dtype)
         return Constant(UNNAMED, values)
-
-
-def compute_dtype(dtype: DType | None) -> DType:
-    """float64 for floating dtypes, in which rules do their arithmetic; any other dtype as it is."""
-    return np.dtype(np.float64) if dtype in FLOATS or dtype is None else dtype
