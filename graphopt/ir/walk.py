@@ -14,7 +14,7 @@ def graphs(graph: Graph) -> Iterator[Graph]:
     while stack:
         current = stack.pop()
         yield current
-        nested = [inner for node in current.nodes for inner in subgraphs(node)]
+        nested = [inner for node in current.nodes if node.attrs for inner in subgraphs(node)]
         stack.extend(reversed(nested))
 
 
