@@ -31,11 +31,8 @@ if TYPE_CHECKING:
 Source = "str | Path | onnx.ModelProto | Model"
 Passes = str | Pipeline | Sequence[str | Rule | Pass] | None
 
-DEFAULT = "clean,fix(canonical,fold,fuse:skip=group_norm+quick_gelu+silu,clean)"
-"""What `optimize` runs when nothing is said: only rewrites that are `Exact` or `Close`, and that ONNX Runtime gains by.
-
-It has no kernels of its own for GroupNormalization and Swish, so models that spell them out are faster.
-"""
+DEFAULT = "clean,fix(canonical,fold,fuse,clean)"
+"""What `optimize` runs when nothing is said: only rewrites that are `Exact` or `Close`."""
 
 
 @dataclass(frozen=True)

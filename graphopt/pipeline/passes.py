@@ -72,13 +72,15 @@ def rule_pass(
     rules: Sequence[Rule],
     finish: Callable[[Context], None] | None = None,
     late: Sequence[Rule] = (),
+    optional: Sequence[Rule] = (),
 ) -> Pass:
     """A pass that applies `rules` until none fits, then `late` ones too, then calls `finish`.
 
     late: rules that would take apart what one of `rules` can make something better of.
-    Its options `only=` and `skip=` choose among the rules by name.
+    optional: rules that are right, but not what everybody wants; applied only when asked for.
+    Its options `only=`, `skip=` and `also=` choose among the rules by name.
     """
-    every = (*rules, *late)
+    every = (*rules, *late, *optional)
 
     def choose(text: str) -> tuple[str, ...]:
         chosen = names(text)
@@ -89,8 +91,9 @@ def rule_pass(
         return chosen
 
     def run(context: Context, options: Options) -> None:
-        only, skip = options.get("only"), options.get("skip", ())
-        chosen = [rule for rule in every if (only is None or rule.name in only) and rule.name not in skip]
+        only, skip, also = options.get("only"), options.get("skip", ()), options.get("also", ())
+        usual = {rule.name for rule in every if rule not in optional} if only is None else {*only}
+        chosen = [rule for rule in every if rule.name in usual.union(also).difference(skip)]
         early = [rule for rule in chosen if rule not in late]
         rewrite_all(context, early)
         if len(early) < len(chosen):
@@ -98,8 +101,11 @@ def rule_pass(
         if finish is not None and only is None:
             finish(context)
 
-    options = (
+    options: tuple[Option, ...] = (
         Option("only", choose, "apply only these rules, joined with +"),
         Option("skip", choose, "leave out these rules, joined with +"),
     )
+    if optional:
+        left_out = ", ".join(rule.name for rule in optional)
+        options += (Option("also", choose, f"apply these rules too, joined with +: {left_out} only run when asked"),)
     return Pass(name, run, inspect.cleandoc(doc), every, options)

@@ -104,7 +104,9 @@ __all__ = [
     "transpose_matmul",
 ]
 
-RULES = (*linear.RULES, *activation.RULES, *norm.RULES)
+OPTIONAL = (group_norm, quick_gelu, silu)
+"""ONNX Runtime has no kernels of its own for GroupNormalization and Swish: models that spell them out are faster."""
+RULES = tuple(rule for rule in (*linear.RULES, *activation.RULES, *norm.RULES) if rule not in OPTIONAL)
 
 FUSE = rule_pass(
     "fuse",
@@ -115,4 +117,5 @@ FUSE = rule_pass(
     """,
     RULES,
     late=linear.LATE,
+    optional=OPTIONAL,
 )
