@@ -52,6 +52,7 @@ class Verifier:
     feeds: Mapping[str, Array] | None = None
     checked: int = 0
     _known: dict[Hashable, Verdict] = field(default_factory=dict)
+    _weights: int = 0
     _ways: list[list[Feed]] | str | None = None
     """For each way to run the original, best first: what to feed at one or more bindings; or why it cannot be run."""
 
@@ -97,6 +98,7 @@ class Verifier:
         """Take down how the inputs of the original model may be fed; call before anything is rewritten."""
         if self._ways is not None:
             return
+        self._weights = sum(t.nbytes for t in walk.tensors(context.model.graph) if isinstance(t, Constant))
         random = next((node for node in walk.nodes(context.model.graph) if nondeterministic(node)), None)
         if random is not None:
             self._ways = f"the model draws random numbers: {random!r}"
@@ -120,9 +122,8 @@ class Verifier:
             return Verdict(Status.VERIFIED, detail="nothing was rewritten")
         if self._ways is None or isinstance(self._ways, str):
             return Verdict(Status.UNVERIFIED, detail=self._ways or "the inputs of the model are unknown")
-        weights = sum(t.nbytes for t in walk.tensors(context.model.graph) if isinstance(t, Constant))
-        if weights > WHOLE_BYTES and self.level is not Level.FULL:
-            size = f"{weights / 2**30:.1f} GB of weights"
+        if self._weights > WHOLE_BYTES and self.level is not Level.FULL:
+            size = f"{self._weights / 2**30:.1f} GB of weights"
             return Verdict(Status.UNVERIFIED, detail=f"{size} are above the budget of the region level: use full")
         with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
             candidate = Path(folder) / "candidate.onnx"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
@@ -70,3 +74,70 @@ def tower(count: int) -> onnx.ModelProto:
         ]
         last = f"o{i}"
     return _model(nodes, last, weights, [4, 8])
+
+
+def decoder(folder: Path, layers: int = 16, width: int = 2048, hidden: int = 8192, words: int = 32000) -> Path:
+    """A decoder of `layers` blocks (attention without heads, gated MLP) in `folder`, its weights in one file beside it.
+
+    The defaults make 1.2 billion float32 parameters. Weights are seeded, no two alike.
+    """
+    block = (np.random.default_rng(0).standard_normal(1 << 24) * 0.02).astype(np.float32).tobytes() * 2
+    path, initializers, offset = folder / "decoder.onnx", list[onnx.TensorProto](), 0
+
+    def weight(name: str, *shape: int) -> str:
+        nonlocal offset
+        size = math.prod(shape) * 4
+        tensor = onnx.TensorProto(name=name, data_type=onnx.TensorProto.FLOAT, dims=shape)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in (("location", "decoder.data"), ("offset", offset), ("length", size)):
+            tensor.external_data.add(key=key, value=str(value))
+        initializers.append(tensor)
+        start, half = 4 * 40_961 * len(initializers), len(block) // 2
+        for at in range(0, size, half):
+            data.write(block[start % half :][: min(half, size - at)])
+        offset += size
+        return name
+
+    with (folder / "decoder.data").open("wb") as data:
+        nodes = [helper.make_node("Gather", [weight("embedding", words, width), "ids"], ["h0"], name="embed")]
+        for i in range(layers):
+            nodes += _block(i, f"h{i}", f"h{i + 1}", weight, width, hidden)
+        nodes.append(helper.make_node("MatMul", [f"h{layers}", weight("head", width, words)], ["logits"], name="head"))
+    graph = helper.make_graph(
+        nodes,
+        "decoder",
+        [helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["batch", "sequence"])],
+        [helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", "sequence", words])],
+    )
+    graph.initializer.extend(initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _block(
+    index: int, source: str, target: str, weight: Callable[..., str], width: int, hidden: int
+) -> list[onnx.NodeProto]:
+    def name(part: str) -> str:
+        return f"{part}.{index}"
+
+    nodes: list[onnx.NodeProto] = []
+
+    def node(op: str, inputs: list[str], part: str, **attrs: object) -> str:
+        nodes.append(helper.make_node(op, inputs, [name(part)], name=name(part), **attrs))
+        return name(part)
+
+    def linear(tensor: str, part: str, rows: int, columns: int) -> str:
+        product = node("MatMul", [tensor, weight(name(f"{part}.weight"), rows, columns)], f"{part}.product")
+        return node("Add", [product, weight(name(f"{part}.bias"), columns)], part)
+
+    norm = node("LayerNormalization", [source, weight(name("norm.weight"), width)], "norm")
+    query, key, value = (linear(norm, part, width, width) for part in ("query", "key", "value"))
+    scores = node("MatMul", [query, node("Transpose", [key], "turned", perm=[0, 2, 1])], "scores")
+    mixed = node("MatMul", [node("Softmax", [scores], "probabilities", axis=-1), value], "mixed")
+    attended = node("Add", [source, linear(mixed, "output", width, width)], "attended")
+    up = linear(attended, "up", width, hidden)
+    active = node("Mul", [up, node("Sigmoid", [up], "gate")], "active")
+    down = linear(active, "down", hidden, width)
+    nodes.append(helper.make_node("Add", [attended, down], [target], name=name("block")))
+    return nodes
