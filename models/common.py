@@ -62,9 +62,7 @@ def fit(model: nn.Module, data: Split, *, epochs: int, batch: int = 64, rate: fl
     model.train()
     for _ in range(epochs):
         for chosen in torch.randperm(len(image)).split(batch)[: len(image) // batch]:
-            loss = nn.functional.cross_entropy(
-                model(shifted(image[chosen])), label[chosen], label_smoothing=0.05
-            )
+            loss = nn.functional.cross_entropy(model(shifted(image[chosen])), label[chosen], label_smoothing=0.05)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
