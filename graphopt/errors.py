@@ -1,13 +1,13 @@
 """Everything that graphopt raises on purpose.
 
-    GraphoptError                    exit code 2, one clear sentence, never a traceback
-    |-- UsageError                   a pass, rule, option or argument that does not exist or does not fit
-    |-- ModelError                   a file that cannot be read as a model, or a model that contradicts itself
-    |   `-- UnsafeModelError         a model that reaches outside its folder, or asks for absurd resources
-    |-- OutputError                  the result cannot be written
-    |-- RunFailure                   a reference run did not come to an end (graphopt.numerics.session)
-    |-- PassError                    a pass broke its own promise (structure, interface, termination)
-    `-- VerificationError            the result disagrees with the original and could not be repaired: exit code 1
+GraphoptError                    exit code 2, one clear sentence, never a traceback
+|-- UsageError                   a pass, rule, option or argument that does not exist or does not fit
+|-- ModelError                   a file that cannot be read as a model, or a model that contradicts itself
+|   `-- UnsafeModelError         a model that reaches outside its folder, or asks for absurd resources
+|-- OutputError                  the result cannot be written
+|-- RunFailure                   a reference run did not come to an end (graphopt.numerics.session)
+|-- PassError                    a pass broke its own promise (structure, interface, termination)
+`-- VerificationError            the result disagrees with the original and could not be repaired: exit code 1
 """
 
 from __future__ import annotations
