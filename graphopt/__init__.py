@@ -24,8 +24,8 @@ from graphopt.errors import (
 
 if TYPE_CHECKING:
     from graphopt.api import Result, optimize
+    from graphopt.ir.model import Model
     from graphopt.ir.reader import load
-    from graphopt.ir.types import Model
     from graphopt.ir.writer import save
     from graphopt.numerics.contract import Close, Exact, Lossy
     from graphopt.pipeline.passes import Pass, rule_pass
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "graphopt.api": ("Result", "optimize"),
     "graphopt.ir.reader": ("load",),
-    "graphopt.ir.types": ("Model",),
+    "graphopt.ir.model": ("Model",),
     "graphopt.ir.writer": ("save",),
     "graphopt.numerics.contract": ("Close", "Exact", "Lossy"),
     "graphopt.pipeline.passes": ("Pass", "rule_pass"),

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphopt.analysis.binding import binding_of, bindings
 from graphopt.errors import UsageError
+from graphopt.ir.model import Model
 from graphopt.ir.reader import load
-from graphopt.ir.types import Array, Model
+from graphopt.ir.types import Array
 from graphopt.numerics.contract import combine, parse_contract
 from graphopt.pipeline import manager
 from graphopt.pipeline.level import Level
@@ -87,29 +88,31 @@ def optimize(
         first = fresh()
         check_requirements(resolved, first)
         before = measure(first)
-        waiting = [first]
         folder = None if reproducers is None else Path(reproducers)
         verifier = Verifier(runner, fresh, original, level, seed, folder, feeds)
-        checked = level in (Level.REGION, Level.FULL)
-        outcome = manager.run(
-            manager.Compile(
-                source=lambda: waiting.pop() if waiting else fresh(),
-                pipeline=resolved,
-                begin=verifier.observe if checked else None,
-                check=verifier.check if checked else None,
-                whole=verifier.whole if checked else None,
-                bindings=_bindings(first, feeds),
-                structure=level is not Level.OFF,
-                fuel=limit,
-                observers=observers,
-                runner=runner,
-            )
-        )
+        sizes = _bindings(first, feeds)
+        outcome = manager.run(_job(first, verifier, resolved, bindings=sizes, fuel=limit, observers=observers))
     finally:
         runner.close()
     name = str(source) if isinstance(source, str | Path) else first.graph.name or "model"
     report = _report(name, text, level, before, outcome, verifier.checked, time.perf_counter() - started)
     return Result(outcome.context.model, report)
+
+
+def _job(first: Model, verifier: Verifier, pipeline: Resolved, **settings: Any) -> manager.Compile:
+    """The compile of `first`, and of what `verifier.source` gives where it has to be done again."""
+    waiting = [first]
+    checked = verifier.level in (Level.REGION, Level.FULL)
+    return manager.Compile(
+        source=lambda: waiting.pop() if waiting else verifier.source(),
+        pipeline=pipeline,
+        begin=verifier.observe if checked else None,
+        check=verifier.check if checked else None,
+        whole=verifier.whole if checked else None,
+        structure=verifier.level is not Level.OFF,
+        runner=verifier.runner,
+        **settings,
+    )
 
 
 def _bindings(model: Model, feeds: Mapping[str, Array] | None) -> list[dict[str, int]]:

@@ -12,7 +12,7 @@ import onnx.parser
 from onnx import numpy_helper
 
 import graphopt
-from graphopt.ir.types import Model
+from graphopt.ir.model import Model
 from graphopt.numerics.run import InProcess
 from graphopt.pipeline.passes import Pass
 from graphopt.rewrite.rule import Rule

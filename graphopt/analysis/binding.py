@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from graphopt.analysis.symbolic import Scalar
     from graphopt.analysis.types import Dims
-    from graphopt.ir.types import Model, Node
+    from graphopt.ir.model import Model
+    from graphopt.ir.types import Node
 
 STEPS = 4000
 """Attempts to satisfy the model before the numbers are taken as they are."""

@@ -15,7 +15,8 @@ from graphopt.ir.reader import load
 
 if TYPE_CHECKING:
     from graphopt.analysis.call import Call
-    from graphopt.ir.types import Model, Tensor
+    from graphopt.ir.model import Model
+    from graphopt.ir.types import Tensor
 
 
 class Inference(Protocol):

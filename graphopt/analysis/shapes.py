@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from graphopt.analysis.symbolic import Scalar
     from graphopt.ir.dtypes import DType
-    from graphopt.ir.types import Dim, Model, Node, Tensor
+    from graphopt.ir.model import Model
+    from graphopt.ir.types import Dim, Node, Tensor
 
 MOST_INTEGERS = 1024
 MOST_FLOATS = 16

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from graphopt.errors import UsageError
 from graphopt.ir import walk
+from graphopt.ir.model import Model
 from graphopt.ir.storage import File, Payload
-from graphopt.ir.types import Constant, Model
+from graphopt.ir.types import Constant
 from graphopt.report.style import counted, shown
 
 if TYPE_CHECKING:

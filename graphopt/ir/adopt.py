@@ -8,7 +8,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from graphopt.ir.dtypes import DType, numpy_dtype
-from graphopt.ir.types import Constant, Graph, Links, Node, Variable
+from graphopt.ir.links import Links
+from graphopt.ir.types import Constant, Graph, Node, Variable
 
 
 def adopt(graph: gs.Graph) -> Graph:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphopt.ir import walk
-from graphopt.ir.types import Constant, Graph, Model, Node, Tensor, Variable, subgraphs
+from graphopt.ir.model import Model
+from graphopt.ir.types import Constant, Graph, Node, Tensor, Variable, subgraphs
 
 UNNAMED = "?"
 """The name of a new tensor before the editor gives it one (an empty name would mean an omitted tensor)."""

@@ -13,17 +13,9 @@ from graphopt.ir import walk
 from graphopt.ir.adopt import adopt
 from graphopt.ir.declared import fill
 from graphopt.ir.edit import METADATA_SINCE, Draft
+from graphopt.ir.model import Model
 from graphopt.ir.storage import Sparse
-from graphopt.ir.types import (
-    AttributeRef,
-    Constant,
-    EmptyList,
-    Graph,
-    Model,
-    Node,
-    Tensor,
-    Variable,
-)  # fmt: skip
+from graphopt.ir.types import AttributeRef, Constant, EmptyList, Graph, Node, Tensor, Variable
 from graphopt.ir.weights import Weights
 from graphopt.ir.words import quoted
 

@@ -11,10 +11,11 @@ from graphopt.errors import ModelError, UnsafeModelError
 from graphopt.ir import calls
 from graphopt.ir.emit import emit
 from graphopt.ir.external import Folder
+from graphopt.ir.model import Model
 from graphopt.ir.reader import read
 from graphopt.ir.storage import Memory
 from graphopt.ir.tensors import Tensors
-from graphopt.ir.types import Array, Model, Stored
+from graphopt.ir.types import Array, Stored
 from graphopt.ir.weights import Marked
 from graphopt.ir.words import counted
 

@@ -15,9 +15,9 @@ from graphopt.errors import ModelError
 from graphopt.ir import calls, sniff, wire
 from graphopt.ir.build import Scope, build, named
 from graphopt.ir.external import Folder
+from graphopt.ir.model import Model
 from graphopt.ir.storage import File, Memory, Source
 from graphopt.ir.tensors import Tensors
-from graphopt.ir.types import Model
 from graphopt.ir.words import check_text, quoted
 
 _OPSETS_REQUIRED = 3

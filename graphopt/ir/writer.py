@@ -26,8 +26,8 @@ from graphopt.errors import OutputError
 from graphopt.ir import weights, wire
 from graphopt.ir.atomic import Pending, alone, sync_folder, told
 from graphopt.ir.emit import constants, emit
+from graphopt.ir.model import Model
 from graphopt.ir.storage import File, Payload, encode, loaded
-from graphopt.ir.types import Model
 from graphopt.ir.weights import Beside, Chunk, Hollow, Marked, Referring, Weights
 from graphopt.ir.words import counted
 

@@ -19,7 +19,8 @@ from graphopt.ir import walk
 from graphopt.ir.dtypes import INTEGERS, DType, elem_type
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
 from graphopt.ir.emit import call_proto, constant_proto
-from graphopt.ir.types import Constant, Graph, Model, Node, Tensor
+from graphopt.ir.model import Model
+from graphopt.ir.types import Constant, Graph, Node, Tensor
 from graphopt.numerics.domains import domain_of
 from graphopt.numerics.feeds import InputSpec
 from graphopt.numerics.nondeterminism import nondeterministic

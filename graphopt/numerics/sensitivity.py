@@ -16,7 +16,8 @@ import numpy as np
 
 from graphopt.ir import walk
 from graphopt.ir.dtypes import FLOATS, epsilon
-from graphopt.ir.types import Array, Constant, Model
+from graphopt.ir.model import Model
+from graphopt.ir.types import Array, Constant
 from graphopt.numerics.compare import compare
 from graphopt.numerics.contract import Close
 from graphopt.numerics.run import Runner

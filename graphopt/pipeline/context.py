@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from graphopt.analysis.binding import bindings
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir.edit import Editor, Rewrite
-from graphopt.ir.types import Model, Node
+from graphopt.ir.model import Model
+from graphopt.ir.types import Node
 from graphopt.numerics.run import InProcess, Runner
 from graphopt.pipeline.journal import Entry, Journal, Status, Verdict
 from graphopt.pipeline.structure import schema_fault

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from graphopt.errors import PassError, VerificationError
-from graphopt.ir.types import Model
+from graphopt.ir.model import Model
 from graphopt.numerics.run import Runner
 from graphopt.pipeline.context import Check, Context, Key, Limits
 from graphopt.pipeline.journal import Entry, Status, StepRecord, Verdict

@@ -11,7 +11,7 @@ from graphopt.errors import UsageError
 from graphopt.rewrite.driver import rewrite_all
 
 if TYPE_CHECKING:
-    from graphopt.ir.types import Model
+    from graphopt.ir.model import Model
     from graphopt.pipeline.context import Context
     from graphopt.rewrite.rule import Rule
 

@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import Any
 
 from graphopt.errors import UsageError
-from graphopt.ir.types import Model
+from graphopt.ir.model import Model
 from graphopt.pipeline.passes import Pass
 from graphopt.pipeline.text import Fix, Item, Pipeline, Step
 from graphopt.rewrite.rule import Rule

@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from graphopt.ir.edit import Draft
-from graphopt.ir.types import Constant, Graph, Model, Node, Tensor, subgraphs
+from graphopt.ir.model import Model
+from graphopt.ir.types import Constant, Graph, Node, Tensor, subgraphs
 
 
 @dataclass(frozen=True)

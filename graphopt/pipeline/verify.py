@@ -12,7 +12,8 @@ from graphopt.analysis.binding import uniform_bindings
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir import walk
 from graphopt.ir.edit import Rewrite
-from graphopt.ir.types import Array, Constant, Model
+from graphopt.ir.model import Model
+from graphopt.ir.types import Array, Constant
 from graphopt.numerics.contract import Close, Contract, combine, parse_contract
 from graphopt.numerics.domains import domain_of
 from graphopt.numerics.feeds import FeedPlan, InputSpec

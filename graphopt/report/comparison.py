@@ -15,7 +15,8 @@ from graphopt.analysis.binding import bindings, uniform_bindings
 from graphopt.analysis.shapes import Shapes
 from graphopt.errors import ModelError, UsageError
 from graphopt.ir import dtypes, walk
-from graphopt.ir.types import Model, Tensor
+from graphopt.ir.model import Model
+from graphopt.ir.types import Tensor
 from graphopt.ir.words import quoted
 from graphopt.numerics import compare, metrics
 from graphopt.numerics.contract import Contract

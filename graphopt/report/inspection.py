@@ -11,7 +11,8 @@ from graphopt.analysis.cost import macs
 from graphopt.analysis.shapes import Shapes
 from graphopt.errors import UsageError
 from graphopt.ir import dtypes, walk
-from graphopt.ir.types import Model, Tensor, Variable
+from graphopt.ir.model import Model
+from graphopt.ir.types import Tensor, Variable
 from graphopt.ir.values import constant
 from graphopt.report.encode import to_json
 from graphopt.report.record import measure, weights_of

@@ -18,7 +18,7 @@ from graphopt.rewrite.rule import Rule
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
-    from graphopt.ir.types import Model
+    from graphopt.ir.model import Model
 
 SCHEMA = 1
 _WORD = re.compile(r"[^\s(),]+")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphopt.ir import walk
-from graphopt.ir.types import Constant, Model
+from graphopt.ir.model import Model
+from graphopt.ir.types import Constant
 from graphopt.pipeline.journal import Entry, StepRecord, Verdict
 from graphopt.report.encode import to_json
 from graphopt.rewrite.driver import Refusal

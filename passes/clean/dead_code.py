@@ -8,7 +8,8 @@ from onnx import defs
 
 from graphopt.ir import calls, walk
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
-from graphopt.ir.types import Model, Node, Tensor, Variable, subgraphs
+from graphopt.ir.model import Model
+from graphopt.ir.types import Node, Tensor, Variable, subgraphs
 from graphopt.numerics.contract import Exact
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.pipeline.context import Context

@@ -8,7 +8,7 @@ from onnx import helper
 
 from graphopt.errors import UsageError
 from graphopt.ir.edit import Rewrite
-from graphopt.ir.types import Model
+from graphopt.ir.model import Model
 from graphopt.numerics.contract import combine
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.journal import Status, Verdict

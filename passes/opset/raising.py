@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from graphopt.analysis.shapes import Shapes
 from graphopt.errors import UsageError
 from graphopt.ir import dtypes, walk
-from graphopt.ir.types import Constant, Graph, Model, Node, Tensor
+from graphopt.ir.model import Model
+from graphopt.ir.types import Constant, Graph, Node, Tensor
 from graphopt.numerics.contract import Contract, combine
 from passes.opset.adapters import ADAPTERS, OTHER_KERNELS, REFUSED
 from passes.opset.call import Call

@@ -12,7 +12,8 @@ from onnx import helper
 from graphopt.analysis import Shapes
 from graphopt.analysis.order import evaluate
 from graphopt.analysis.symbolic import symbols
-from graphopt.ir.types import Model, Tensor
+from graphopt.ir.model import Model
+from graphopt.ir.types import Tensor
 
 
 def sizes(model: Model, feeds: Mapping[str, Any]) -> dict[str, int]:

@@ -4,8 +4,9 @@ import pytest
 
 from graphopt.analysis import Shapes, TypeInfo, inference
 from graphopt.analysis.types import SymbolicArray
+from graphopt.ir.model import Model
 from graphopt.ir.reader import load
-from graphopt.ir.types import Constant, Graph, Model, Node, Stored, Variable
+from graphopt.ir.types import Constant, Graph, Node, Stored, Variable
 from tests.support import proto
 
 FLOAT = np.dtype(np.float32)
