@@ -20,6 +20,7 @@ RULE, SOURCES = "graphopt.rule", "graphopt.from"
 """Metadata keys of new nodes: the rule that made them, and the names of the nodes they stand for."""
 KEEPER_OPSET = 13
 """The version of ai.onnx that a model without it imports when an Identity or Constant must keep an output's name."""
+MOST_SOURCES = 32
 METADATA_SINCE = 10
 """The first IR version whose nodes have metadata."""
 
@@ -286,8 +287,7 @@ class Editor:
         if self.model.ir_version >= METADATA_SINCE:
             for node in reversed(rewrite.before):
                 metadata.update(node.metadata)
-            names = " ".join(node.name for node in rewrite.before if node.name)
-            metadata |= {RULE: rule, SOURCES: names, **draft.metadata}
+            metadata |= {RULE: rule, SOURCES: _sources(rewrite.before), **draft.metadata}
         name = draft.name or self.fresh(f"{stem}_{draft.op}")
         node = Node(draft.op, name, draft.attrs, inputs, outputs, draft.domain, metadata=metadata)
         self._owner.update((graph, node) for graph in subgraphs(node))
@@ -334,6 +334,15 @@ class Editor:
                 self._returned.pop(tensor, None)
         for node in graph.nodes:
             self.home.pop(node, None)
+
+
+def _sources(nodes: Iterable[Node]) -> str:
+    """The names of the nodes of the original that these are, or stand for; not more than a reader wants."""
+    names: dict[str, None] = {}
+    for node in nodes:
+        names.update(dict.fromkeys(node.metadata[SOURCES].split() if SOURCES in node.metadata else [node.name]))
+    names.pop("", None)
+    return " ".join(list(names)[:MOST_SOURCES])
 
 
 def _index(tensors: Sequence[Tensor], wanted: Tensor) -> int:

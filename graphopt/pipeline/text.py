@@ -138,10 +138,12 @@ class _Reader:
         path = self.folder / name
         try:
             passes = tomllib.loads(path.read_text("utf-8"))["passes"]
-        except OSError as error:
-            raise UsageError(f"pipeline file {path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"pipeline file {path} is not TOML: {error}") from error
+        except OSError as error:
+            raise UsageError(f"pipeline file {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise UsageError(f"pipeline file {str(path)!r}: {error}") from error
         except KeyError as error:
             raise UsageError(f'pipeline file {path} has no key "passes", such as passes = "fold,fuse"') from error
         text = ",".join(passes) if isinstance(passes, list) and all(isinstance(one, str) for one in passes) else passes
