@@ -6,7 +6,7 @@ no undo, because a compile is a pure function of its input, its pipeline and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
