@@ -87,7 +87,8 @@ class Editor:
                 self._returned.setdefault(tensor, {})[graph] = None
             for node in graph.nodes:
                 self.home[node] = graph
-                self._names.add(node.name)
+                if node.name:
+                    (self._ambiguous if node.name in self._names else self._names).add(node.name)
                 self._owner.update((inner, node) for inner in subgraphs(node))
         for name in (tensor.name for tensor in walk.tensors(self.graph)):
             (self._ambiguous if name in self._names else self._names).add(name)

@@ -12,8 +12,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 
+from graphopt.analysis.shapes import Shapes
 from graphopt.ir import walk
 from graphopt.ir.dtypes import FLOATS, epsilon
 from graphopt.ir.model import Model
@@ -21,6 +23,8 @@ from graphopt.ir.types import Array, Constant
 from graphopt.numerics.compare import compare
 from graphopt.numerics.contract import Close
 from graphopt.numerics.run import Runner
+
+HALF = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})
 
 
 def amplification(runner: Runner, model: Model, original: str | bytes, feeds: Mapping[str, Array], seed: int) -> float:
@@ -41,6 +45,17 @@ def amplification(runner: Runner, model: Model, original: str | bytes, feeds: Ma
         found = runner.run(str(path), moved, outputs=names)
     expected = runner.run(original, feeds, outputs=names)
     return max(1.0, compare(expected, found, Close(0)).k)
+
+
+def hidden_roundings(model: Model, rewrites: int) -> int:
+    """How many rounding errors a number of rewrites of `model` may make that are in no contract: 0 without 16-bit floats.
+
+    ONNX Runtime computes most operators on 16-bit floats in float32, and rounds a result only where its neighbours,
+    or the border of a subgraph, make it. A rewrite may change that before and behind its place.
+    """
+    shapes = Shapes(model)
+    narrow = any(shapes.dtype(tensor) in HALF for tensor in walk.tensors(model.graph))
+    return 2 * rewrites if narrow else 0
 
 
 def shaken(array: Array, rng: np.random.Generator) -> Array:

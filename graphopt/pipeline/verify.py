@@ -14,13 +14,13 @@ from graphopt.ir import walk
 from graphopt.ir.edit import Rewrite
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant
-from graphopt.numerics.contract import Close, Contract, combine, parse_contract
+from graphopt.numerics.contract import Close, Contract, Exact, combine, parse_contract
 from graphopt.numerics.domains import domain_of
 from graphopt.numerics.feeds import FeedPlan, InputSpec
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.region import Region, Unverifiable, region
 from graphopt.numerics.run import PairResult, Runner
-from graphopt.numerics.sensitivity import amplification
+from graphopt.numerics.sensitivity import amplification, hidden_roundings
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.journal import Status, Verdict
 from graphopt.pipeline.level import Level
@@ -140,13 +140,19 @@ class Verifier:
             if result.side != "before":
                 break
         worst = result.worst
-        if worst is None or worst.ok or not isinstance(contract, Close) or not math.isfinite(worst.k):
+        if worst is None or worst.ok or not isinstance(contract, Close | Exact) or not math.isfinite(worst.k):
+            return _verdict(result)
+        model = self.source()
+        hidden = hidden_roundings(model, len(context.keys))
+        allowed = (contract.k if isinstance(contract, Close) else 0) + hidden
+        if allowed == 0:
             return _verdict(result)
         feed = way[0].draw() if isinstance(way[0], FeedPlan) else way[0]
-        factor = amplification(self.runner, self.source(), original, feed, self.seed)
-        if worst.k > contract.k * factor:
+        factor = amplification(self.runner, model, original, feed, self.seed)
+        if worst.k > allowed * factor:
             return _verdict(result)
-        detail = f"within {contract} times {factor:.3g}, by which the original itself amplifies a rounding error"
+        promised = f"{contract} and {hidden} roundings to 16 bits" if hidden else str(contract)
+        detail = f"within {promised} times {factor:.3g}, by which the original itself amplifies a rounding error"
         return Verdict(Status.VERIFIED, worst.k, detail)
 
 

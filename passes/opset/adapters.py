@@ -210,7 +210,9 @@ def dropout_mask(call: Call) -> None:
 
 
 def dropout(call: Call) -> None:
-    """The ratio becomes an input."""
+    """The ratio becomes an input; the mask is True where nothing is dropped, which was not said before."""
+    if call.used(1):
+        call.refuse("its mask has other values later")
     call.move("ratio", 1, np.float32)
 
 

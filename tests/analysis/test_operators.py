@@ -53,6 +53,8 @@ CASES = [
     ("float[n, 7] x => z, y = Split<axis = 1, num_outputs = 2>(x)", ("n", 3)),
     (("float[h, w] x => a = Constant<value_ints = [1]>() b = Constant<value_ints = [9223372036854775807]>()"
       " y = Slice(x, a, b)"), ("max(0, h - 1)", "w")),
+    (("float[4] x => a = Constant<value_ints = [-1]>() b = Constant<value_ints = [9223372036854775807]>()"
+      " i = Constant<value_ints = [0]>() y = Slice(x, a, b, i, a)"), (None,)),
     ("float[h] x => a = Constant<value_ints = [0]>() b = Constant<value_ints = [-1]>() y = Slice(x, a, b)",
      ("max(0, h - 1)",)),
     ("float[h] x => a = Constant<value_ints = [0]>() b = Constant<value_ints = [5]>() y = Slice(x, a, b)",
@@ -86,6 +88,8 @@ CASES = [
     ("float[n, 3, h, w] x => y = Conv<dilations = [2, 1]>(x, K)", ("n", 4, "h - 4", "w - 2")),
     ("float[n, 4, h, w] x => y = ConvTranspose<strides = [2, 2], pads = [1, 1, 0, 0]>(x, K)", ("n", 3, "2*h", "2*w")),
     ("float[n, 4, h, w] x => y = ConvTranspose<output_shape = [9, 8], strides = [2, 2]>(x, K)", ("n", 3, 9, 8)),
+    ('float[n, 4, h, w] x => y = ConvTranspose<auto_pad = "SAME_LOWER", strides = [3, 4]>(x, K)',
+     ("n", 3, "3*h", None)),
     ("float[n, 4, h, 9] x => y = MaxPool<kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1>(x)",
      ("n", 4, "floor(h/2 + 1/2)", 5)),
     ("float[n, 4, h, w] x => y = GlobalAveragePool(x)", ("n", 4, 1, 1)),

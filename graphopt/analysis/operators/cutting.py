@@ -115,7 +115,13 @@ def slice_bounds(call: Call, rank: int) -> list[tuple[int, Scalar | None, Scalar
         steps = call.ints(4) if call.has(4) else [1] * count
     if not starts or axes is None or steps is None:
         return None
+    ends = [_end(end, step) for end, step in zip(ends, steps, strict=True)]
     return list(zip(normalized(axes, rank), starts, ends, steps, strict=True))
+
+
+def _end(end: Scalar | None, step: int) -> Scalar | None:
+    """Backwards to the largest integer: to the first element for ONNX Runtime, to none at all for the specification."""
+    return None if step < 0 and end is not None and _far(end) else end
 
 
 FAR = 2**31 - 1

@@ -40,6 +40,17 @@ def test_names_stay_where_they_are_unique_and_differ_where_branches_share_them()
     assert "b" in names
 
 
+def test_nodes_get_names_of_their_own_too():
+    text = """g (float[4] x) => (float[4] y, float[4] z) {
+        y = If (c) <then_branch = t () => (float[4] p) { [n] p = Exp(x) },
+                    else_branch = e () => (float[4] q) { q = Abs(x) }>
+        z = If (c) <then_branch = t () => (float[4] p) { [n] p = Neg(x) },
+                    else_branch = e () => (float[4] q) { q = Abs(x) }>
+    }"""
+    model = fires(FOLD, text, {"c": np.bool_(True)}, leaves=["Exp", "Neg"])
+    assert len({node.name for node in model.graph.nodes}) == 2
+
+
 def test_captures_of_graphs_inside_the_branch():
     text = """g (bool d, float[4] x) => (float[4] y) {
         y = If (c) <then_branch = t () => (float[4] p) {

@@ -271,6 +271,7 @@ def test_spellings_that_nothing_runs_any_more(version, body, expected):
         (1, "y = LpPool<p=2.5, kernel_shape=[2]>(x)", "integer"),
         (1, "y = Tile(x, x, x)", "not a constant"),
         (9, "y, m = Dropout(x)", "mask"),
+        (11, "y, m = Dropout(x)", "mask"),
     ],
 )
 def test_what_cannot_be_said_any_more(version, body, reason):
