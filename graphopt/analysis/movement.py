@@ -10,7 +10,7 @@ import numpy as np
 
 from graphopt.analysis.call import Call, values
 from graphopt.analysis.integers import Element, exact, fitting, is_float
-from graphopt.analysis.operators.cutting import slice_bounds, split_sizes
+from graphopt.analysis.operators.cutting import slice_bounds, split_sizes, taken
 from graphopt.analysis.operators.layout import axes_of, normalized
 from graphopt.analysis.operators.reduce import reduced_axes
 from graphopt.analysis.order import maximum, minimum
@@ -254,12 +254,12 @@ def slice_(call: Call) -> SymbolicArray | None:
     cuts = None if value is None else slice_bounds(call, len(value.shape))
     if value is None or cuts is None:
         return None
-    index: list[slice] = [slice(None)] * len(value.shape)
+    array = value.array
     for axis, start, end, step in cuts:
         if not isinstance(start, int) or not isinstance(end, int):
             return None
-        index[axis] = slice(start, end, step)
-    return SymbolicArray.of(value.array[tuple(index)])
+        array = array.take(taken(array.shape[axis], start, end, step), axis)
+    return SymbolicArray.of(array)
 
 
 @values("Split", needs=(0,))

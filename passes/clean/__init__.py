@@ -1,4 +1,4 @@
-"""clean: remove what has no effect, share what is computed or stored twice. Every rewrite is exact."""
+"""clean: remove what has no effect, share what is there twice. Every rewrite is exact, up to the sign of zeros."""
 
 from __future__ import annotations
 

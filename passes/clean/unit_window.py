@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphopt import Builder, Exact, Match, Rest, Value, op, rule
+from graphopt import Builder, Close, Exact, Match, Rest, Value, op, rule
 from graphopt.ir.types import Tensor
 from passes.clean.guards import same_shape, take
 
@@ -22,8 +22,8 @@ def unit_pool(m: Match, _: Builder) -> Tensor:
     return take(m, x)
 
 
-@rule(reduction, numerics=Exact())
+@rule(reduction, numerics=Close(0))
 def unit_reduction(m: Match, _: Builder) -> Tensor:
-    """A sum, mean, product, largest or smallest over axes of length 1 that are kept is its input."""
+    """A sum, mean, product, largest or smallest over axes of length 1 that are kept is its input; -0.0 may become 0.0."""
     m.require(same_shape(m, x, reduction), "the shape changes, or is unknown")
     return take(m, x)

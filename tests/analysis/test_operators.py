@@ -55,6 +55,8 @@ CASES = [
       " y = Slice(x, a, b)"), ("max(0, h - 1)", "w")),
     (("float[4] x => a = Constant<value_ints = [-1]>() b = Constant<value_ints = [9223372036854775807]>()"
       " i = Constant<value_ints = [0]>() y = Slice(x, a, b, i, a)"), (None,)),
+    (("float[4] x => a = Constant<value_ints = [-9]>() b = Constant<value_ints = [-99]>()"
+      " i = Constant<value_ints = [0]>() s = Constant<value_ints = [-1]>() y = Slice(x, a, b, i, s)"), (1,)),
     ("float[h] x => a = Constant<value_ints = [0]>() b = Constant<value_ints = [-1]>() y = Slice(x, a, b)",
      ("max(0, h - 1)",)),
     ("float[h] x => a = Constant<value_ints = [0]>() b = Constant<value_ints = [5]>() y = Slice(x, a, b)",

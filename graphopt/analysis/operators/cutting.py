@@ -136,7 +136,7 @@ def slice_length(
     if start is None or end is None or step == 0:
         return None
     if isinstance(dim, int) and isinstance(start, int) and isinstance(end, int):
-        return len(range(dim)[start:end:step])
+        return len(taken(dim, start, end, step))
     if step < 0:
         return dim if (step, start) == (-1, -1) and isinstance(end, int) and end <= -FAR else None
     first = start if facts.at_least(start, 0) and not _far(start) else _position(facts, dim, start)
@@ -144,6 +144,16 @@ def slice_length(
     if first is None or last is None:
         return None
     return maximum(0, ceil((last - first) * Fraction(1, step)))
+
+
+def taken(dim: int, start: int, end: int, step: int) -> range:
+    """The places that start:end:step takes of a dimension: as in Python, but backwards from before the first element
+    is from the first element."""
+    if dim == 0:
+        return range(0)
+    first, last = (0, dim) if step > 0 else (-1, dim - 1)
+    start, end = (place + dim if place < 0 else place for place in (start, end))
+    return range(min(max(start, 0), last), min(max(end, first), last), step)
 
 
 def _far(position: Scalar) -> bool:

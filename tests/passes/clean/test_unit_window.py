@@ -56,3 +56,8 @@ def test_not_if_the_shape_changes(call):
         r = Neg(x)  p = {call}  y = ReduceSum<keepdims=0>(p)
     }}"""
     refuses(unit_reduction, text, reason="shape changes")
+
+
+def test_zeros_may_change_their_sign():
+    text = "m (float[N, 1] x) => (float[N, 1] y) { p = Relu(x)  q = Neg(p)  y = ReduceMean<axes = [1]>(q) }"
+    fires(unit_reduction, f'<ir_version: 8, opset_import: ["" : 13]> {text}', leaves=["Relu", "Neg"])

@@ -32,3 +32,8 @@ def test_not_if_it_broadcasts():
 def test_not_two_equal_branches_that_the_condition_enlarges():
     text = "m (bool[N, 1] c, float[3] a) => (float[N, 3] y) { p = Relu(a)  y = Where(c, p, p) }"
     refuses(where_constant, text, reason="broadcasts")
+
+
+def test_zeros_may_change_their_sign():
+    text = "m (float[N, 3] a, float[3] b) => (float[N, 3] y) { p = Relu(a)  q = Neg(p)  y = Where(c, q, b) }"
+    fires(where_constant, text, {"c": np.array(True)}, leaves=["Relu", "Neg"])
