@@ -24,6 +24,6 @@ def unit_pool(m: Match, _: Builder) -> Tensor:
 
 @rule(reduction, numerics=Close(0))
 def unit_reduction(m: Match, _: Builder) -> Tensor:
-    """A sum, mean, product, largest or smallest over axes of length 1 that are kept is its input; -0.0 may become 0.0."""
+    """A sum, mean, product, largest or smallest over axes of length 1 that are kept is its input, -0.0 maybe 0.0."""
     m.require(same_shape(m, x, reduction), "the shape changes, or is unknown")
     return take(m, x)
