@@ -255,10 +255,12 @@ class Editor:
         if isinstance(old, Constant):
             self._orphans.add(old)
 
-    @staticmethod
-    def _release(old: Tensor) -> None:
+    def _release(self, old: Tensor) -> None:
+        """Leave its producer without it; beside outputs that are used there stands another, as few may be omitted."""
         for producer in list(old.inputs):
-            producer.outputs[_index(producer.outputs, old)] = Variable.empty()
+            beside = any(self.is_used(tensor) for tensor in producer.outputs if tensor is not old)
+            spare = Variable(self.fresh(f"{old.name}_unused") if beside else "")
+            producer.outputs[_index(producer.outputs, old)] = spare
 
     def _keeper(self, old: Tensor, new: Tensor) -> Node:
         """The node that computes `old` from `new` only because a graph must return it under this name."""

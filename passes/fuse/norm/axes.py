@@ -136,6 +136,8 @@ def reduction(m: Match, new: Builder, name: str, x: Value) -> Tensor:
         len(sizes) == len(over) and math.prod(sizes) <= MANY, f"it sums more than {MANY} squares, or unknown many"
     )
     keepdims = node.attrs.get("keepdims")
+    rank = len(shape) if keepdims in (None, 1) else len(shape) - len(over)
+    m.require(len(m.shape(m.root.outputs[0]) or ()) == rank, "a constant gives the result more dimensions")
     by_input = m.opset >= AXES_ARE_INPUTS
     operands = [m[x], np.array(over, np.int64)] if by_input else [m[x]]
     result: Tensor = new.node(name, *operands, axes=None if by_input else list(over), keepdims=keepdims)

@@ -93,3 +93,11 @@ def test_inside_a_body_that_reads_outer_tensors():
     assert constants(model) is not None
     branches = [graph for node in model.graph.nodes for graph in node.attrs.values()]
     assert [[node.op for node in graph.nodes] for graph in branches] == [["Constant"], ["ReduceSum"]]
+
+
+def test_the_other_parts_of_a_split_stay_whole():
+    """A part of a Split cannot be omitted: ONNX Runtime crashes where one has no name."""
+    text = "g (float[3, N, N] x) => (int64[1] a, int64[2] b) { s = Shape(x) a, b = Split(s, parts) }"
+    model = fires("fold", text, {"parts": np.array([1, 2])}, leaves=["Shape", "Split", "Constant"])
+    (split,) = [node for node in model.graph.nodes if node.op == "Split"]
+    assert all(tensor.name for tensor in split.outputs)

@@ -31,6 +31,16 @@ def test_norm_fires_on_sum_square():
     fires(reduce_l2, spelled(body, y="float[n, 1, 8]", opset=17), leaves=["ReduceL2"])
 
 
+def test_refuse_numbers_that_give_the_result_more_dimensions():
+    reason = "more dimensions"
+    square = "q = Pow(x, 2.0) y = ReduceSum<keepdims=0>(q, {0 1})"
+    refuses(reduce_sum_square, spelled(square, x="float[3, 8]", y="float[8]", rank=3), reason=reason)
+    refuses(reduce_sum_square, spelled(SQUARES[1], y="float[1, n, 3, 1]", rank=4), reason=reason)
+    root = "s = ReduceSumSquare<keepdims=0>(x, {0 1}) y = Pow(s, 0.5)"
+    refuses(reduce_l2, spelled(root, x="float[3, 8]", y="float[1]", rank=1), reason=reason)
+    fires(reduce_l2, spelled(root, x="float[3, 8]", y="float"), leaves=["ReduceL2"])
+
+
 def test_refuse_many_squares():
     for x in ("float[n, 3, 5000]", "float[n, 3, k]"):
         refuses(reduce_l2, spelled(NORM[0], x=x, y="float[n, 3, 1]"), reason="more than 4096 squares")
