@@ -28,8 +28,9 @@ from graphopt.pipeline.reproducer import write_reproducer
 
 REGION_SECONDS = 60.0
 WHOLE_SECONDS = 600.0
-WHOLE_BYTES = 1 << 30
-"""Models with more weights than this are compared as a whole only at level `full`."""
+WHOLE_BYTES, WHOLE_NODES = 1 << 30, 30_000
+"""Models with more weights or nodes are compared as a whole only at level `full`: loading them takes the runtime minutes.
+"""
 
 
 Feed = FeedPlan | Mapping[str, Array]
@@ -54,6 +55,7 @@ class Verifier:
     checked: int = 0
     _known: dict[Hashable, Verdict] = field(default_factory=dict)
     _weights: int = 0
+    _nodes: int = 0
     _ways: list[list[Feed]] | str | None = None
     """For each way to run the original, best first: what to feed at one or more bindings; or why it cannot be run."""
 
@@ -99,6 +101,7 @@ class Verifier:
         """Take down how the inputs of the original model may be fed; call before anything is rewritten."""
         if self._ways is not None:
             return
+        self._nodes = len(context.editor.home)
         self._weights = sum(t.nbytes for t in walk.tensors(context.model.graph) if isinstance(t, Constant))
         random = next((node for node in walk.nodes(context.model.graph) if nondeterministic(node)), None)
         if random is not None:
@@ -123,9 +126,11 @@ class Verifier:
             return Verdict(Status.VERIFIED, detail="nothing was rewritten")
         if self._ways is None or isinstance(self._ways, str):
             return Verdict(Status.UNVERIFIED, detail=self._ways or "the inputs of the model are unknown")
-        if self._weights > WHOLE_BYTES and self.level is not Level.FULL:
-            size = f"{self._weights / 2**30:.1f} GB of weights"
-            return Verdict(Status.UNVERIFIED, detail=f"{size} are above the budget of the region level: use full")
+        beyond = [f"{self._weights / 2**30:.1f} GB of weights"] if self._weights > WHOLE_BYTES else []
+        beyond += [f"{self._nodes:,} nodes"] if self._nodes > WHOLE_NODES else []
+        if beyond and self.level is not Level.FULL:
+            detail = f"{' and '.join(beyond)} are above the budget of the level region: use full"
+            return Verdict(Status.UNVERIFIED, detail=detail)
         with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
             candidate = Path(folder) / "candidate.onnx"
             context.model.save(candidate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import graphopt
-from tests.corpus.files import PEERS, best, models, peers
+from tests.corpus.files import PEERS, best, inputs, models, peers
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     print("|---|---|---|" + "---|" * len(PEERS) + "---|---|")
     worse = 0
     for path in models():
-        report = graphopt.optimize(path).report
+        report = graphopt.optimize(path, feeds=inputs(path)).report
         counts = table[path.name]
         fine = report.after.nodes <= best(counts)
         worse += not fine
