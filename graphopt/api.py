@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from graphopt.analysis.binding import binding_of, bindings
 from graphopt.errors import UsageError
 from graphopt.ir.model import Model
@@ -21,6 +23,7 @@ from graphopt.pipeline.registry import Bound, Registry, Resolved, check_requirem
 from graphopt.pipeline.reproducer import versions
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.pipeline.verify import Verifier
+from graphopt.report.comparison import fitting
 from graphopt.report.record import Report, Size, measure
 from graphopt.rewrite.rule import Rule
 
@@ -71,11 +74,16 @@ def optimize(
     runner: runs the models; by default a worker process that may crash or hang without harm.
     allow_outside: let the model's external data lie outside its folder.
 
-    Raises UsageError for a pipeline that does not exist, ModelError for a file that cannot be read, PassError for a
-    pass that breaks the model, VerificationError if the result is wrong and no single rewrite explains it.
+    Raises UsageError for a pipeline that does not exist or an argument that does not fit, ModelError for a file that
+    cannot be read, PassError for a pass that breaks the model, VerificationError if the result is wrong and no single
+    rewrite explains it.
     """
     started = time.perf_counter()
     level = _level(verify)
+    if limit is not None and limit < 0:
+        raise UsageError(f"limit must be at least 0, found {limit}")
+    if isinstance(plugins, str):
+        raise UsageError(f"plugins must be a list of names of modules, not the text {plugins!r}")
     text, resolved = _resolve(passes, Registry(plugins))
     if runner is None:
         from graphopt.numerics.worker import best_runner
@@ -87,6 +95,8 @@ def optimize(
         fresh, original = _source(source, allow_outside=allow_outside)
         first = fresh()
         check_requirements(resolved, first)
+        if feeds is not None:
+            feeds = fitting(first, "feeds", {name: np.asarray(array) for name, array in feeds.items()})
         before = measure(first)
         folder = None if reproducers is None else Path(reproducers)
         verifier = Verifier(runner, fresh, original, level, seed, folder, feeds)
@@ -141,21 +151,31 @@ def _resolve(passes: Passes, registry: Registry) -> tuple[str, Resolved]:
         if isinstance(one, str):
             text, bound = _resolve(one, registry)
         else:
-            made = rule_pass(one.name, one.doc, [one]) if isinstance(one, Rule) else one
+            made = _as_pass(one)
             text, bound = made.name, (Bound(made, {}, made.name),)
         texts.append(text)
         resolved.append(bound)
     return ",".join(texts), tuple(step for part in resolved for step in part)
 
 
-def _source(
-    source: str | Path | onnx.ModelProto | Model, *, allow_outside: bool
-) -> tuple[Callable[[], Model], Callable[[], str | bytes]]:
+def _as_pass(one: object) -> Pass:
+    if isinstance(one, Rule):
+        return rule_pass(one.name, one.doc, [one])
+    if isinstance(one, Pass):
+        return one
+    raise UsageError(f"a pipeline holds names, rules and passes, not {one!r}")
+
+
+def _source(source: object, *, allow_outside: bool) -> tuple[Callable[[], Model], Callable[[], str | bytes]]:
     """What gives the input model anew each time, and what the runner takes as the original."""
+    import onnx
+
     if isinstance(source, str | Path):
         path = Path(source)
         return lambda: load(path, allow_outside=allow_outside), lambda: str(path)
     proto = source.to_proto() if isinstance(source, Model) else source
+    if not isinstance(proto, onnx.ModelProto):
+        raise UsageError(f"a model is a path, an onnx.ModelProto or a graphopt Model, not {proto!r}")
     return lambda: load(proto), proto.SerializeToString
 
 

@@ -42,7 +42,7 @@ class Folder:
         if not self._allow_outside and not any(path.is_relative_to(home) for home in homes):
             raise UnsafeModelError(
                 f"the data file {quoted(location)} lies outside the model's folder ({path}): allow this only for "
-                "models that you trust"
+                "models that you trust (--allow-outside, or allow_outside=True)"
             )
         return path
 

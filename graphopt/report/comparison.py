@@ -247,6 +247,10 @@ def _drawn(model: Model, binding: Mapping[str, int], seed: int) -> Feeds:
 def read_feeds(path: Path) -> dict[str, Array]:
     """The arrays of an .npz file. Raises UsageError if it is none."""
     try:
+        with path.open("rb") as file:
+            start = file.read(6)
+        if not start.startswith((b"PK", b"\x93NUMPY")):
+            raise UsageError(f"{path} cannot be read as an .npz file: it is none")
         held = np.load(path, allow_pickle=False)
         if isinstance(held, np.ndarray):
             raise UsageError(f"{path} is a single array; give an .npz file with one array for each input")

@@ -1,4 +1,4 @@
-"""fold: compute now what does not depend on the inputs; spell shapes as numbers; take branches that are decided."""
+"""Compute now what does not depend on the inputs; spell shapes as numbers; take branches that are decided."""
 
 from __future__ import annotations
 

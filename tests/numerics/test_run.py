@@ -227,6 +227,14 @@ def test_what_cannot_run_is_a_failure_with_the_runtimes_words(message, feeds, ki
     assert "onnxruntime_src" not in caught.value.reason
 
 
+def test_of_nested_nodes_the_one_that_failed_is_named():
+    inner = "then_branch = g1 () => (a) { a = MatMul(x, x) }, else_branch = g2 () => (b) { b = Neg(x) }"
+    message = model(f"agraph (float[n, m] x, bool c) => (float[p, q] y) {{ y = If(c) <{inner}> }}")
+    with pytest.raises(RunFailure) as caught:
+        run(message, {"x": np.zeros((2, 3), F4), "c": np.array(True)})
+    assert caught.value.reason.startswith("Non-zero status code returned while running MatMul node")
+
+
 def test_a_failure_can_be_sent():
     failure = copy.copy(RunFailure("timeout", "No result."))
     assert (failure.kind, failure.reason, str(failure)) == ("timeout", "No result.", "timeout: No result.")
