@@ -23,10 +23,9 @@ FailureKind = Literal["invalid", "unsupported", "failed", "memory", "timeout", "
 
 _ORT_MESSAGE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : (\w+) : (.*)$", re.DOTALL)
 _SOURCE_PLACE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\)(?: const)?(?:::<lambda\(.*?\)>)?(?: \[with [^]]*\])? ")
-_OUTER_NODE = re.compile(
-    r"Non-zero status code returned while running \w+ node\. Name:'[^']*' Status Message: (?=Non-zero)"
-)
-"""Said once for each node whose body holds the one that failed."""
+_FAILED_NODE = r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: "
+_FAILED_NODES = re.compile(f"(?:{_FAILED_NODE})+")
+"""A node, after all those in whose bodies it lies; the groups are those of the last one."""
 _KINDS: dict[str, FailureKind] = {
     "INVALID_GRAPH": "invalid",
     "INVALID_PROTOBUF": "invalid",
@@ -150,7 +149,7 @@ def _failure(message: str) -> RunFailure:
         kind, message = _KINDS.get(match[1], kind), match[2]
     elif "No corresponding Numpy type" in message:
         kind = "unsupported"
-    message = _OUTER_NODE.sub("", _SOURCE_PLACE.sub("", " ".join(message.split())))
+    message = _FAILED_NODES.sub(r"\1 '\2': ", _SOURCE_PLACE.sub("", " ".join(message.split())))
     if len(message) > _LONGEST_REASON:
         message = message[:_LONGEST_REASON] + " ..."
     return RunFailure(kind, message)
