@@ -16,7 +16,7 @@ def factor(text, feeds, weights=None):
 
 def test_cancellation_amplifies():
     feeds = {"x": np.linspace(1, 2, 8, dtype=np.float32)}
-    assert factor("g (float[8] x) => (float[8] y) { y = Neg(x) }", feeds) == pytest.approx(1, abs=0.5)
+    assert factor("g (float[8] x) => (float[8] y) { y = Neg(x) }", feeds) == pytest.approx(2, abs=0.5)
     text = "g (float[8] x) => (float[8] y) { a = Mul(x, m) y = Sub(a, x) }"
     assert factor(text, feeds, {"m": np.float32(1.001)}) > 500
 
@@ -28,7 +28,7 @@ def test_constants_that_are_no_data_are_left_alone():
     assert 1 <= factor(text, feeds, {"s": np.float32([1, 1, 1, 2])}) < 4
 
 
-@pytest.mark.parametrize(("dtype", "count"), [("float16", 6), ("bfloat16", 6), ("float", 0), ("double", 0)])
+@pytest.mark.parametrize(("dtype", "count"), [("float16", 8), ("bfloat16", 8), ("float", 0), ("double", 0)])
 def test_only_models_with_16_bit_floats_round_where_nobody_asked(dtype, count):
     model = load(proto(f"g ({dtype}[4] x) => ({dtype}[4] y) {{ y = Neg(x) }}"))
     assert hidden_roundings(model, 3) == count
