@@ -110,7 +110,9 @@ class _Names:
 
     def define(self, tensor: Tensor) -> str:
         if not tensor.name or tensor.name in self.known:
-            raise OutputError(f"graphopt made two tensors named {quoted(tensor.name)} in one graph: a bug in a pass")
+            raise OutputError(
+                f"two tensors of one graph are named {quoted(tensor.name)}: a pass or script made one too many"
+            )
         self.known[tensor.name] = tensor
         return tensor.name
 
@@ -124,12 +126,12 @@ class _Names:
                 return name
             if found is not None:
                 raise OutputError(
-                    f"graphopt gave two tensors in reach of each other the name {quoted(name)}: a bug in a pass"
+                    f"two tensors that can see each other are named {quoted(name)}: a pass or script made one too many"
                 )
             names = names.outer
         if name:
             raise OutputError(
-                f"graphopt made a node that reads {quoted(name)} before anything defines it: a bug in a pass"
+                f"{quoted(name)} is read before anything defines it: a pass or script left it without a producer"
             )
         return name
 

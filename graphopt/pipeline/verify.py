@@ -29,8 +29,7 @@ from graphopt.pipeline.reproducer import write_reproducer
 REGION_SECONDS = 60.0
 WHOLE_SECONDS = 600.0
 WHOLE_BYTES, WHOLE_NODES = 1 << 30, 30_000
-"""Models with more weights or nodes are compared as a whole only at level `full`: loading them takes the runtime minutes.
-"""
+"""Models with more weights or nodes are compared as a whole only at level `full`: to load them takes minutes."""
 
 
 Feed = FeedPlan | Mapping[str, Array]
