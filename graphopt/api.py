@@ -12,6 +12,7 @@ import numpy as np
 
 from graphopt.analysis.binding import binding_of, bindings
 from graphopt.errors import UsageError
+from graphopt.ir.inline import inline_functions
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
 from graphopt.ir.types import Array
@@ -60,6 +61,7 @@ def optimize(
     observers: Sequence[manager.Observer] = (),
     runner: Runner | None = None,
     allow_outside: bool = False,
+    inline: bool = False,
 ) -> Result:
     """Optimise a model; the source itself is never changed.
 
@@ -73,6 +75,7 @@ def optimize(
     plugins: modules whose `PASSES` are added to the known passes.
     runner: runs the models; by default a worker process that may crash or hang without harm.
     allow_outside: let the model's external data lie outside its folder.
+    inline: first replace calls of the model's own functions by their bodies, which passes otherwise leave alone.
 
     Raises UsageError for a pipeline that does not exist or an argument that does not fit, ModelError for a file that
     cannot be read, PassError for a pass that breaks the model, VerificationError if the result is wrong and no single
@@ -92,7 +95,8 @@ def optimize(
     if level in (Level.REGION, Level.FULL):
         runner.start()
     try:
-        fresh, original = _source(source, allow_outside=allow_outside)
+        read, original = _source(source, allow_outside=allow_outside)
+        fresh: Callable[[], Model] = (lambda: inline_functions(read())) if inline else read
         first = fresh()
         check_requirements(resolved, first)
         if feeds is not None:

@@ -43,6 +43,9 @@ ExternalData = Annotated[
         show_default=False,
     ),
 ]
+Inline = Annotated[
+    bool, typer.Option("--inline", help="First replace calls of the model's own functions by their bodies.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Timing = Annotated[bool, typer.Option("--timing", help="Also say how long each pass took.")]
 
@@ -63,6 +66,7 @@ def optimize(
     dump: Dump = None,
     external_data: ExternalData = None,
     allow_outside: AllowOutside = False,
+    inline: Inline = False,
     quiet: Quiet = False,
     timing: Timing = False,
 ) -> None:
@@ -95,6 +99,7 @@ def optimize(
             observers=observers,
             reproducers=reproducers or output.with_name(output.name + ".reproducers"),
             allow_outside=allow_outside,
+            inline=inline,
         )
         line.message(f"writing {output}")
         from graphopt.ir.writer import save
