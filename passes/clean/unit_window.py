@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphopt import Builder, Close, Exact, Match, Rest, Value, op, rule
+from graphopt import Builder, Close, Match, Rest, Value, op, rule
 from graphopt.ir.types import Tensor
 from passes.clean.guards import same_shape, take
 
@@ -11,9 +11,9 @@ pool = op.one_of("AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool")
 reduction = op.one_of("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd")(x, rest)
 
 
-@rule(pool, numerics=Exact())
+@rule(pool, numerics=Close(0))
 def unit_pool(m: Match, _: Builder) -> Tensor:
-    """The average or the largest of one element is that element."""
+    """The average or the largest of one element is that element, -0.0 maybe 0.0."""
     kernel, pads = m.attr(pool, "kernel_shape", []), m.attr(pool, "pads", [])
     m.require(all(size == 1 for size in kernel) and not any(pads), "its window has several elements")
     m.require(same_shape(m, x, pool), "the shape changes, or is unknown")

@@ -61,3 +61,5 @@ def test_not_if_the_shape_changes(call):
 def test_zeros_may_change_their_sign():
     text = "m (float[N, 1] x) => (float[N, 1] y) { p = Relu(x)  q = Neg(p)  y = ReduceMean<axes = [1]>(q) }"
     fires(unit_reduction, f'<ir_version: 8, opset_import: ["" : 13]> {text}', leaves=["Relu", "Neg"])
+    average = text.replace("N, 1", "N, 1, 1").replace("ReduceMean<axes = [1]>", "AveragePool<kernel_shape = [1]>")
+    fires(unit_pool, f'<ir_version: 8, opset_import: ["" : 13]> {average}', leaves=["Relu", "Neg"])
