@@ -443,13 +443,13 @@ class TestWriter:
     def test_two_tensors_of_one_name_are_a_bug(self):
         model = load(parse(WEIGHTS))
         model.graph.nodes[0].outputs[0].name = "w"
-        with pytest.raises(OutputError, match="two tensors named 'w'"):
+        with pytest.raises(OutputError, match="two tensors of one graph are named 'w'"):
             to_proto(model)
 
     def test_an_undefined_tensor_is_a_bug(self):
         model = load(parse(WEIGHTS))
         model.graph.nodes[0].inputs[0] = Variable("nowhere")
-        with pytest.raises(OutputError, match="'nowhere' before anything defines it"):
+        with pytest.raises(OutputError, match="'nowhere' is read before anything defines it"):
             to_proto(model)
 
     def test_a_graph_made_by_hand(self):
