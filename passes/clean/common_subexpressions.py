@@ -18,6 +18,9 @@ from graphopt.rewrite.pattern import COMMUTATIVE
 PURE = ("", "ai.onnx.ml", "com.microsoft")
 """Domains whose operators give the same outputs for the same inputs, but for those known to be random."""
 
+MOST_SOURCES = 64
+"""Nodes with which two symbolic integers are checked to be equal."""
+
 Seen = ChainMap[Hashable, Node]
 
 
@@ -43,8 +46,24 @@ def _merge(context: Context, first: Node, second: Node) -> bool:
     replace = {old: new for new, old in zip(first.outputs, second.outputs, strict=True) if old.name}
     if not all(editor.can_stand_for(new, old) for old, new in replace.items()):
         return False
-    rewrite = Rewrite(editor.home[second], second, (second, first), (), replace)
+    same_call = list(first.inputs) == list(second.inputs)
+    before = (second, first) if same_call else _sources(context, second, first)
+    rewrite = Rewrite(editor.home[second], second, before, (), replace)
     return context.apply(rewrite, "common_subexpressions", Exact()) is not None
+
+
+def _sources(context: Context, *nodes: Node) -> tuple[Node, ...]:
+    """The nodes, and those in the same graph from which their integers follow, back to the shapes."""
+    home = context.editor.home
+    found, stack = dict.fromkeys(nodes), list(nodes)
+    while stack and len(found) < MOST_SOURCES:
+        node = stack.pop()
+        if node.op not in ("Shape", "Size"):
+            producers = [tensor.producer for tensor in node.inputs]
+            new = [p for p in producers if p is not None and p not in found and home.get(p) is home[nodes[0]]]
+            found.update(dict.fromkeys(new))
+            stack += new
+    return tuple(found)
 
 
 def _keys(context: Context, node: Node) -> Iterator[Hashable]:

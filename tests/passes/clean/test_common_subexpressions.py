@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from tests.support import apply, fires, operators, refuses
@@ -109,3 +110,15 @@ def test_not_of_operators_that_nobody_knows():
     m (float[N] x) => (float[N] y) { a = acme.Noise(x)  b = acme.Noise(x)  y = Add(a, b) }""")
     result = graphopt.optimize(model, passes=STEP, verify="structure")
     assert operators(result.model)["Noise"] == 2
+
+
+def test_equal_integers_are_checked_together_with_what_they_follow_from():
+    """Without that, the double of another rule's making would be fed with numbers of its own."""
+    header = '<ir_version: 8, opset_import: ["" : 12]>'
+    text = f"""{header} g (bool[N, 1, N] x) => (double[1] p, int64[1] y) {{
+        s = Shape(x)  a = Gather(s, two)  b = Gather(s, one)  c = Max(a, b)
+        d = Cast<to = 11>(c)  p = ReduceProd<axes = [-1]>(d)  e = Cast<to = 7>(d)  y = Neg(e)
+    }}"""
+    result = apply("clean", text, {"two": np.array([2]), "one": np.array([1])})
+    assert not result.report.rolled_back, result.report
+    assert result.report.hits["common_subexpressions"] == 1
