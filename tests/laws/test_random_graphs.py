@@ -112,7 +112,7 @@ def test_the_default_pipeline_keeps_random_models_right(seed):
     assert not complaint(case, None)
 
 
-@examples(150)
+@examples(60)
 @given(SEEDS)
 def test_the_verifier_finds_nothing_to_undo(seed):
     case = random_model(seed)
@@ -126,7 +126,7 @@ def test_any_pipeline_keeps_random_models_right(seed):
     assert not complaint(case, random_pipeline(seed, case.model.opset_import[0].version))
 
 
-@examples(60)
+@examples(100)
 @given(SEEDS)
 def test_a_second_run_changes_nothing_and_the_first_is_deterministic(seed):
     case = random_model(seed)

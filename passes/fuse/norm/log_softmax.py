@@ -32,4 +32,6 @@ def log_softmax(m: Match, new: Builder) -> Tensor:
     takes(m, x, "LogSoftmax", double=True)
     if softmax in m:
         return new.LogSoftmax(m[x], axis=m.attr(softmax, "axis"))
-    return new.LogSoftmax(m[x], axis=one_axis(m, x))
+    axis = one_axis(m, x)
+    m.require((m.shape(x) or ())[axis] != 1, "over one element the result is nothing but rounding errors")
+    return new.LogSoftmax(m[x], axis=axis)

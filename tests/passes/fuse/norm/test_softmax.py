@@ -72,6 +72,11 @@ def test_a_maximum_over_another_axis_stays():
     fires(softmax, spelled(body, opset=17), leaves=["ReduceMax", "Sub", "Softmax"])
 
 
+def test_refuse_the_logarithm_of_one_element():
+    text = spelled("e = Exp(x) s = ReduceSum(e, {0}) l = Log(s) y = Sub(x, l)", x="float[1, 2]", opset=17)
+    refuses(log_softmax, text, reason="one element")
+
+
 def test_refuse_dropped_dimensions():
     body = SOFTMAX[2].replace("ReduceSum(", "ReduceSum<keepdims=0>(")
     refuses(softmax, spelled(body, x="float[8, 8]"), reason="drops its dimensions")
