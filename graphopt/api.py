@@ -102,15 +102,14 @@ def optimize(
         if feeds is not None:
             feeds = fitting(first, "feeds", {name: np.asarray(array) for name, array in feeds.items()})
         before = measure(first)
-        folder = None if reproducers is None else Path(reproducers)
-        verifier = Verifier(runner, fresh, original, level, seed, folder, feeds)
-        sizes = _bindings(first, feeds)
-        outcome = manager.run(_job(first, verifier, resolved, bindings=sizes, fuel=limit, observers=observers))
+        verifier = Verifier(runner, fresh, original, level, seed, Path(reproducers) if reproducers else None, feeds)
+        job = _job(first, verifier, resolved, bindings=_bindings(first, feeds), fuel=limit, observers=observers)
+        outcome = manager.run(job)
     finally:
         runner.close()
     name = str(source) if isinstance(source, str | Path) else first.graph.name or "model"
-    report = _report(name, text, level, before, outcome, verifier.checked, time.perf_counter() - started)
-    return Result(outcome.context.model, report)
+    seconds = time.perf_counter() - started
+    return Result(outcome.context.model, _report(name, text, level, before, outcome, verifier.checked, seconds))
 
 
 def _job(first: Model, verifier: Verifier, pipeline: Resolved, **settings: Any) -> manager.Compile:
