@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -19,6 +21,27 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the inputs on which mode
 AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help="Let external data lie outside the model's folder.")
 ]
+
+Options = TypeVar("Options")
+
+
+def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
+    """Makes a command out of a function of one record: each field of the dataclass is an argument or option.
+
+    options: a dataclass whose fields are annotated as typer's parameters are.
+    """
+
+    def decorate(run: Callable[[Options], None]) -> Callable[..., None]:
+        def command(**given: Any) -> None:
+            run(options(**given))
+
+        signature = inspect.signature(options, eval_str=True)
+        command.__signature__ = signature  # type: ignore[attr-defined]
+        command.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+        command.__name__, command.__doc__ = run.__name__, run.__doc__
+        return command
+
+    return decorate
 
 
 def pipeline_option(help: str) -> Any:  # noqa: A002 - typer's own name for it

@@ -1,0 +1,70 @@
+"""The options of `graphopt optimize`: what each is called, takes, and is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, Seed, pipeline_option
+from graphopt.pipeline.level import Level
+
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write the result.")]
+Passes = Annotated[
+    str | None,
+    pipeline_option("The passes to run, such as clean,fuse; by default all that are Exact or Close."),
+]
+Verify = Annotated[Level, typer.Option(help="How much to check; each level includes the ones before it.")]
+Feeds = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.npz", help="Inputs on which the whole models are also compared, one array for each."),
+]
+Limit = Annotated[int | None, typer.Option("--opt-limit", min=0, metavar="N", help="Make at most N rewrites.")]
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Also write the report: FILE.txt, FILE.md or FILE.json.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 if anything was rolled back or unverified.")]
+Reproducers = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where wrong rewrites leave a reproducer; by default OUT.reproducers."),
+]
+Dump = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the model after each pass into this folder.")]
+ExternalData = Annotated[
+    bool | None,
+    typer.Option(
+        "--external-data/--no-external-data",
+        help="Weights into OUT.data, or into OUT; by default as in MODEL, and above 2 GB into OUT.data.",
+        show_default=False,
+    ),
+]
+Inline = Annotated[
+    bool, typer.Option("--inline", help="First replace calls of the model's own functions by their bodies.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Timing = Annotated[bool, typer.Option("--timing", help="Also say how long each pass took.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `optimize` was asked to do; one field for each argument and option, in the order of the help."""
+
+    model: ModelFile
+    output: Output
+    passes: Passes = None
+    verify: Verify = Level.REGION
+    seed: Seed = 0
+    feeds: Feeds = None
+    limit: Limit = None
+    plugins: Plugins = None
+    report: ReportFile = None
+    json: Json = False
+    strict: Strict = False
+    reproducers: Reproducers = None
+    dump: Dump = None
+    external_data: ExternalData = None
+    allow_outside: AllowOutside = False
+    inline: Inline = False
+    quiet: Quiet = False
+    timing: Timing = False
