@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from graphopt.numerics.metrics import Array
 
+FEWEST_DIGITS, MOST_DIGITS = 3, 17
+"""Digits of a float in a sentence; 17 tell any two float64 apart."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -92,7 +95,17 @@ class _Leaf:
     def became(self, at: int) -> str:
         """What happened to the element at flat position `at`."""
         index = self.index(at)
-        return f"{self.name} at {list(index)}: {self.old[index]} became {self.new[index]}."
+        old, new = apart(self.old[index], self.new[index])
+        return f"{self.name} at {list(index)}: {old} became {new}."
+
+
+def apart(old: object, new: object) -> tuple[str, str]:
+    """Two values as texts; floats with as few digits as show that they differ, and one more."""
+    if isinstance(old, float | np.floating) and isinstance(new, float | np.floating):
+        for digits in range(FEWEST_DIGITS, MOST_DIGITS):
+            if f"{old:.{digits}g}" != f"{new:.{digits}g}":
+                return f"{old:.{digits + 1}g}", f"{new:.{digits + 1}g}"
+    return str(old), str(new)
 
 
 def _leaves(name: str, old: object, new: object) -> Iterator[_Leaf]:

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from graphopt.ir import dtypes
 from graphopt.numerics import metrics
-from graphopt.numerics.compare import compare
+from graphopt.numerics.compare import apart, compare
 from graphopt.numerics.contract import Close, Exact, Lossy
 
 FLOATS = [
@@ -192,7 +192,7 @@ def test_every_dtype_equals_itself(dtype):
         ([np.zeros(2, "f4")], [np.zeros((2, 1), "f4")], "output 0: shape [2] became [2, 1]."),
         ([np.zeros(0, "f4")], [np.zeros((0, 1), "f4")], "output 0: shape [0] became [0, 1]."),
         ([[np.zeros(2)]], [[np.zeros(2)] * 2], "output 0: a sequence of 1 became a sequence of 2."),
-        ([[np.zeros(2), np.zeros(1)]], [[np.zeros(2), np.ones(1)]], "output 0, element 1 at [0]: 0.0 became 1.0."),
+        ([[np.zeros(2), np.zeros(1)]], [[np.zeros(2), np.ones(1)]], "output 0, element 1 at [0]: 0 became 1."),
         ([None], [np.zeros(2)], "output 0: nothing became a tensor."),
         ([{"a": 1}], [{"b": 1}], "output 0: a map with 1 keys became a map with 1 keys."),
         ([{"a": 1}], [{"a": 2}], "output 0 at [0]: 1 became 2."),
@@ -233,7 +233,7 @@ def test_the_worst_output_is_reported_by_name():
     new = [np.float32([1 + eps]), np.float32([1 + 4 * eps]), np.float32([1])]
     verdict = compare(old, new, Close(2), names=["a", "b", "c"])
     assert (verdict.ok, verdict.output, verdict.error, verdict.bound, verdict.compared) == (False, "b", 4, 2, 3)
-    assert verdict.reason.startswith("b at [0]: 1.0 became 1.00000")
+    assert verdict.reason.startswith("b at [0]: 1 became 1.00000")
     assert verdict.reason.endswith("That is 4 rounding errors; close(2) was promised.")
     assert compare(old, new, Close(9), names=["a", "b", "c"]).output == "b"
 
@@ -312,3 +312,18 @@ def test_of_lossy_outputs_the_worst_is_reported():
     new = [np.float32([4, 4.5]), np.float32([4, 5])]
     assert compare(old, new, Lossy("sqnr", 0)).output == "output 1"
     assert compare(old, new, Lossy("max_abs", 9)).output == "output 1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (np.float32(7.297366142272949), np.float32(7.297453880310059), ("7.29737", "7.29745")),
+        (np.float64(1), np.nextafter(1, 2), ("1.0", "1.0000000000000002")),
+        (np.float32(0.0), np.float32(-0.0), ("0", "-0")),
+        (np.float16(np.nan), np.float16(3), ("nan", "3")),
+        (np.int64(2**53), np.int64(2**53 + 1), ("9007199254740992", "9007199254740993")),
+        ("a", "b", ("a", "b")),
+    ],
+)
+def test_numbers_are_told_with_as_few_digits_as_tell_them_apart(old, new, words):
+    assert apart(old, new) == words
