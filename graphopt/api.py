@@ -17,6 +17,7 @@ from graphopt.ir.model import Model
 from graphopt.ir.reader import load
 from graphopt.ir.types import Array
 from graphopt.numerics.contract import combine, parse_contract
+from graphopt.numerics.inputs import fitting
 from graphopt.pipeline import manager
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.passes import Pass, rule_pass
@@ -24,9 +25,9 @@ from graphopt.pipeline.registry import Bound, Registry, Resolved, check_requirem
 from graphopt.pipeline.reproducer import versions
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.pipeline.verify import Verifier
-from graphopt.report.comparison import fitting
 from graphopt.report.record import Report, Size, measure
 from graphopt.rewrite.rule import Rule
+from graphopt.target import Target, target_named
 
 if TYPE_CHECKING:
     import onnx
@@ -62,6 +63,7 @@ def optimize(
     runner: Runner | None = None,
     allow_outside: bool = False,
     inline: bool = False,
+    target: str | Target = "ort",
 ) -> Result:
     """Optimise a model; the source itself is never changed.
 
@@ -76,6 +78,7 @@ def optimize(
     runner: runs the models; by default a worker process that may crash or hang without harm.
     allow_outside: let the model's external data lie outside its folder.
     inline: first replace calls of the model's own functions by their bodies, which passes otherwise leave alone.
+    target: where the model is to run, a name or a `Target`: no rule writes an operator that this lacks.
 
     Raises UsageError for a pipeline that does not exist or an argument that does not fit, ModelError for a file that
     cannot be read, PassError for a pass that breaks the model, VerificationError if the result is wrong and no single
@@ -87,6 +90,7 @@ def optimize(
         raise UsageError(f"limit must be at least 0, found {limit}")
     if isinstance(plugins, str):
         raise UsageError(f"plugins must be a list of names of modules, not the text {plugins!r}")
+    where = target_named(target)
     text, resolved = _resolve(passes, Registry(plugins))
     if runner is None:
         from graphopt.numerics.worker import best_runner
@@ -103,7 +107,7 @@ def optimize(
             feeds = fitting(first, "feeds", {name: np.asarray(array) for name, array in feeds.items()})
         before = measure(first)
         verifier = Verifier(runner, fresh, original, level, seed, Path(reproducers) if reproducers else None, feeds)
-        job = _job(first, verifier, resolved, bindings=_bindings(first, feeds), fuel=limit, observers=observers)
+        job = _job(first, verifier, resolved, bindings=_bindings(first, feeds), fuel=limit, observers=observers, target=where)
         outcome = manager.run(job)
     finally:
         runner.close()

@@ -37,8 +37,9 @@ def compare(
     from graphopt.cli.terminal import emit, show
     from graphopt.ir.reader import load
     from graphopt.numerics.contract import parse_contract
+    from graphopt.numerics.inputs import read_feeds
     from graphopt.numerics.worker import best_runner
-    from graphopt.report.comparison import read_feeds, side_by_side
+    from graphopt.report.comparison import side_by_side
     from graphopt.report.comparison_text import layout
 
     promise = parse_contract(contract)

@@ -45,7 +45,7 @@ def write_text(path: Path, text: str) -> None:
 def read_inputs(model: Path, feeds: Path, *, allow_outside: bool) -> Mapping[str, Array]:
     """The inputs of a model out of an .npz file. Raises UsageError where they do not fit."""
     from graphopt.ir.reader import load
-    from graphopt.report.comparison import fitting, read_feeds
+    from graphopt.numerics.inputs import fitting, read_feeds
 
     arrays = read_feeds(feeds)
     return fitting(load(model, allow_outside=allow_outside), str(feeds), arrays)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from graphopt.errors import ModelError
 
+FEW = 5
+"""Items of a list that are shown; the rest is counted."""
 _LONGEST = 120
 
 
@@ -19,6 +23,14 @@ def quoted(name: str) -> str:
 def counted(number: int, thing: str) -> str:
     """`1 byte`, `12,345 bytes`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def listed(items: Iterable[str], most: int = FEW) -> str:
+    """`a, b, c and 12 more`."""
+    items = list(items)
+    if len(items) <= most:
+        return ", ".join(items)
+    return f"{', '.join(items[:most])} and {len(items) - most} more"
 
 
 def check_text(*texts: str | bytes) -> None:

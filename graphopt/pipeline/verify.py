@@ -15,8 +15,8 @@ from graphopt.ir.edit import Rewrite
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant
 from graphopt.numerics.contract import Close, Contract, Exact, combine, parse_contract
-from graphopt.numerics.domains import domain_of
 from graphopt.numerics.feeds import FeedPlan, InputSpec
+from graphopt.numerics.inputs import input_specs
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.region import Region, Unverifiable, region
 from graphopt.numerics.run import PairResult, Runner
@@ -158,18 +158,6 @@ class Verifier:
         promised = f"{contract} and {hidden} roundings to 16 bits" if hidden else str(contract)
         detail = f"within {promised} times {factor:.3g}, by which the original itself amplifies a rounding error"
         return Verdict(Status.VERIFIED, worst.k, detail)
-
-
-def input_specs(model: Model, shapes: Shapes) -> tuple[InputSpec, ...]:
-    """What the inputs of a model without a default must be fed, at the binding of `shapes`. Raises Unverifiable."""
-    specs = []
-    for tensor in model.graph.inputs:
-        dtype, static = shapes.dtype(tensor), shapes.static(tensor)
-        if dtype is None or static is None:
-            raise Unverifiable(f"the shape of the input {tensor.name} is unknown")
-        if tensor not in model.graph.defaults:
-            specs.append(InputSpec(tensor.name, dtype, static, domain_of(tensor, shapes)))
-    return tuple(specs)
 
 
 def _verdict(result: PairResult) -> Verdict:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphopt.errors import UsageError
-from graphopt.report.style import counted, indented, labelled, listed, table, text
+from graphopt.ir.words import listed
+from graphopt.report.style import counted, indented, labelled, table, text
 
 if TYPE_CHECKING:
     from rich.console import Group

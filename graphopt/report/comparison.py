@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 import numpy as np
@@ -17,25 +15,23 @@ from graphopt.errors import ModelError, UsageError
 from graphopt.ir import dtypes, walk
 from graphopt.ir.model import Model
 from graphopt.ir.types import Tensor
-from graphopt.ir.words import quoted
+from graphopt.ir.words import listed, quoted
 from graphopt.numerics import compare, metrics
 from graphopt.numerics.contract import Contract
 from graphopt.numerics.feeds import feeds as feeds_of
+from graphopt.numerics.inputs import Feeds, fitting, input_specs, required
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.region import Unverifiable
 from graphopt.numerics.run import Runner
 from graphopt.numerics.session import RunFailure
-from graphopt.pipeline.verify import input_specs
 from graphopt.report.encode import to_json
 from graphopt.report.record import Size, measure
-from graphopt.report.style import listed
 
 SCHEMA = 1
 SECONDS = 600.0
 """Time that one model may take on one set of inputs."""
 
 Array = np.ndarray[Any, Any]
-Feeds = Mapping[str, Array]
 Verdict = Literal["agree", "differ", "unverified"]
 
 
@@ -191,7 +187,7 @@ def _type(value: object) -> str:
 
 def check_interfaces(a: Model, b: Model) -> list[str]:
     """What differs but does no harm. Raises UsageError for what makes the two models incomparable."""
-    here, there = _required(a), _required(b)
+    here, there = required(a), required(b)
     for name, model, other in ((n, b, there) for n in here if n not in there):
         raise UsageError(f"{model.path} has no input {quoted(name)}; it has {listed(map(quoted, other))}")
     for name in there.keys() - here.keys():
@@ -204,11 +200,6 @@ def check_interfaces(a: Model, b: Model) -> list[str]:
             raise UsageError(f"{b.path} has no output {quoted(tensor.name)}; it has {listed(map(quoted, outputs))}")
     more = [quoted(name) for name in outputs if name not in {tensor.name for tensor in a.graph.outputs}]
     return [f"{b.path} has outputs that {a.path} does not have: {listed(more)}"] if more else []
-
-
-def _required(model: Model) -> dict[str, Tensor]:
-    """The inputs that must be fed."""
-    return {tensor.name: tensor for tensor in model.graph.inputs if tensor not in model.graph.defaults}
 
 
 def _check_input(name: str, one: Tensor, other: Tensor) -> None:
@@ -242,52 +233,3 @@ def _drawn(model: Model, binding: Mapping[str, int], seed: int) -> Feeds:
         return feeds_of(input_specs(model, Shapes(model, binding)), seed)
     except Unverifiable as reason:
         raise UsageError(f"no inputs can be made up for {model.path}: {reason}; give some with --feeds") from reason
-
-
-def read_feeds(path: Path) -> dict[str, Array]:
-    """The arrays of an .npz file. Raises UsageError if it is none."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(6)
-        if not start.startswith((b"PK", b"\x93NUMPY")):
-            raise UsageError(f"{path} cannot be read as an .npz file: it is none")
-        held = np.load(path, allow_pickle=False)
-        if isinstance(held, np.ndarray):
-            raise UsageError(f"{path} is a single array; give an .npz file with one array for each input")
-        with held:
-            return {name: held[name] for name in held.files}
-    except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path} cannot be read as an .npz file: {error}") from error
-
-
-def fitting(model: Model, name: str, feeds: Feeds) -> Feeds:
-    """The inputs of `model` out of `feeds`. Raises UsageError, with expected and found, where they do not fit."""
-    fit: dict[str, Array] = {}
-    required = _required(model)
-    for tensor in model.graph.inputs:
-        if tensor.name in feeds:
-            fit[tensor.name] = _fitting(tensor, name, feeds[tensor.name])
-        elif tensor.name in required:
-            raise UsageError(f"{name} has no array {quoted(tensor.name)}; it has {listed(map(quoted, feeds), 20)}")
-    return fit
-
-
-def _fitting(tensor: Tensor, name: str, array: Array) -> Array:
-    dtype, shape = tensor.dtype, tensor.shape
-    if dtype is not None and array.dtype.kind == "V" and array.dtype.itemsize == dtype.itemsize:
-        array = array.view(dtype)  # npz files do not know the names of bfloat16 and smaller types
-    text = dtype is not None and dtype == np.object_ and array.dtype.kind in "OUS"
-    if dtype is not None and array.dtype != dtype and not text:
-        raise UsageError(f"{name}: input {quoted(tensor.name)} must be {dtypes.name(dtype)}, found {array.dtype}")
-    if shape is not None and not _matches(array.shape, shape):
-        dims = [dim if dim is not None else "?" for dim in shape]
-        raise UsageError(f"{name}: input {quoted(tensor.name)} must have shape {dims}, found {list(array.shape)}")
-    return array
-
-
-def _matches(found: tuple[int, ...], declared: Sequence[int | str | None]) -> bool:
-    return len(found) == len(declared) and all(
-        not isinstance(dim, int) or dim < 0 or dim == size for dim, size in zip(declared, found, strict=True)
-    )

@@ -14,9 +14,9 @@ from graphopt.ir import dtypes, walk
 from graphopt.ir.model import Model
 from graphopt.ir.types import Tensor, Variable
 from graphopt.ir.values import constant
+from graphopt.ir.words import listed
 from graphopt.report.encode import to_json
 from graphopt.report.record import measure, weights_of
-from graphopt.report.style import listed
 
 if TYPE_CHECKING:
     import onnx

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphopt.ir import walk
+from graphopt.ir.words import listed
 from graphopt.pipeline import manager
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.registry import Resolved
 from graphopt.report.encode import to_json
-from graphopt.report.style import counted, indented, listed, sentence, text
+from graphopt.report.style import counted, indented, sentence, text
 from graphopt.rewrite.driver import Refusal, near_misses, rewrite_all
 from graphopt.rewrite.rule import Rule
+from graphopt.target import ORT, Target
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -59,12 +61,12 @@ class Account:
         return to_json(self)
 
 
-def account(model: Model, rule: Rule, before: Resolved, text_before: str) -> Account:
+def account(model: Model, rule: Rule, before: Resolved, text_before: str, target: Target = ORT) -> Account:
     """Run `before` over the model, then the rule until it fits nowhere, and ask why. Verifies nothing.
 
     The model is changed.
     """
-    context = manager.run(manager.Compile(source=lambda: model, pipeline=before, structure=False)).context
+    context = manager.run(manager.Compile(source=lambda: model, pipeline=before, structure=False, target=target)).context
     made = len(context.journal.entries)
     context.begin(rule.name)
     rewrite_all(context, [rule])

@@ -15,8 +15,6 @@ WIDTH = 100
 """Columns of a report as plain text."""
 LONG = 300
 """Characters of a sentence on a console; a report in a file has all of them."""
-FEW = 5
-"""Items of a list that are shown; the rest is counted."""
 
 
 def shown(text: str, *, lines: bool = False) -> str:
@@ -107,14 +105,6 @@ def number(value: float | None) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 rewrite`, `2 rewrites`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def listed(items: Iterable[str], most: int = FEW) -> str:
-    """`a, b, c and 12 more`."""
-    items = list(items)
-    if len(items) <= most:
-        return ", ".join(items)
-    return f"{', '.join(items[:most])} and {len(items) - most} more"
 
 
 def shortened(words: str, most: int = LONG) -> str:

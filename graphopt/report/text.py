@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from graphopt.ir.words import FEW, listed
 from graphopt.pipeline.journal import Entry, Status, Verdict
 from graphopt.report.record import Report
 from graphopt.report.style import (
-    FEW,
     change,
     counted,
     indented,
     labelled,
-    listed,
     number,
     plain,
     sentence,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import graphopt
+from graphopt.ir import words
 from graphopt.report import style
 from graphopt.report.encode import to_json
 from graphopt.report.formats import FORMATS, formatter
@@ -35,8 +36,8 @@ from graphopt.report.formats import FORMATS, formatter
         (style.counted, (1, "place"), "1 place"),
         (style.counted, (2000, "place"), "2,000 places"),
         (style.counted, (2, "near miss", "near misses"), "2 near misses"),
-        (style.listed, (["a", "b"],), "a, b"),
-        (style.listed, (["a", "b", "c"], 2), "a, b and 1 more"),
+        (words.listed, (["a", "b"],), "a, b"),
+        (words.listed, (["a", "b", "c"], 2), "a, b and 1 more"),
         (style.sentence, ("it fails",), "it fails."),
         (style.sentence, ("it fails. ",), "it fails."),
         (style.sentence, ("",), ""),
