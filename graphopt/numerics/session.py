@@ -125,7 +125,7 @@ class Session:
         except Exception as error:
             if self._expired:
                 raise RunFailure("timeout", f"No result after {self._limit_s:g} seconds.") from error
-            raise _failure(str(error)) from error
+            raise failure_of(str(error)) from error
 
 
 def _session_options(ort: Any, folder: str, threads: int) -> Any:
@@ -142,7 +142,7 @@ def _session_options(ort: Any, folder: str, threads: int) -> Any:
     return options
 
 
-def _failure(message: str) -> RunFailure:
+def failure_of(message: str) -> RunFailure:
     """The runtime's sentence on one line, and the kind that its status code stands for."""
     kind: FailureKind = "failed"
     if match := _ORT_MESSAGE.match(message):

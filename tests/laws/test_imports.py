@@ -10,7 +10,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("errors", "ir", "analysis", "numerics", "rewrite", "pipeline", "report", "api", "cli")
+ROOMS = (
+    "errors",
+    "ir",
+    "target",
+    "analysis",
+    "numerics",
+    "data",
+    "measure",
+    "rewrite",
+    "pipeline",
+    "report",
+    "api",
+    "cli",
+)
 """From the bottom to the top."""
 
 
