@@ -107,7 +107,8 @@ def optimize(
             feeds = fitting(first, "feeds", {name: np.asarray(array) for name, array in feeds.items()})
         before = measure(first)
         verifier = Verifier(runner, fresh, original, level, seed, Path(reproducers) if reproducers else None, feeds)
-        job = _job(first, verifier, resolved, bindings=_bindings(first, feeds), fuel=limit, observers=observers, target=where)
+        settings = {"bindings": _bindings(first, feeds), "fuel": limit, "observers": observers, "target": where}
+        job = _job(first, verifier, resolved, **settings)
         outcome = manager.run(job)
     finally:
         runner.close()

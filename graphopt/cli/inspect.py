@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ Dimensions = Annotated[
     list[str] | None,
     typer.Option("--dim", metavar="NAME=N", help="A free dimension, for the multiply-adds. May be repeated."),
 ]
+Target = Annotated[
+    str | None, typer.Option("--target", metavar="NAME", help="Also tell what has no kernel there: ort, cpu, cuda.")
+]
 
 
 def inspect(
@@ -26,6 +29,7 @@ def inspect(
     passes: Passes = None,
     no_passes: NoPasses = False,
     dimensions: Dimensions = None,
+    target: Target = None,
     plugins: Plugins = None,
     json: Json = False,
     allow_outside: AllowOutside = False,
@@ -36,14 +40,18 @@ def inspect(
     """
     from dataclasses import replace
 
+    from graphopt.cli.files import find_plugins
     from graphopt.cli.terminal import emit, show
     from graphopt.ir.reader import load
     from graphopt.report.inspection import inspect as look
     from graphopt.report.inspection_text import layout
+    from graphopt.target import target_named
 
-    record = look(load(model, allow_outside=allow_outside), dict(map(_dimension, dimensions or ())))
+    where = None if target is None else target_named(target)
+    record = look(load(model, allow_outside=allow_outside), dict(map(_dimension, dimensions or ())), where)
     if not no_passes:
-        record = replace(record, findings=_findings(model, passes, plugins, allow_outside=allow_outside))
+        options = {"target": target or "ort", "plugins": find_plugins(plugins), "allow_outside": allow_outside}
+        record = replace(record, findings=_findings(model, passes, options))
     if json:
         emit(record.to_json())
     else:
@@ -57,16 +65,14 @@ def _dimension(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
-def _findings(model: Path, passes: str | None, plugins: list[str] | None, *, allow_outside: bool) -> Findings:
+def _findings(model: Path, passes: str | None, options: dict[str, Any]) -> Findings:
     """What a dry run finds. Raises UsageError for passes that do not exist; other failures are findings."""
     from graphopt.api import DEFAULT, optimize
-    from graphopt.cli.files import find_plugins
     from graphopt.pipeline.level import Level
     from graphopt.report.inspection import Findings
 
-    options = {"plugins": find_plugins(plugins), "allow_outside": allow_outside}
     try:
-        report = optimize(model, passes=passes, verify=Level.OFF, **options).report  # type: ignore[arg-type]
+        report = optimize(model, passes=passes, verify=Level.OFF, **options).report
     except UsageError:
         raise
     except GraphoptError as error:

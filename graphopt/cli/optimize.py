@@ -51,6 +51,7 @@ def _compile(options: Options, line: Progress) -> Result:
     return run(
         options.model,
         passes=options.passes,
+        target=options.target,
         verify=options.verify,
         seed=options.seed,
         feeds=read_inputs(options.model, feeds, allow_outside=allow_outside) if feeds else None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, Seed, pipeline_option
+from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, Seed, TargetName, pipeline_option
 from graphopt.pipeline.level import Level
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write the result.")]
@@ -53,6 +53,7 @@ class Options:
     model: ModelFile
     output: Output
     passes: Passes = None
+    target: TargetName = "ort"
     verify: Verify = Level.REGION
     seed: Seed = 0
     feeds: Feeds = None

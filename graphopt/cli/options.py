@@ -47,3 +47,20 @@ def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Call
 def pipeline_option(help: str) -> Any:  # noqa: A002 - typer's own name for it
     """The option --passes, with completion of names of passes and rules inside the text."""
     return typer.Option("--passes", metavar="TEXT", help=help, autocompletion=complete.pipelines, show_default=False)
+
+
+def _target_names() -> list[str]:
+    from graphopt.target import TARGETS
+
+    return list(TARGETS)
+
+
+TargetName = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="Where the model is to run: ort (ONNX Runtime on CPU or CUDA), cpu, cuda, or portable (ai.onnx only).",
+        autocompletion=_target_names,
+    ),
+]

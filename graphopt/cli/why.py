@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphopt.cli import complete
-from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, pipeline_option
+from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, TargetName, pipeline_option
 
 if TYPE_CHECKING:
     from graphopt.pipeline.registry import Registry
@@ -28,6 +28,7 @@ def why(
     rule: RuleName,
     passes: Passes = None,
     limit: Limit = 10,
+    target: TargetName = "ort",
     plugins: Plugins = None,
     json: Json = False,
     allow_outside: AllowOutside = False,
@@ -41,12 +42,14 @@ def why(
     from graphopt.ir.reader import load
     from graphopt.pipeline.registry import Registry
     from graphopt.report.near import account, layout
+    from graphopt.target import target_named
 
+    where = target_named(target)
     registry = Registry(find_plugins(plugins))
     asked = registry.rule_named(rule)
     before = _before(registry, asked) if passes is None else _parsed(passes)
     steps = registry.resolve(before)
-    record = account(load(model, allow_outside=allow_outside), asked, steps, str(before))
+    record = account(load(model, allow_outside=allow_outside), asked, steps, str(before), where)
     if json:
         emit(record.to_json())
     else:

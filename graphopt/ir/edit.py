@@ -21,6 +21,8 @@ RULE, SOURCES = "graphopt.rule", "graphopt.from"
 KEEPER_OPSET = 13
 """The version of ai.onnx that a model without it imports when an Identity or Constant must keep an output's name."""
 MOST_SOURCES = 32
+IMPLIED = {"com.microsoft": 1}
+"""Domains that a model need not import before a rewrite uses them, and the version that it then imports."""
 METADATA_SINCE = 10
 """The first IR version whose nodes have metadata."""
 
@@ -136,6 +138,7 @@ class Editor:
     def commit(self, rewrite: Rewrite, rule: str) -> list[Node]:
         """Carry out a rewrite made by `rule`. Returns the new nodes, in the order of `after`."""
         self.revision += 1
+        self.model.opsets.update(implied_imports(rewrite.after, self.model.opsets))
         old_of = {new: old for old, new in rewrite.replace.items()}
         computed = {tensor for call in rewrite.after if isinstance(call, Draft) for tensor in call.outputs}
         self._bring_out([call for call in rewrite.after if isinstance(call, Node)], rewrite.graph)
@@ -337,6 +340,12 @@ class Editor:
                 self._returned.pop(tensor, None)
         for node in graph.nodes:
             self.home.pop(node, None)
+
+
+def implied_imports(calls: Iterable[Draft | Node], opsets: Mapping[str, int]) -> dict[str, int]:
+    """The domains, with versions, that new calls use, `opsets` lacks, and that need no more than to be imported."""
+    domains = dict.fromkeys(call.domain for call in calls)
+    return {domain: IMPLIED[domain] for domain in domains if domain in IMPLIED and domain not in opsets}
 
 
 def _sources(nodes: Iterable[Node]) -> str:

@@ -17,7 +17,7 @@ import onnx
 
 from graphopt.ir import walk
 from graphopt.ir.dtypes import INTEGERS, DType, elem_type
-from graphopt.ir.edit import UNNAMED, Draft, Rewrite
+from graphopt.ir.edit import UNNAMED, Draft, Rewrite, implied_imports
 from graphopt.ir.emit import call_proto, constant_proto
 from graphopt.ir.model import Model
 from graphopt.ir.types import Constant, Graph, Node, Tensor
@@ -98,7 +98,8 @@ class Region:
         graph.input.extend(_value_info(name, self.dtypes[tensor]) for tensor, name in self.inputs.items())
         graph.output.extend(_value_info(name, self.dtypes[t]) for name, t in zip(outputs, self.old, strict=True))
         model = onnx.ModelProto(ir_version=min(max(self.model.ir_version, 4), RUNTIME_IR), graph=graph)
-        for domain, version in self.model.opsets.items():
+        opsets = self.model.opsets
+        for domain, version in (opsets | implied_imports(calls, opsets)).items():
             model.opset_import.add(domain=domain, version=version)
         if any(node.domain for node in graph.node):
             model.functions.extend(self.model.functions)

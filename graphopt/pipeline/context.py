@@ -15,6 +15,7 @@ from graphopt.ir.types import Node
 from graphopt.numerics.run import InProcess, Runner
 from graphopt.pipeline.journal import Entry, Journal, Status, Verdict
 from graphopt.pipeline.structure import schema_fault
+from graphopt.target import ORT, Target
 
 if TYPE_CHECKING:
     from graphopt.numerics.contract import Contract
@@ -46,6 +47,7 @@ class Context:
     journal: what has happened so far.
     runner: runs small models, for passes that compute what the runtime would.
     bindings: numbers for the free dimensions, at which rewrites are checked; by default two that the analysis finds.
+    target: where the model is to run.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class Context:
         limits: Limits | None = None,
         runner: Runner | None = None,
         bindings: Sequence[Mapping[str, int]] = (),
+        target: Target = ORT,
     ) -> None:
         self.model = model
+        self.target = target
         self.editor = Editor(model)
         self.shapes = Shapes(model)
         self.journal = Journal()

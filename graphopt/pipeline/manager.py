@@ -21,6 +21,7 @@ from graphopt.pipeline.context import Check, Context, Key, Limits
 from graphopt.pipeline.journal import Entry, Status, StepRecord, Verdict
 from graphopt.pipeline.registry import Bound, BoundFix, Resolved
 from graphopt.pipeline.structure import difference, fault, interface
+from graphopt.target import ORT, Target
 
 MAX_ROUNDS = 20
 """Rounds of a `fix(...)` after which it is taken not to terminate."""
@@ -48,7 +49,7 @@ class Compile:
     source: gives the input model anew each time.
     begin: sees each attempt before its first pass.
     check: the region check, or None. whole: the comparison of the whole result with the input, or None.
-    runner: what passes compute with; this process if None.
+    runner: what passes compute with; this process if None. target: where the model is to run.
     """
 
     source: Callable[[], Model]
@@ -61,6 +62,7 @@ class Compile:
     fuel: int | None = None
     observers: Sequence[Observer] = ()
     runner: Runner | None = None
+    target: Target = ORT
 
 
 @dataclass
@@ -137,7 +139,7 @@ def _first_wrong(job: Compile, left_out: Sequence[Key], made: int, reason: str) 
 
 
 def _attempt(job: Compile, limits: Limits, check: Check | None) -> Context:
-    context = Context(job.source(), check, limits, job.runner, job.bindings)
+    context = Context(job.source(), check, limits, job.runner, job.bindings, job.target)
     if job.begin:
         job.begin(context)
     for item in job.pipeline:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from graphopt.ir.edit import Draft
+from graphopt.ir.edit import Draft, implied_imports
 from graphopt.ir.model import Model
 from graphopt.ir.types import Constant, Graph, Node, Tensor, subgraphs
+from graphopt.target.target import UNOFFICIAL
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ def schema_fault(drafts: Iterable[Draft], opsets: dict[str, int], functions: Ite
 
     Domains that the installed onnx does not know are not judged, but must be imported by the model.
     """
-    known = {(function.domain, function.name) for function in functions}
+    drafts = list(drafts)
+    opsets = opsets | implied_imports(drafts, opsets)
+    known = {(function.domain, function.name) for function in functions} | {("", name) for name in UNOFFICIAL}
     for draft in drafts:
         if (draft.domain, draft.op) in known:
             continue

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import onnx
 
     from graphopt.ir.types import Dim
+    from graphopt.target import Target
 
 SCHEMA = 1
 
@@ -64,7 +65,10 @@ class Findings:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A model at a glance. dimensions: the numbers at which `macs` was computed, for free dimensions of the inputs."""
+    """A model at a glance. dimensions: the numbers at which `macs` was computed, for free dimensions of the inputs.
+
+    target: where it is to run, "" if nobody asked. lacking: what has no kernel there, in words, and how many nodes.
+    """
 
     model: str
     ir_version: int
@@ -84,6 +88,8 @@ class Inspection:
     dimensions: dict[str, int]
     operators: list[Operator]
     findings: Findings | None = None
+    target: str = ""
+    lacking: dict[str, int] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def to_json(self) -> str:
@@ -91,14 +97,16 @@ class Inspection:
         return to_json(self)
 
 
-def inspect(model: Model, dimensions: dict[str, int] | None = None) -> Inspection:
+def inspect(model: Model, dimensions: dict[str, int] | None = None, target: Target | None = None) -> Inspection:
     """Look at a model without running it; no weight is decoded.
 
     dimensions: numbers for free dimensions, for the multiply-accumulates; by default the smallest that fit.
+    target: tell what of the model has no kernel there.
     Raises UsageError for a dimension that the inputs do not have.
     """
     size, binding = measure(model), _binding(model, dimensions or {})
-    operators = _operators(model, Shapes(model, binding))
+    shapes = Shapes(model, binding)
+    operators = _operators(model, shapes)
     inputs = [_port(model, tensor) for tensor in model.graph.inputs]
     return Inspection(
         model=str(model.path or model.graph.name),
@@ -118,6 +126,8 @@ def inspect(model: Model, dimensions: dict[str, int] | None = None) -> Inspectio
         unknown_macs=sum(operator.unknown for operator in operators),
         dimensions=binding,
         operators=operators,
+        target=target.name if target else "",
+        lacking=_lacking(model, shapes, target) if target else {},
     )
 
 
@@ -147,6 +157,18 @@ def _operators(model: Model, shapes: Shapes) -> list[Operator]:
             unknown[name] += 1
     rows = [Operator(name, count, parameters[name], costs[name], unknown[name]) for name, count in counts.items()]
     return sorted(rows, key=lambda row: (-row.macs, -row.count, row.name))
+
+
+def _lacking(model: Model, shapes: Shapes, target: Target) -> dict[str, int]:
+    """Why the target does not run nodes of the model, and how many: those of each operator that has no kernel there."""
+    own = {(function.domain, function.name) for function in model.functions}
+    reasons = Counter[str]()
+    for node in walk.nodes(model.graph):
+        read = (shapes.dtype(tensor) for tensor in node.inputs if tensor.name)
+        dtype = next((one for one in read if one in dtypes.FLOATS), None)
+        reason = None if (node.domain, node.op) in own else target.lacks(node.op, node.domain, dtype)
+        reasons.update([reason] if reason else ())
+    return dict(reasons.most_common())
 
 
 def _port(model: Model, tensor: Tensor) -> Port:

@@ -22,6 +22,8 @@ def layout(record: Inspection) -> Group:
     parts.append(indented(_ports(record)))
     if record.operators:
         parts.append(indented(_operators(record)))
+    if record.target:
+        parts.append(indented(_lacking(record)))
     if record.findings is not None:
         parts.append(indented(_findings(record, record.findings)))
     return Group(*parts)
@@ -68,6 +70,15 @@ def _operators(record: Inspection) -> Table:
     if rest:
         grid.add_row(text(f"{len(rest)} others", "dim"), f"{sum(row.count for row in rest):,}")
     return grid
+
+
+def _lacking(record: Inspection) -> RenderableType:
+    if not record.lacking:
+        return text(f"The target {record.target} has a kernel for every node.", "green")
+    from rich.console import Group
+
+    lines = (f"{reason[0].upper()}{reason[1:]}: {counted(nodes, 'node')}" for reason, nodes in record.lacking.items())
+    return Group(*(text(sentence(line), "yellow") for line in lines))
 
 
 def _findings(record: Inspection, findings: Findings) -> RenderableType:

@@ -66,7 +66,8 @@ def account(model: Model, rule: Rule, before: Resolved, text_before: str, target
 
     The model is changed.
     """
-    context = manager.run(manager.Compile(source=lambda: model, pipeline=before, structure=False, target=target)).context
+    job = manager.Compile(source=lambda: model, pipeline=before, structure=False, target=target)
+    context = manager.run(job).context
     made = len(context.journal.entries)
     context.begin(rule.name)
     rewrite_all(context, [rule])

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from graphopt.errors import PassError
 from graphopt.ir import walk
-from graphopt.ir.types import Node
+from graphopt.ir.dtypes import FLOATS, DType
+from graphopt.ir.edit import Draft
+from graphopt.ir.types import Node, Tensor
 from graphopt.rewrite import pattern as p
 from graphopt.rewrite.match import Match, Matcher, Refused
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from graphopt.ir.edit import Editor, Rewrite
     from graphopt.numerics.contract import Contract
     from graphopt.rewrite.rule import Rule
+    from graphopt.target import Target
 
 MANY = 64
 """Readers of a tensor beyond which a change to one does not concern the others."""
@@ -41,6 +44,7 @@ class Context(Protocol):
 
     editor: Editor
     shapes: Shapes
+    target: Target
 
     def apply(self, rewrite: Rewrite, rule: str, numerics: Contract) -> list[Node] | None:
         """Check and commit a rewrite; the new nodes, or None if it was not let through."""
@@ -116,10 +120,16 @@ def _downstream(nodes: Iterable[Node], depth: int) -> set[Node]:
 
 def _available(context: Context, rule: Rule) -> bool:
     opset = context.editor.graph.opset
+    reason = None
     if rule.opset > opset:
         reason = f"needs opset {rule.opset}, the model has {opset}: run the pass opset:version={rule.opset} first"
+    for emitted in rule.emits:
+        domain, _, op = emitted.rpartition("::")
+        lacking = context.target.lacks(op, domain)
+        reason = reason or (f"writes what it must not: {lacking}" if lacking else None)
+    if reason:
         context.refuse(Refusal(rule.name, "", "", 0, reason))
-    return rule.opset <= opset
+    return reason is None
 
 
 def _rewrite_at(
@@ -127,7 +137,7 @@ def _rewrite_at(
 ) -> Sequence[Node]:
     """The first rewrite that goes through at `node`: its new nodes. `changed` collects the nodes around it."""
     for rule, root in index.candidates(node):
-        for match in Matcher(context.editor, context.shapes).matches(root, node):
+        for match in Matcher(context.editor, context.shapes, target=context.target).matches(root, node):
             rewrite = attempt(context, rule, match)
             if rewrite is None:
                 continue
@@ -144,11 +154,27 @@ def _rewrite_at(
 def attempt(context: Context, rule: Rule, match: Match) -> Rewrite | None:
     """The rule's replacement for a match, or None, with the reason noted, where it declines."""
     try:
-        return rule.rewrite(match, context.editor.home[match.root])
+        rewrite = rule.rewrite(match, context.editor.home[match.root])
+        reason = _lacking(rewrite, match)
     except Refused as refused:
-        size = max(root.size for root in rule.roots) + 1
-        context.refuse(Refusal(rule.name, _label(match.root), _label(match.root), size, str(refused)))
-        return None
+        reason = str(refused)
+    if reason is None:
+        return rewrite
+    size = max(root.size for root in rule.roots) + 1
+    context.refuse(Refusal(rule.name, _label(match.root), _label(match.root), size, reason))
+    return None
+
+
+def _lacking(rewrite: Rewrite, match: Match) -> str | None:
+    """What the target lacks of the new calls, each of which computes in the first floating dtype that it reads."""
+    made: dict[Tensor, DType | None] = {}
+    for call in rewrite.after:
+        read = [made[t] if t in made else match.dtype(t) for t in call.inputs if t.name]
+        dtype = next((one for one in read if one in FLOATS), None)
+        made.update(dict.fromkeys(call.outputs, dtype))
+        if isinstance(call, Draft) and (reason := match.target.lacks(call.op, call.domain, dtype)):
+            return reason
+    return None
 
 
 def near_misses(context: Context, rule: Rule) -> list[Refusal]:
@@ -166,7 +192,7 @@ def near_misses(context: Context, rule: Rule) -> list[Refusal]:
                 best[:] = [(depth, reason(), at)]
 
         for root in roots.get(node.op, ()):
-            for match in Matcher(context.editor, context.shapes, note).matches(root, node):
+            for match in Matcher(context.editor, context.shapes, note, context.target).matches(root, node):
                 fired = fired or attempt(context, rule, match) is not None
         if deepest and not fired:
             depth, reason, at = deepest[0]

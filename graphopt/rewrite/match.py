@@ -15,6 +15,7 @@ from graphopt.ir import values
 from graphopt.ir.dtypes import FLOATS, DType, epsilon
 from graphopt.ir.types import Array, Constant, Node, Shape, Tensor, Variable
 from graphopt.rewrite import pattern as p
+from graphopt.target import ORT, Target
 
 if TYPE_CHECKING:
     from graphopt.analysis.shapes import Shapes
@@ -32,6 +33,7 @@ class Match:
     """One place where a pattern holds; read-only. Indexed by the pattern objects themselves.
 
     root: the node at which the pattern's outermost call was found.
+    target: where the model is to run.
     nodes: all matched nodes, the root first.
     reads: constants whose values somebody looked at through this match.
     """
@@ -43,6 +45,7 @@ class Match:
         self._bindings = dict(matcher.bindings)
         self._calls = dict(matcher.nodes)
         self._editor, self._shapes = matcher.editor, matcher.shapes
+        self.target = matcher.target
 
     def __contains__(self, part: p.Pattern) -> bool:
         return (part.key in self._calls) if isinstance(part, p.Node) else part in self._bindings
@@ -135,9 +138,13 @@ class Matcher:
     """Finds the matches of one pattern at one node at a time. `note(depth, reason, node)` hears of mismatches."""
 
     def __init__(
-        self, editor: Editor, shapes: Shapes, note: Callable[[int, Callable[[], str], Node], None] | None = None
+        self,
+        editor: Editor,
+        shapes: Shapes,
+        note: Callable[[int, Callable[[], str], Node], None] | None = None,
+        target: Target = ORT,
     ) -> None:
-        self.editor, self.shapes, self.note = editor, shapes, note
+        self.editor, self.shapes, self.note, self.target = editor, shapes, note, target
         self.bindings: dict[p.Pattern, Any] = {}
         self.nodes: dict[p.Node, Node] = {}
         self.variants: dict[p.Node, p.Node] = {}

@@ -27,6 +27,7 @@ class Rule:
         (None keeps one). It may call `match.require` anywhere and must not touch the graph.
     numerics: the contract that every rewrite is checked against.
     opset: the first version of ai.onnx that has the operators which the rule emits.
+    emits: those of them that not every target runs ("com.microsoft::BiasGelu"): elsewhere the rule does nothing.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Rule:
     apply: Callable[[Match, Builder], Any]
     numerics: Contract
     opset: int = 1
+    emits: tuple[str, ...] = ()
 
     @property
     def doc(self) -> str:
@@ -61,16 +63,20 @@ class Rule:
         return f"rule {self.name} ({self.numerics})"
 
 
-def rule(pattern: Pattern, *, numerics: Contract, opset: int = 1) -> Callable[[Callable[[Match, Builder], Any]], Rule]:
+def rule(
+    pattern: Pattern, *, numerics: Contract, opset: int = 1, emits: str | Sequence[str] = ()
+) -> Callable[[Callable[[Match, Builder], Any]], Rule]:
     """Make a rule of the function below: its name is the rule's, its docstring says what the rule does.
 
     pattern: what to look for. Raises TypeError if it is not an operator call or alternatives of calls.
     numerics: the contract that every rewrite is checked against.
     opset: the first version of ai.onnx that has the operators which the rule emits.
+    emits: those of them that not every target runs: `"com.microsoft::BiasGelu"`, or several.
     """
+    emitted = (emits,) if isinstance(emits, str) else tuple(emits)
 
     def decorate(apply: Callable[[Match, Builder], Any]) -> Rule:
-        made = Rule(apply.__name__, pattern, apply, numerics, opset)
+        made = Rule(apply.__name__, pattern, apply, numerics, opset, emitted)
         if not made.roots:
             message = f"rule {made.name}: the pattern must be an operator call"
             raise TypeError(message)

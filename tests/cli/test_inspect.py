@@ -7,7 +7,7 @@ import json
 import onnx
 from onnx import TensorProto, helper
 
-from tests.cli.conftest import PLUGIN, ROOT, run
+from tests.cli.conftest import PLUGIN, ROOT, process, run
 from tests.support import proto
 
 DIGITS = ROOT / "models" / "digits.onnx"
@@ -101,3 +101,17 @@ def test_types_that_are_no_tensors(here):
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), "m.onnx")
         record = json.loads(run("inspect", "m.onnx", "--no-passes", "--json").stdout)
         assert record["inputs"][0]["kind"] == text
+
+
+def test_a_target_is_told_what_it_lacks(written):
+    model = written("agraph (float[2] x) => (float[2] y) { a = Asin(x) y = Relu(a) }")
+    shown = run("inspect", model, "--target", "cuda", "--no-passes").stdout
+    assert "The target cuda does not run Asin: 1 node" in shown
+    assert "has a kernel for every node" in run("inspect", model, "--target", "cpu", "--no-passes").stdout
+
+
+def test_an_unknown_target_is_a_usage_error(written):
+    model = written("agraph (float[2] x) => (float[2] y) { y = Relu(x) }")
+    for command in (["inspect"], ["why", "--rule", "gelu"], ["optimize", "-o", "out.onnx"]):
+        result = process(*command, model, "--target", "tpu")
+        assert (result.returncode, "there are: ort, cpu, cuda, portable" in result.stderr) == (2, True)

@@ -1,0 +1,112 @@
+"""Targets: what a compiled model may consist of, as data.
+
+A target judges the domains that it has a table for. Operators of other domains are the user's own business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from graphopt.errors import UsageError
+from graphopt.ir import dtypes
+from graphopt.target import kernels
+from graphopt.target.kernels import Kernels
+
+ONNX, MICROSOFT = "", "com.microsoft"
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Where a model is to run. kernels: the operators with kernels there, and the floating dtypes these compute in.
+
+    judged: the domains of which it runs nothing but what `kernels` says.
+    """
+
+    name: str
+    doc: str
+    kernels: Kernels
+    judged: frozenset[str]
+
+    def lacks(self, op: str, domain: str = "", dtype: dtypes.DType | None = None) -> str | None:
+        """Why the target does not run an operator (on a floating `dtype`), in words; None if nothing speaks against it.
+
+        Operators of ai.onnx that are functions of others run everywhere: the runtime takes them apart.
+        """
+        name = f"{domain}::{op}" if domain else op
+        floats = self.kernels.get(name)
+        if floats is None:
+            missing = domain in self.judged and not _is_function(op, domain)
+            missing = missing or (domain == ONNX and not _is_standard(op))
+            return f"the target {self.name} does not run {name}" if missing else None
+        on = "" if dtype is None or dtype not in dtypes.FLOATS else dtypes.name(dtype)
+        wrong = on in kernels.LETTERS.values() and floats and on not in floats
+        return f"the target {self.name} does not run {name} on {on}" if wrong else None
+
+    def runs(self, op: str, domain: str = "", dtype: dtypes.DType | None = None) -> bool:
+        """Whether nothing speaks against an operator on this target."""
+        return self.lacks(op, domain, dtype) is None
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@lru_cache(maxsize=4096)
+def _is_function(op: str, domain: str) -> bool:
+    """Whether the operator is defined by others, or (Constant) needs no kernel."""
+    from onnx import defs
+
+    if (op, domain) == ("Constant", ONNX):
+        return True
+    try:
+        schema: Any = defs.get_schema(op, domain)
+    except defs.SchemaError:
+        return False
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+@lru_cache(maxsize=4096)
+def _is_standard(op: str) -> bool:
+    from onnx import defs
+
+    return bool(defs.has(op))
+
+
+def _with_casts(table: Kernels) -> Kernels:
+    """ONNX Runtime's CPU provider puts Casts around a float16 call of an operator that it has only in float."""
+    return {name: floats | {"float16"} if "float" in floats else floats for name, floats in table.items()}
+
+
+def _both(one: Kernels, other: Kernels, domain: str) -> Kernels:
+    """What both run of the operators of a domain, and of the runtime's own operators among those of ai.onnx."""
+    named = (name for name in one.keys() & other.keys() if name.startswith(f"{domain}::") or name in UNOFFICIAL)
+    return {name: one[name] & other[name] for name in named}
+
+
+UNOFFICIAL = frozenset({"SimplifiedLayerNormalization"})
+"""Operators that ONNX Runtime has in ai.onnx although the standard does not."""
+
+CPU = Target(
+    "cpu", "ONNX Runtime's CPU provider.", _with_casts(kernels.CPU), frozenset({ONNX, "ai.onnx.ml", MICROSOFT})
+)
+CUDA = Target("cuda", "ONNX Runtime's CUDA provider.", kernels.CUDA, frozenset({ONNX, "ai.onnx.ml", MICROSOFT}))
+ORT = Target(
+    "ort",
+    "ONNX Runtime: all of ai.onnx, and what its CPU and CUDA providers both run of com.microsoft.",
+    _both(CPU.kernels, CUDA.kernels, MICROSOFT),
+    frozenset({MICROSOFT}),
+)
+PORTABLE = Target("portable", "Any runtime: ai.onnx only.", {}, frozenset({MICROSOFT}))
+
+TARGETS = {target.name: target for target in (ORT, CPU, CUDA, PORTABLE)}
+"""All targets by name, the default first."""
+
+
+def target_named(name: str | Target) -> Target:
+    """The target of that name. Raises UsageError with what there is."""
+    if isinstance(name, Target):
+        return name
+    if name not in TARGETS:
+        raise UsageError(f"there is no target {name!r}; there are: {', '.join(TARGETS)}")
+    return TARGETS[name]
