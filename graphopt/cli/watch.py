@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphopt.errors import UsageError
-from graphopt.ir import walk
-from graphopt.ir.model import Model
-from graphopt.ir.storage import File, Payload
-from graphopt.ir.types import Constant
+from graphopt.ir.external import weight_files
 from graphopt.report.style import counted, shown
 
 if TYPE_CHECKING:
@@ -116,13 +113,6 @@ class InputGuard(Silent):
             for output in self.outputs:
                 if same_file(source, output):
                     raise UsageError(f"{output} holds weights of the model itself; choose another name for the output")
-
-
-def weight_files(model: Model) -> list[Path]:
-    """The files of external data in which weights of `model` lie."""
-    held = (tensor.stored for tensor in walk.tensors(model.graph) if isinstance(tensor, Constant))
-    outside = (one.source for one in held if isinstance(one, Payload) and one.outside)
-    return list(dict.fromkeys(source.path for source in outside if isinstance(source, File)))
 
 
 def same_file(a: Path, b: Path) -> bool:

@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 
 from graphopt.errors import ModelError, UnsafeModelError
-from graphopt.ir.storage import File
+from graphopt.ir import walk
+from graphopt.ir.model import Model
+from graphopt.ir.storage import File, Payload
+from graphopt.ir.types import Constant
 from graphopt.ir.words import quoted
 
 
@@ -54,3 +57,10 @@ class Folder:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ModelError(f"the data file {quoted(location)} cannot be read: {reason}") from error
+
+
+def weight_files(model: Model) -> list[Path]:
+    """The files of external data in which weights of `model` lie."""
+    held = (tensor.stored for tensor in walk.tensors(model.graph) if isinstance(tensor, Constant))
+    outside = (one.source for one in held if isinstance(one, Payload) and one.outside)
+    return list(dict.fromkeys(source.path for source in outside if isinstance(source, File)))

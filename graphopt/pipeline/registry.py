@@ -82,6 +82,14 @@ class Registry:
         return self._bind(item)
 
     def _bind(self, step: Step) -> Bound:
+        try:
+            return self._bound(step)
+        except UsageError as error:
+            if step.origin is None:
+                raise
+            raise UsageError(f"pipeline file {step.origin}: {error}") from error
+
+    def _bound(self, step: Step) -> Bound:
         found = self.pass_named(step.name)
         options: dict[str, Any] = {}
         for name, text in step.options:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,15 +18,17 @@ from graphopt.errors import UsageError
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _VALUE = re.compile(r"[^,:()\s]+")
 _FILE = re.compile(r"@[^,()]+")
+_INCLUDED = re.compile(r"(?P<before>(?:^|[,(])\s*@)(?P<file>[^,()]+)")
 MAX_DEPTH = 20
 
 
 @dataclass(frozen=True)
 class Step:
-    """One pass with its options, as written."""
+    """One pass with its options, as written. `origin` is the file in which it was written, if in one."""
 
     name: str
     options: tuple[tuple[str, str], ...] = ()
+    origin: Path | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.name + "".join(f":{name}={value}" for name, value in self.options)
@@ -47,9 +49,13 @@ Item = Step | Fix
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Passes in order. `str` gives the text that parses to an equal pipeline, files spelled out."""
+    """Passes in order. `str` gives the text that parses to an equal pipeline, files spelled out.
+
+    files: the files that it includes, each once, in the order in which they were read.
+    """
 
     items: tuple[Item, ...]
+    files: tuple[Path, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return ",".join(map(str, self.items))
@@ -65,27 +71,42 @@ class Pipeline:
                 yield item
 
 
-def parse(text: str, folder: Path | None = None, depth: int = 0) -> Pipeline:
+def parse(text: str, folder: Path | None = None, depth: int = 0, origin: Path | None = None) -> Pipeline:
     """The pipeline that `text` spells. Files (`@path`, TOML with `passes = "..."` or a list) are relative to
-    `folder`, default the current one. Raises UsageError pointing at the place that cannot be read.
+    `folder`, default the current one. `origin` is the file in which the text stands. Raises UsageError pointing at
+    the place that cannot be read.
     """
-    reader = _Reader(text, folder or Path(), depth)
+    reader = _Reader(text, folder or Path(), depth, origin)
     items = reader.items()
     if reader.at < len(text):
         reader.fail("expected , or the end")
-    return Pipeline(items)
+    return Pipeline(items, tuple(dict.fromkeys(reader.files)))
+
+
+def moved(text: str, folder: Path) -> str:
+    """A text whose files are relative to `folder`, for one who reads it in the current folder."""
+
+    def path(found: re.Match[str]) -> str:
+        file = str(folder / found["file"].strip())
+        if re.search(r"[,()]", file):
+            raise UsageError(f"pipeline: the file name {file} cannot stand in a pipeline, because of its , ( or )")
+        return found["before"] + file
+
+    return _INCLUDED.sub(path, text)
 
 
 class _Reader:
     """A recursive-descent reader of one text."""
 
-    def __init__(self, text: str, folder: Path, depth: int) -> None:
-        self.text, self.folder, self.depth, self.at = text, folder, depth, 0
+    def __init__(self, text: str, folder: Path, depth: int, origin: Path | None) -> None:
+        self.text, self.folder, self.depth, self.origin, self.at = text, folder, depth, origin, 0
+        self.files: list[Path] = []
         if depth > MAX_DEPTH:
             raise UsageError("pipeline files or fix(...) are nested too deeply; does a file include itself?")
 
     def fail(self, expected: str) -> NoReturn:
-        raise UsageError(f"pipeline: {expected} at position {self.at + 1}\n  {self.text}\n  {' ' * self.at}^")
+        where = f"pipeline file {self.origin}" if self.origin else "pipeline"
+        raise UsageError(f"{where}: {expected} at position {self.at + 1}\n  {self.text}\n  {' ' * self.at}^")
 
     def take(self, pattern: re.Pattern[str], expected: str) -> str:
         self.skip()
@@ -132,7 +153,7 @@ class _Reader:
             if not self.accept("="):
                 self.fail("expected =")
             options.append((option, self.take(_VALUE, "a value")))
-        return (Step(name, tuple(options)),)
+        return (Step(name, tuple(options), self.origin),)
 
     def include(self, name: Path) -> tuple[Item, ...]:
         path = self.folder / name
@@ -149,4 +170,6 @@ class _Reader:
         text = ",".join(passes) if isinstance(passes, list) and all(isinstance(one, str) for one in passes) else passes
         if not isinstance(text, str):
             raise UsageError(f"pipeline file {path}: passes must be a text or a list of texts")
-        return parse(text, path.parent, self.depth + 1).items
+        included = parse(text, path.parent, self.depth + 1, path)
+        self.files += [path, *included.files]
+        return included.items

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import graphopt
 from graphopt.pipeline.registry import Registry
-from graphopt.pipeline.text import Fix, Pipeline, Step, parse
+from graphopt.pipeline.text import Fix, Pipeline, Step, moved, parse
 from tests.support import proto
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True)
@@ -68,6 +70,36 @@ def test_files_that_cannot_be_read(tmp_path, content, words):
         (tmp_path / "here.toml").write_text(content, encoding="utf-8")
     with pytest.raises(graphopt.UsageError, match=words):
         parse("@here.toml", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("passes", "words"),
+    [
+        ("fold,fusee", "no pass 'fusee'"),
+        ("fuse:onyl=gelu", "no option 'onyl'"),
+        ("fuse:only=gleu", "no rule 'gleu'"),
+        ("fix(fold", "expected , or"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_with_its_name(tmp_path, passes, words):
+    (tmp_path / "inner.toml").write_text(f'passes = "{passes}"', encoding="utf-8")
+    (tmp_path / "outer.toml").write_text('passes = "clean,@inner.toml"', encoding="utf-8")
+    model = proto("agraph (float[4] x) => (float[4] y) { y = Relu(x) }")
+    with pytest.raises(graphopt.UsageError, match=f"pipeline file {tmp_path / 'inner.toml'}: .*{words}"):
+        graphopt.optimize(model, passes=parse(f"@{tmp_path / 'outer.toml'}"))
+
+
+def test_a_pipeline_knows_the_files_that_it_includes(tmp_path):
+    (tmp_path / "inner.toml").write_text('passes = "fold"', encoding="utf-8")
+    (tmp_path / "outer.toml").write_text('passes = "@inner.toml,clean,@inner.toml"', encoding="utf-8")
+    assert parse("fuse,@outer.toml", tmp_path).files == (tmp_path / "outer.toml", tmp_path / "inner.toml")
+
+
+def test_a_text_can_be_read_from_another_folder():
+    text = "clean, @more.toml,fix(@a/b.toml,fuse:only=gelu)"
+    assert moved(text, Path("recipes")) == "clean, @recipes/more.toml,fix(@recipes/a/b.toml,fuse:only=gelu)"
+    with pytest.raises(graphopt.UsageError, match="cannot stand in a pipeline"):
+        moved("@more.toml", Path("a (copy)"))
 
 
 @pytest.mark.parametrize(
