@@ -16,7 +16,7 @@ from graphopt.ir.inline import inline_functions
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
 from graphopt.ir.types import Array
-from graphopt.numerics.contract import combine, parse_contract
+from graphopt.numerics.contract import combined, parse_contract
 from graphopt.numerics.inputs import fitting
 from graphopt.pipeline import manager
 from graphopt.pipeline.level import Level
@@ -206,7 +206,7 @@ def _report(
         whole=outcome.whole,
         refusals=tuple(journal.refusals.values()),
         notes=tuple(journal.notes),
-        contract=str(combine(parse_contract(entry.contract) for entry in kept)),
+        contract=str(combined(parse_contract(entry.contract) for entry in kept) or "none"),
         seconds=seconds,
         regions_checked=checked,
         versions=versions(),

@@ -114,6 +114,13 @@ def combine(contracts: Iterable[Contract]) -> Contract:
     return Lossy(metrics[0], _sum_losses(metrics[0], [step.floor for step in lossy]))
 
 
+def combined(contracts: Iterable[Contract]) -> Contract | None:
+    """As `combine`, but None where no bound on the whole follows."""
+    steps = list(contracts)
+    metrics = {step.metric for step in steps if isinstance(step, Lossy)}
+    return combine(steps) if len(metrics) <= 1 else None
+
+
 def _sum_losses(metric: str, floors: list[float]) -> float:
     """The floor that still holds after steps with these floors."""
     if metric == "sqnr":

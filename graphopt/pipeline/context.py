@@ -27,7 +27,7 @@ Key = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Limits:
-    """left_out: rewrites found wrong in an earlier attempt, not to be made again.
+    """left_out: rewrites not to be made, nor offered again later by the same rule at the same place.
     fuel: the number of rewrites after which none is made any more; None for all.
     """
 
@@ -119,7 +119,9 @@ class Context:
             return False
         key = (rule, place, self._seen[rule, place])
         self._seen[rule, place] += 1
-        if key in self._limits.left_out or (rule, place) in self._rejected:
+        if key in self._limits.left_out:
+            self._rejected.add((rule, place))
+        if (rule, place) in self._rejected:
             return False
         entry = Entry(len(self.keys), self.step, rule, place, str(numerics), judge())
         self.journal.entries.append(entry)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -48,6 +48,7 @@ class Compile:
 
     source: gives the input model anew each time.
     begin: sees each attempt before its first pass.
+    left_out: rewrites that are not to be made.
     check: the region check, or None. whole: the comparison of the whole result with the input, or None.
     runner: what passes compute with; this process if None. target: where the model is to run.
     """
@@ -60,6 +61,7 @@ class Compile:
     bindings: Sequence[Mapping[str, int]] = ()
     structure: bool = True
     fuel: int | None = None
+    left_out: Collection[Key] = ()
     observers: Sequence[Observer] = ()
     runner: Runner | None = None
     target: Target = ORT
@@ -67,11 +69,15 @@ class Compile:
 
 @dataclass
 class Outcome:
-    """What came of it: the final context, the verdict on the whole, and the rewrites blamed for wrong wholes."""
+    """What came of it: the final context, the verdict on the whole, and the rewrites blamed for wrong wholes.
+
+    left_out: those, and what the compile was told to leave out: with these it comes to the same result again.
+    """
 
     context: Context
     whole: Verdict
     blamed: list[Entry] = field(default_factory=list)
+    left_out: list[Key] = field(default_factory=list)
 
 
 class _Fault(Exception):  # noqa: N818 - a finding, turned into a repair
@@ -86,7 +92,7 @@ def run(job: Compile) -> Outcome:
     """Do it. Raises VerificationError if no single rewrite explains a wrong whole; PassError if a pass breaks the
     model's structure by itself, or does not terminate.
     """
-    left_out: list[Key] = []
+    left_out: list[Key] = [*job.left_out]
     blamed: list[Entry] = []
     with _collector_paused():
         for _ in range(MAX_REPAIRS):
@@ -98,7 +104,7 @@ def run(job: Compile) -> Outcome:
                 whole = Verdict(Status.WRONG, detail=str(broken))
                 context_at_fault, reason = broken.context, str(broken)
             if whole.status is not Status.WRONG:
-                return Outcome(context, whole, blamed)
+                return Outcome(context, whole, blamed, left_out)
             for observer in job.observers:
                 observer.message(f"looking for the rewrite at fault: {reason}")
             number = _first_wrong(job, left_out, len(context_at_fault.keys), reason)

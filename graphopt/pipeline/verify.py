@@ -14,7 +14,7 @@ from graphopt.ir import walk
 from graphopt.ir.edit import Rewrite
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant
-from graphopt.numerics.contract import Close, Contract, Exact, combine, parse_contract
+from graphopt.numerics.contract import METRICS, Close, Contract, Exact, Lossy, combined, parse_contract
 from graphopt.numerics.feeds import FeedPlan, InputSpec
 from graphopt.numerics.inputs import input_specs
 from graphopt.numerics.nondeterminism import nondeterministic
@@ -30,7 +30,9 @@ REGION_SECONDS = 60.0
 WHOLE_SECONDS = 600.0
 WHOLE_BYTES, WHOLE_NODES = 1 << 30, 30_000
 """Models with more weights or nodes are compared as a whole only at level `full`: to load them takes minutes."""
-
+ANYTHING_FINITE = Lossy("cosine", -1.0)
+"""What every numbers keep that are finite where the original's are."""
+NO_BOUND = "its rewrites are lossy in different metrics, which do not add up to a bound on the whole"
 
 Feed = FeedPlan | Mapping[str, Array]
 
@@ -83,7 +85,7 @@ class Verifier:
         plans = self._plans(built.feeds)
         result = self.runner.check_pair(before, after, plans, numerics, limit_s=REGION_SECONDS)
         self.checked += 1
-        verdict = _verdict(result)
+        verdict = _verdict(result, numerics)
         if verdict.status is Status.WRONG and self.reproducers is not None:
             folder = write_reproducer(self.reproducers, rule, rewrite, before, after, plans, numerics, verdict)
             verdict = Verdict(verdict.status, verdict.error, verdict.detail, str(folder))
@@ -137,30 +139,37 @@ class Verifier:
 
     def _compare(self, context: Context, candidate: str, ways: Sequence[list[Feed]]) -> Verdict:
         """The verdict of the first way in which the original can be run."""
-        contract = combine(parse_contract(entry.contract) for entry in context.journal.entries if entry.kept)
+        promised = combined(parse_contract(entry.contract) for entry in context.journal.entries if entry.kept)
+        contract = promised or ANYTHING_FINITE
         original = self.original()
         for way in ways:
             result = self.runner.check_pair(original, candidate, way, contract, limit_s=WHOLE_SECONDS)
             if result.side != "before":
                 break
+        if promised is None and result.verdict == "ok":
+            return Verdict(Status.UNVERIFIED, detail=NO_BOUND)
         worst = result.worst
         if worst is None or worst.ok or not isinstance(contract, Close | Exact) or not math.isfinite(worst.k):
-            return _verdict(result)
+            return _verdict(result, contract)
         model = self.source()
         hidden = hidden_roundings(model, len(context.keys))
         allowed = (contract.k if isinstance(contract, Close) else 0) + hidden
         if allowed == 0:
-            return _verdict(result)
+            return _verdict(result, contract)
         feed = way[0].draw() if isinstance(way[0], FeedPlan) else way[0]
         factor = amplification(self.runner, model, original, feed, self.seed)
         if worst.k > allowed * factor:
-            return _verdict(result)
-        promised = f"{contract} and {hidden} roundings to 16 bits" if hidden else str(contract)
-        detail = f"within {promised} times {factor:.3g}, by which the original itself amplifies a rounding error"
+            return _verdict(result, contract)
+        allowance = f"{contract} and {hidden} roundings to 16 bits" if hidden else str(contract)
+        detail = f"within {allowance} times {factor:.3g}, by which the original itself amplifies a rounding error"
         return Verdict(Status.VERIFIED, worst.k, detail)
 
 
-def _verdict(result: PairResult) -> Verdict:
+def _verdict(result: PairResult, contract: Contract) -> Verdict:
+    """The verdict on a pair, with the largest error in the unit of the contract."""
     error = None if result.worst is None else result.worst.k
+    if isinstance(contract, Lossy):
+        worst = min if METRICS[contract.metric] == ">=" else max
+        error = worst((comparison.error for comparison in result.comparisons), default=None)
     status = {"ok": Status.VERIFIED, "wrong": Status.WRONG, "unverified": Status.UNVERIFIED}[result.verdict]
     return Verdict(status, error, result.reason)

@@ -82,6 +82,9 @@ def whole_verdict(report: Report) -> str:
     if whole.status is Status.VERIFIED:
         if whole.detail == NOTHING_TO_CHECK:
             return "Nothing was rewritten."
+        if report.contract.startswith("lossy"):
+            found = f": the worst that was measured is {number(whole.error)}" if whole.error is not None else ""
+            return f"The whole model keeps {report.contract}{found}."
         if not whole.error:
             return "The whole model agrees with the original without any difference."
         return (
