@@ -1,0 +1,79 @@
+"""Timing several models side by side in one process: short turns, in an order that is drawn anew for each round."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphopt.ir.types import Array
+
+Clock = Callable[[], float]
+Run = Callable[[], object]
+
+TURN_S = 0.005
+"""A turn of a fast model lasts about this long, so that neither the clock nor cold caches matter."""
+MOST_RUNS = 1000
+FEWEST_ROUNDS, MOST_ROUNDS = 2, 100
+WARM_UPS, TRIALS = 2, 5
+"""Runs before anything is timed, and runs by which the pace is set."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """runs: timed ones in a turn of each model. rounds: in each of which every model has a turn."""
+
+    runs: tuple[int, ...]
+    rounds: int
+
+
+def warm(run: Run, clock: Clock = time.perf_counter) -> float:
+    """Run a model until it is warm; the seconds that one run then takes."""
+    for _ in range(WARM_UPS):
+        run()
+    return statistics.median(_timed(run, TRIALS, clock))
+
+
+def pace(seconds: Sequence[float], limit: float) -> Pace:
+    """How many runs and rounds make up about `limit` seconds, where one run of each model takes `seconds`."""
+    runs = tuple(max(1, min(MOST_RUNS, round(TURN_S / max(one, 1e-9)))) for one in seconds)
+    turns = sum((count + (count > 1)) * one for count, one in zip(runs, seconds, strict=True))
+    return Pace(runs, max(FEWEST_ROUNDS, min(MOST_ROUNDS, int(limit / max(turns, 1e-9)))))
+
+
+def interleaved(
+    models: Sequence[Run], pace: Pace, rng: np.random.Generator, clock: Clock = time.perf_counter
+) -> list[Array]:
+    """Seconds of every timed run, for each model an array [rounds, runs].
+
+    In every second round the order of the models is that of the round before, backwards. A turn of more than one run
+    begins with one that is not timed: the model before has left the caches full of its own.
+    """
+    times = [np.empty((pace.rounds, count)) for count in pace.runs]
+    order = list(range(len(models)))
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for index in range(pace.rounds):
+            order = rng.permutation(len(models)).tolist() if index % 2 == 0 else order[::-1]
+            for model in order:
+                if pace.runs[model] > 1:
+                    models[model]()
+                times[model][index] = _timed(models[model], pace.runs[model], clock)
+    finally:
+        if collecting:
+            gc.enable()
+    return times
+
+
+def _timed(run: Run, count: int, clock: Clock) -> list[float]:
+    times = []
+    for _ in range(count):
+        begin = clock()
+        run()
+        times.append(clock() - begin)
+    return times

@@ -1,0 +1,112 @@
+"""What is concluded from timings: numbers worked out by hand, and laws on numbers that are drawn."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from graphopt.measure.statistics import CONFIDENCE, Ratio, log_ratio, ratio, signed_rank, summary
+
+NUMBERS = st.floats(-3, 3, allow_subnormal=False)
+ROWS = st.lists(NUMBERS, min_size=8, max_size=20)
+
+
+def test_quantiles_of_a_hundred_runs():
+    found = summary(range(101))
+    assert (found.p50, found.p90, found.p99, found.mean, found.runs) == (50, 90, 99, 50, 101)
+
+
+@pytest.mark.parametrize(("runs", "known"), [(9, (False, False)), (10, (True, False)), (100, (True, True))])
+def test_quantiles_are_told_only_where_the_runs_suffice(runs, known):
+    found = summary([1.0] * runs)
+    assert (found.p90 is not None, found.p99 is not None) == known
+
+
+def test_a_burst_in_a_few_rounds_does_not_matter():
+    assert log_ratio([1, 1, 1, 9, 1], [2, 2, 50, 2, 2]) == pytest.approx(math.log(2))
+
+
+def test_a_change_of_speed_between_rounds_does_not_matter():
+    assert log_ratio([1, 4, 3, 8], [2, 8, 6, 16]) == pytest.approx(math.log(2))
+
+
+def test_the_estimate_is_the_median_of_the_means_of_two():
+    assert signed_rank([1.0, 2.0, 6.0])[0] == pytest.approx(np.median([1, 2, 6, 1.5, 3.5, 4]))
+
+
+@pytest.mark.parametrize(
+    ("count", "confidence", "left_out"), [(8, 0.99, 0), (12, 0.99, 7), (20, 0.99, 37), (6, 0.95, 0), (20, 0.95, 52)]
+)
+def test_the_ends_are_those_of_published_tables(count, confidence, left_out):
+    """Critical values of the signed-rank statistic, two-sided."""
+    row = [float(2**i) for i in range(count)]
+    means = sorted((a + b) / 2 for a, b in itertools.combinations_with_replacement(row, 2))
+    assert signed_rank(row, confidence)[1:] == (means[left_out], means[-1 - left_out])
+
+
+@pytest.mark.parametrize(("count", "confidence"), [(7, 0.99), (5, 0.95), (1, 0.95)])
+def test_few_measurements_say_nothing(count, confidence):
+    found = ratio([0.1] * count, confidence)
+    assert (found.low, found.high) == (0, math.inf)
+    assert not found.differs
+    assert found.width == math.inf
+
+
+@pytest.mark.parametrize("count", [8, 10, 12])
+def test_of_all_signs_of_errors_as_few_as_promised_lead_astray(count):
+    """For errors whose signs are fair the interval misses 0 exactly as often as the confidence admits."""
+    errors = np.random.default_rng(0).exponential(size=count)
+    missed = 0
+    for signs in itertools.product((-1, 1), repeat=count):
+        _, low, high = signed_rank(errors * signs)
+        missed += not low <= 0 <= high
+    assert 0 < missed / 2**count <= 1 - CONFIDENCE
+
+
+@given(ROWS)
+def test_the_estimate_lies_in_its_interval(row):
+    value, low, high = signed_rank(row)
+    assert min(row) <= low <= value <= high <= max(row)
+
+
+@given(ROWS, NUMBERS)
+def test_what_all_have_in_common_shifts_everything(row, shift):
+    np.testing.assert_allclose(signed_rank([x + shift for x in row]), np.add(signed_rank(row), shift), atol=1e-9)
+
+
+@given(ROWS, st.randoms())
+def test_the_order_of_the_measurements_does_not_matter(row, random):
+    shuffled = random.sample(row, len(row))
+    assert signed_rank(row) == signed_rank(shuffled)
+
+
+@given(ROWS)
+def test_the_other_way_round_everything_is_inverted(row):
+    one, other = ratio(row), ratio([-x for x in row]).inverse
+    np.testing.assert_allclose((one.value, one.low, one.high), (other.value, other.low, other.high))
+    assert one.differs == other.differs
+
+
+@given(st.lists(st.floats(1e-6, 10), min_size=1, max_size=50), st.floats(0.1, 10), st.integers(0, 2**32))
+def test_rounds_that_are_slow_as_a_whole_do_not_matter(times, factor, seed):
+    slow = np.random.default_rng(seed).uniform(1, 100, len(times))
+    assert log_ratio(slow * times, factor * slow * times) == pytest.approx(math.log(factor), abs=1e-9)
+
+
+@given(ROWS, NUMBERS)
+def test_one_measurement_gone_wild_moves_the_estimate_no_further_than_the_others_reach(row, wild):
+    assume(len(row) >= 9)
+    value, _, _ = signed_rank([*row, 1e6 * wild])
+    assert min(row) <= value <= max(row)
+
+
+def test_a_ratio_differs_where_its_interval_does_not_hold_one():
+    assert Ratio(1.1, 1.05, 1.15).differs
+    assert Ratio(0.9, 0.85, 0.95).differs
+    assert not Ratio(1.1, 0.99, 1.2).differs
+    assert Ratio(2, 1.6, 2.5).inverse == Ratio(0.5, 0.4, 0.625)
