@@ -51,10 +51,16 @@ def read_inputs(model: Path, feeds: Path, *, allow_outside: bool) -> Mapping[str
     return fitting(load(model, allow_outside=allow_outside), str(feeds), arrays)
 
 
-def find_plugins(modules: Sequence[str] | None) -> Sequence[str]:
-    """The modules, which may also lie in the current folder."""
-    if modules and (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
+def find_modules(recipe: Path | None = None) -> None:
+    """Let Python find modules in the current folder, and beside the recipe."""
+    for folder in (Path.cwd(), recipe.resolve().parent if recipe else None):
+        if folder and str(folder) not in sys.path:
+            sys.path.append(str(folder))
+
+
+def find_plugins(modules: Sequence[str] | None, recipe: Path | None = None) -> Sequence[str]:
+    """The modules, which may also lie in the current folder, or beside the recipe."""
+    find_modules(recipe)
     for module in modules or ():
         if not all(part.isidentifier() for part in module.split(".")) or module.endswith(".py"):
             hint = f", such as {module.removesuffix('.py').replace('/', '.')}" if module.endswith(".py") else ""

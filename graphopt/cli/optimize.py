@@ -10,6 +10,7 @@ import typer
 from graphopt.cli.exits import INCOMPLETE
 from graphopt.cli.optimize_options import Options
 from graphopt.cli.options import taking
+from graphopt.errors import UsageError
 
 if TYPE_CHECKING:
     from graphopt.api import Result
@@ -28,19 +29,42 @@ def optimize(options: Options) -> None:
     from graphopt.report.formats import formatter
 
     report, output = options.report, options.output
-    check_outputs(options.model, [output, *([report] if report else [])])
+    check_outputs(options.model, [one for one in (output, report, options.depfile) if one])
+    _check_options(options)
     format_report = formatter(report) if report else None
     with watch.progress(quiet=options.quiet) as line:
         result = _compile(options, line)
         line.message(f"writing {output}")
         from graphopt.ir.writer import save
 
-        save(result.model, output, external_data=options.external_data)
+        if options.depfile:
+            _write_depfile(options, options.depfile)
+        save(
+            result.model,
+            output,
+            external_data=options.external_data,
+            reference_weights=options.reference_weights,
+            allow_outside=options.allow_outside,
+        )
         if report and format_report:
             write_text(report, format_report(result.report))
     if not options.quiet:
         _print(result, options)
     _leave(result.report, strict=options.strict)
+
+
+def _check_options(options: Options) -> None:
+    if options.reference_weights and options.external_data is False:
+        raise UsageError("--reference-weights and --no-external-data contradict each other")
+
+
+def _write_depfile(options: Options, path: Path) -> None:
+    """Before the model itself: whoever finds a new model finds what it depends on."""
+    from graphopt.cli.files import write_text
+    from graphopt.recipe.dependencies import dependencies
+    from graphopt.recipe.depfile import depfile
+
+    write_text(path, depfile(str(options.output), map(str, dependencies(options))))
 
 
 def _compile(options: Options, line: Progress) -> Result:
@@ -56,7 +80,7 @@ def _compile(options: Options, line: Progress) -> Result:
         seed=options.seed,
         feeds=read_inputs(options.model, feeds, allow_outside=allow_outside) if feeds else None,
         limit=options.limit,
-        plugins=find_plugins(options.plugins),
+        plugins=find_plugins(options.plugins, options.recipe),
         observers=_observers(options, line),
         reproducers=options.reproducers or _beside(options.output, ".reproducers"),
         allow_outside=allow_outside,

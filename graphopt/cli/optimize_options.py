@@ -9,34 +9,55 @@ from typing import Annotated
 import typer
 
 from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, Seed, TargetName, pipeline_option
+from graphopt.cli.recipe import RecipeFile
 from graphopt.pipeline.level import Level
+from graphopt.recipe.names import PIPELINE, READ, WRITTEN
 
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write the result.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write the result."), WRITTEN]
 Passes = Annotated[
     str | None,
     pipeline_option("The passes to run, such as clean,fuse; by default all that are Exact or Close."),
+    PIPELINE,
 ]
 Verify = Annotated[Level, typer.Option(help="How much to check; each level includes the ones before it.")]
 Feeds = Annotated[
     Path | None,
     typer.Option(metavar="FILE.npz", help="Inputs on which the whole models are also compared, one array for each."),
+    READ,
 ]
 Limit = Annotated[int | None, typer.Option("--opt-limit", min=0, metavar="N", help="Make at most N rewrites.")]
 ReportFile = Annotated[
-    Path | None, typer.Option("--report", metavar="FILE", help="Also write the report: FILE.txt, FILE.md or FILE.json.")
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Also write the report: FILE.txt, FILE.md or FILE.json."),
+    WRITTEN,
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 if anything was rolled back or unverified.")]
 Reproducers = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where wrong rewrites leave a reproducer; by default OUT.reproducers."),
+    WRITTEN,
 ]
-Dump = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the model after each pass into this folder.")]
+Dump = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write the model after each pass into this folder."), WRITTEN
+]
+Depfile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Also write a rule for make: OUT and the files on which it depends."),
+    WRITTEN,
+]
 ExternalData = Annotated[
     bool | None,
     typer.Option(
         "--external-data/--no-external-data",
         help="Weights into OUT.data, or into OUT; by default as in MODEL, and above 2 GB into OUT.data.",
         show_default=False,
+    ),
+]
+ReferenceWeights = Annotated[
+    bool,
+    typer.Option(
+        "--reference-weights",
+        help="Do not copy unchanged weights: point at the file that has them, in OUT's folder or below it.",
     ),
 ]
 Inline = Annotated[
@@ -52,6 +73,7 @@ class Options:
 
     model: ModelFile
     output: Output
+    recipe: RecipeFile = None
     passes: Passes = None
     target: TargetName = "ort"
     verify: Verify = Level.REGION
@@ -64,7 +86,9 @@ class Options:
     strict: Strict = False
     reproducers: Reproducers = None
     dump: Dump = None
+    depfile: Depfile = None
     external_data: ExternalData = None
+    reference_weights: ReferenceWeights = False
     allow_outside: AllowOutside = False
     inline: Inline = False
     quiet: Quiet = False

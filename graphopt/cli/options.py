@@ -10,11 +10,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from graphopt.cli import complete
+from graphopt.recipe.names import MODEL, MODULE
 
-ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False), MODEL]
 Plugins = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="MODULE", help="Add the passes of a Python module (its PASSES). May be repeated."),
+    MODULE,
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the inputs on which models are compared.")]

@@ -150,11 +150,11 @@ class Beside(Weights):
 class Referring(Beside):
     """Points at the files in which untouched payloads lie; puts only the others beside the model at `target`."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, *, allow_outside: bool = False) -> None:
         super().__init__()
         self.files: dict[Path, str] = {}
         """Location by real path of the files pointed at."""
-        self._target = target
+        self._target, self._allow_outside = target, allow_outside
 
     def payload(self, proto: TensorProto, held: Held) -> None:
         """Where it lies, if nobody has changed it."""
@@ -169,9 +169,11 @@ class Referring(Beside):
             location = os.path.relpath(path, self._target.parent)
             if not file.is_at(path) or path == self._target:
                 raise OutputError(f"{path} is being replaced, so a model cannot refer to the weights in it")
-            if location.startswith(os.pardir):
+            if Path(location).parts[0] == os.pardir and not self._allow_outside:
                 raise OutputError(
-                    f"a model in {self._target.parent} cannot refer to weights in {path}, outside that folder"
+                    f"a model in {self._target.parent} cannot refer to weights in {path}, outside that folder: write "
+                    "the model beside them, or allow it (--allow-outside, or allow_outside=True); to read it, one "
+                    "then has to allow it too"
                 )
             self.files[path] = location
         return self.files[path]

@@ -42,13 +42,20 @@ def skeleton(model: Model) -> ModelProto:
     return emit(model, Hollow())
 
 
-def save(model: Model, path: str | Path, *, external_data: bool | None = None, reference_weights: bool = False) -> None:
+def save(
+    model: Model,
+    path: str | Path,
+    *,
+    external_data: bool | None = None,
+    reference_weights: bool = False,
+    allow_outside: bool = False,
+) -> None:
     """Write the model to `path`; whatever happens, the file there is the old one or the new one, whole.
 
     external_data: put weights into `<name>.data` beside the model (True), or into the model (False). By default
         as in the file that was read, and beside it above the 2 GB that protobuf can hold.
     reference_weights: do not copy untouched weights, point at the file in which they lie. It must be in the
-        folder of `path`, or below it.
+        folder of `path`, or below it, unless `allow_outside`; who reads such a model then has to allow it too.
 
     Raises OutputError, which says why, and leaves nothing behind.
     """
@@ -64,7 +71,7 @@ def save(model: Model, path: str | Path, *, external_data: bool | None = None, r
                 return
             if external_data is False:
                 raise OutputError(f"the model has {counted(size, 'byte')}, more than the 2 GB of one file")
-        _save_beside(model, target, Referring(target) if reference_weights else Beside())
+        _save_beside(model, target, Referring(target, allow_outside=allow_outside) if reference_weights else Beside())
 
 
 def _is_external(model: Model) -> bool:

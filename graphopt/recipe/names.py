@@ -103,6 +103,12 @@ def _function_or_files(text: str) -> Iterable[Path]:
     return modules(text.partition(":")[0]) if _FUNCTION.fullmatch(text) else below(text)
 
 
+def _recipes(text: str) -> Iterable[Path]:
+    from graphopt.recipe.reading import recipe_files
+
+    return recipe_files(Path(text))
+
+
 def _same(text: str, _folder: Path) -> str:
     return text
 
@@ -119,6 +125,8 @@ WRITTEN = Names(beside, _nothing)
 """A file or folder that is written."""
 MODEL = Names(beside, _model)
 """A model, and the files in which its weights lie."""
+RECIPE = Names(beside, _recipes)
+"""A recipe, and those that it extends."""
 PIPELINE = Names(_pipeline, _included, joined=",")
 """A pipeline, which may include files."""
 MODULE = Names(_same, modules)

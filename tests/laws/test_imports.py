@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = (
     "errors",
+    "extras",
     "ir",
     "target",
     "analysis",
@@ -22,6 +23,7 @@ ROOMS = (
     "pipeline",
     "report",
     "api",
+    "recipe",
     "cli",
 )
 """From the bottom to the top."""

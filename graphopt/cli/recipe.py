@@ -1,0 +1,97 @@
+"""The option --recipe: a recipe fills in what the command line does not say."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphopt.errors import UsageError
+from graphopt.recipe.names import RECIPE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graphopt.recipe.reading import Recipe, Schemas, Setting
+    from graphopt.recipe.schema import Key
+
+SHARED = (
+    "allow-outside", "data", "feeds", "labels", "metric", "plugin", "preprocess", "provider", "seed", "threads"
+)  # fmt: skip
+"""Keys of `optimize` that hold for other commands too: what models are fed, where they run, how they are judged."""
+
+
+def schemas() -> Schemas:
+    """The keys of every command that takes a recipe."""
+    from graphopt.cli.app import app
+    from graphopt.recipe.schema import schema
+
+    found = {}
+    for command in app.registered_commands:
+        run = command.callback
+        if run is not None and "recipe" in inspect.signature(run).parameters:
+            found[command.name or run.__name__] = schema(run)
+    return found
+
+
+def settings(recipe: Recipe, command: str, keys: Mapping[str, Key]) -> dict[str, Setting]:
+    """What a recipe says about the parameters of a command, by name of the parameter."""
+    from graphopt.recipe.reading import MAIN
+
+    said = recipe.settings[MAIN]
+    if command != MAIN:
+        shared = {name: said[name] for name in SHARED if name in said and name in keys}
+        said = {**shared, **recipe.settings[command]}
+    return {keys[name].field: setting for name, setting in said.items()}
+
+
+def places(recipe: Recipe, command: str, keys: Mapping[str, Key]) -> dict[str, object]:
+    """Where a command takes the model and the output of a recipe: as arguments, two or one list."""
+    from graphopt.recipe.reading import MAIN
+
+    if command == MAIN:
+        return {"output": recipe.output}
+    arguments = [key for key in keys.values() if key.argument]
+    models = recipe.get("model"), recipe.output
+    if [key.many for key in arguments] == [True]:
+        return {arguments[0].field: [one for one in models if one is not None]}
+    return {key.field: one for key, one in zip(arguments, models, strict=False) if one is not None}
+
+
+def fill(context: typer.Context, path: Path | None) -> Path | None:
+    """Give the parameters of a command the values of a recipe, where the command line gives none."""
+    from graphopt.recipe.reading import read_recipe
+
+    if path is None or context.resilient_parsing:
+        return path
+    command, known = str(context.info_name), schemas()
+    recipe = read_recipe(path, known)
+    said = settings(recipe, command, known[command])
+    for parameter in context.command.params:
+        if setting := said.get(str(parameter.name)):
+            try:
+                parameter.process_value(context, setting.value)
+            except typer.BadParameter as error:
+                raise UsageError(f"{setting.place}: {setting.key.name}: {_why(error)}") from error
+    values = {field: setting.value for field, setting in said.items()}
+    context.default_map = {**(context.default_map or {}), **places(recipe, command, known[command]), **values}
+    return path
+
+
+def _why(error: typer.BadParameter) -> str:
+    return error.message.removeprefix("Value error, ").removesuffix(".")
+
+
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe",
+        metavar="FILE.toml",
+        help="A recipe, which says what the command line does not. `graphopt init` writes one.",
+        is_eager=True,
+        callback=fill,
+    ),
+    RECIPE,
+]

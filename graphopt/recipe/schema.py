@@ -1,0 +1,107 @@
+"""The keys of a recipe are the options of a command: what each is called, and which values it takes.
+
+Both come from the same place, the annotated parameters of the command; so an option cannot be without its key.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from graphopt.recipe.names import RECIPE, VALUE, Names
+
+
+@dataclass(frozen=True)
+class Key:
+    """What one may say.
+
+    name: in a recipe. field: the command's parameter. kind: the type of a value; many: whether there may be several.
+    default: what holds without the key. argument: whether it is an argument, not an option.
+    """
+
+    name: str
+    field: str
+    kind: type
+    many: bool = False
+    names: Names = VALUE
+    help: str = ""
+    default: object = None
+    argument: bool = False
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, in words."""
+        one = {bool: "true or false", int: "a whole number", float: "a number"}.get(self.kind, "a text")
+        return f"{one}, or a list of them" if self.many or self.names.joined else one
+
+    def typed(self, value: object) -> Any:
+        """The value as one would type it at the command line; a list if there may be several.
+
+        Raises TypeError if it is not of the expected kind.
+        """
+        if self.many:
+            return [self._one(one) for one in (value if isinstance(value, list) else [value])]
+        if self.names.joined and isinstance(value, list):
+            return self.names.joined.join(self._one(one) for one in value)
+        return self._one(value)
+
+    def _one(self, value: object) -> Any:
+        if self.kind is bool:
+            fits = isinstance(value, bool)
+        elif self.kind in (int, float):
+            fits = isinstance(value, int if self.kind is int else int | float) and not isinstance(value, bool)
+        else:
+            fits = (isinstance(value, str) and bool(value.strip())) or _plain_number(value)
+            value = value if isinstance(value, str) else str(value)
+        if not fits:
+            raise TypeError(self.expected)
+        return value
+
+
+def _plain_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def schema(command: Callable[..., object]) -> Mapping[str, Key]:
+    """The keys of a command by name; a recipe cannot name recipes."""
+    return {key.name: key for key in parameters(command) if key.names is not RECIPE}
+
+
+def parameters(command: Callable[..., object]) -> list[Key]:
+    """A key for each parameter of a command, or of the record of its options, in order."""
+    return [_key(one) for one in inspect.signature(command, eval_str=True).parameters.values()]
+
+
+def _key(parameter: inspect.Parameter) -> Key:
+    annotation, *extras = _annotation(parameter.annotation)
+    names = next((extra for extra in extras if isinstance(extra, Names)), VALUE)
+    info: Any = next((extra for extra in extras if hasattr(extra, "param_decls")), None)
+    spelled = [text.split("/")[0] for text in getattr(info, "param_decls", None) or ()]
+    long = next((text.removeprefix("--") for text in spelled if text.startswith("--")), parameter.name)
+    kind, many = _kind(annotation)
+    default = None if parameter.default is inspect.Parameter.empty else parameter.default
+    argument = type(info).__name__ == "ArgumentInfo"
+    return Key(
+        long.replace("_", "-"), parameter.name, kind, many, names, getattr(info, "help", "") or "", default, argument
+    )
+
+
+def _annotation(annotation: Any) -> tuple[Any, ...]:
+    """A type, and what is said besides."""
+    return get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+
+
+def _kind(annotation: Any) -> tuple[type, bool]:
+    """The type of one value, and whether there may be several."""
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = next(one for one in get_args(annotation) if one is not NoneType)
+    if get_origin(annotation) is list:
+        return _kind(get_args(annotation)[0])[0], True
+    known = (bool, int, float, str, Path, Enum)
+    return (annotation if isinstance(annotation, type) and issubclass(annotation, known) else str), False
