@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from graphopt.pipeline.passes import Pass
+from passes.blocks import BLOCKS
 from passes.canonical import CANONICAL
 from passes.clean import CLEAN
 from passes.fold import FOLD
 from passes.freeze import FREEZE
 from passes.fuse import FUSE
+from passes.layout import LAYOUT
 from passes.opset import OPSET
 
-PASSES: tuple[Pass, ...] = (CLEAN, CANONICAL, FOLD, FREEZE, FUSE, OPSET)
+PASSES: tuple[Pass, ...] = (CLEAN, CANONICAL, FOLD, FREEZE, FUSE, LAYOUT, OPSET, BLOCKS)

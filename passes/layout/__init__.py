@@ -1,0 +1,85 @@
+"""layout: Transposes are pushed through what works in any layout until they meet and cancel, by what they move."""
+
+from __future__ import annotations
+
+from graphopt.ir import walk
+from graphopt.ir.types import Node
+from graphopt.numerics.contract import Close, Contract, Exact
+from graphopt.pipeline.context import Context
+from graphopt.pipeline.passes import Options, Pass
+from graphopt.rewrite.driver import Refusal
+from passes.layout import operators as _operators  # noqa: F401 - fills the table
+from passes.layout.change import Change
+from passes.layout.plan import Plan
+from passes.layout.region import Region, grow
+
+__all__ = ["LAYOUT"]
+
+RULE = "transposes"
+ROUNDS = 16
+
+
+def transposes(context: Context) -> None:
+    """Give the calls around each Transpose the layout in which the fewest bytes are moved."""
+    for _ in range(ROUNDS):
+        context.editor.flush()
+        seeds = [node for node in walk.nodes(context.editor.graph) if node.op == "Transpose" and not node.domain]
+        covered: set[Node] = set()
+        changed = False
+        for seed in seeds:
+            if seed not in covered and context.editor.alive(seed):
+                changed = _settle(context, seed, covered) or changed
+        if not changed:
+            return
+
+
+def _settle(context: Context, seed: Node, covered: set[Node]) -> bool:
+    """Choose the layouts of the region around a Transpose. Returns whether anything changed."""
+    region = grow(context, seed)
+    if region is None:
+        return False
+    covered.update(region.transposes)
+    if not region.members:
+        return _refuse(context, seed, region)
+    try:
+        plan = Plan(region, context.editor, context.bound)
+    except ValueError as reason:
+        context.refuse(Refusal(RULE, _label(seed), _label(seed), 1, str(reason)))
+        return False
+    groups = list(plan.parts(plan.best()))
+    done = [_apply(context, plan, group) for group in groups]
+    return any(done) or _refuse(context, seed, region)
+
+
+def _apply(context: Context, plan: Plan, group: list[Node]) -> bool:
+    errors = sum(plan.region.members[node].error for node in group)
+    contract: Contract = Close(errors) if errors else Exact()
+    rewrite = Change(plan, group).rewrite(group[-1])
+    return context.apply(rewrite, RULE, contract) is not None
+
+
+def _refuse(context: Context, seed: Node, region: Region) -> bool:
+    """Say why the Transposes of a region stay. Returns False."""
+    reasons = list(dict.fromkeys(region.outside.values()))
+    told = "; ".join(reasons[:3]) or "it stands between the inputs and outputs of the model"
+    if region.members:
+        told = f"another layout of the {len(region.members)} calls around it would move no less: {told}"
+    context.refuse(Refusal(RULE, _label(seed), _label(seed), 1, told))
+    return False
+
+
+def _label(node: Node) -> str:
+    return f"{node.op} {node.name or node.outputs[0].name}"
+
+
+def _run(context: Context, _: Options) -> None:
+    transposes(context)
+
+
+LAYOUT = Pass(
+    "layout",
+    _run,
+    """Push Transposes through whatever works in any layout, to where they cancel.
+
+    For each region of such operators the layouts are chosen that move the fewest bytes: a minimum cut.""",
+)
