@@ -1,0 +1,1 @@
+"""Data: samples and labels out of files, streamed, checked against a model before anything runs."""

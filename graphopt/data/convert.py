@@ -1,0 +1,203 @@
+"""How an array of a source becomes what an input of a model takes; what does not fit is refused before all work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from graphopt.data.interface import Port
+from graphopt.data.preprocess import Layout, Preprocess
+from graphopt.data.source import Field, Source
+from graphopt.errors import UsageError
+from graphopt.ir import dtypes
+from graphopt.ir.dtypes import INTEGERS, DType
+from graphopt.ir.types import Array
+from graphopt.ir.words import quoted
+
+CHANNELS = (1, 3, 4)
+"""Numbers of channels by which the axis of a picture that holds them is told."""
+_PICTURE_AXES = 4
+"""Of an input that takes pictures: samples, channels, height, width in either order."""
+_GREY_AXES = 2
+"""Of a picture without an axis for channels."""
+
+
+class Conversion(Protocol):
+    """(samples, ...) of a source to (samples, ...) of an input; its text says what it does."""
+
+    def __call__(self, array: Array) -> Array: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class AsIs:
+    """The array itself, in the dtype of the input; `shape`, of one sample, is what the input declares."""
+
+    where: str
+    port: Port
+    shape: tuple[int | str | None, ...] | None
+
+    def __str__(self) -> str:
+        return "as it is"
+
+    def __call__(self, array: Array) -> Array:
+        """Raises UsageError where samples do not fit."""
+        if self.shape is not None and not fits(array.shape[1:], self.shape):
+            raise _misfit(self.where, self.port, self.shape, array.shape[1:])
+        return array if self.port.dtype is None else in_dtype(array, self.port.dtype)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, preprocessed: channels last, as files hold them, to what the input takes.
+
+    size: height and width, or None to leave it. transposed: the array has its channels before height and width.
+    """
+
+    preprocess: Preprocess
+    layout: Layout
+    dtype: DType
+    size: tuple[int, int] | None
+    channels: int | None
+    transposed: bool = False
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.preprocess}:{self.layout}:{self.size}:{self.transposed}"
+
+    def __call__(self, array: Array) -> Array:
+        """Raises UsageError for pictures with another number of channels."""
+        pixels = np.moveaxis(array, 1, -1) if self.transposed else array
+        pixels = pixels[..., None] if pixels.ndim < _PICTURE_AXES else pixels
+        if self.size is not None and pixels.shape[1:3] != self.size:
+            from graphopt.data.pictures import resized
+
+            pixels = np.stack([resized(picture, self.size, self.preprocess) for picture in pixels])
+        if self.channels is not None and pixels.shape[-1] != self.channels:
+            raise UsageError(
+                f"{self.where}: pictures have {pixels.shape[-1]} channels, the model takes {self.channels}"
+            )
+        numbers = self.preprocess.numbers(pixels[..., ::-1] if self.preprocess.order == "bgr" else pixels)
+        if self.layout == "nchw":
+            numbers = np.moveaxis(numbers, -1, 1)
+        if self.dtype in INTEGERS:
+            info = np.iinfo(self.dtype)
+            numbers = np.clip(np.rint(numbers), info.min, info.max)
+        return np.ascontiguousarray(numbers, self.dtype)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Numbers of any shape, scaled as a preprocessing says, in the dtype of the input."""
+
+    preprocess: Preprocess
+    dtype: DType
+
+    def __str__(self) -> str:
+        return f"{self.preprocess}:numbers"
+
+    def __call__(self, array: Array) -> Array:
+        """No sample is refused."""
+        return self.preprocess.numbers(array).astype(self.dtype)
+
+
+def converter(source: Source, name: str, port: Port, preprocess: Preprocess | None, *, whole: bool) -> Conversion:
+    """What makes an input of the array `name`. Raises UsageError, with what is expected and found, if nothing can.
+
+    whole: every sample is a complete set of inputs, the axis for samples included.
+    """
+    field = source.fields[name]
+    where = f"{source.name}: array {quoted(name)}"
+    shape = port.shape if whole or port.shape is None else port.shape[1:]
+    if preprocess is not None and port.dtype is not None and field.dtype.kind in "iubf":
+        return _preprocessed(where, field, port, shape, preprocess)
+    _check_dtype(where, field.dtype, port)
+    if shape is not None and not fits(field.shape, shape):
+        raise _misfit(where, port, shape, field.shape)
+    return AsIs(where, port, shape)
+
+
+def _preprocessed(
+    where: str, field: Field, port: Port, shape: tuple[int | str | None, ...] | None, preprocess: Preprocess
+) -> Conversion:
+    dtype = port.dtype
+    if dtype is None or dtype.kind in "OUSb":
+        raise UsageError(f"{where}: input {port} of {dtype} takes no pictures")
+    if shape is None or len(shape) != _PICTURE_AXES - 1 or len(field.shape) not in (_GREY_AXES, _PICTURE_AXES - 1):
+        if shape is not None and not fits(field.shape, shape):
+            raise _misfit(where, port, shape, field.shape)
+        return Arithmetic(preprocess, dtype)
+    layout = preprocess.layout or layout_of(shape)
+    if layout is None:
+        raise UsageError(f"{where}: say where input {port} has its channels, with layout=nchw or layout=nhwc")
+    channels, *sides = shape if layout == "nchw" else (shape[2], *shape[:2])
+    declared = (sides[0], sides[1])
+    size = preprocess.size or _known(declared)
+    if size is not None and not fits(size, declared):
+        raise UsageError(f"{where}: size {size[0]}x{size[1]} does not fit input {port}")
+    transposed = (
+        len(field.shape) == _PICTURE_AXES - 1 and field.shape[-1] not in CHANNELS and field.shape[0] in CHANNELS
+    )
+    found = field.shape[0] if transposed else field.shape[2] if len(field.shape) == _PICTURE_AXES - 1 else 1
+    wanted = channels if isinstance(channels, int) else None
+    if wanted is not None and found not in (None, wanted):
+        raise UsageError(f"{where}: pictures have {found} channels, input {port} takes {wanted}")
+    for values, what in ((preprocess.mean, "mean"), (preprocess.std, "std")):
+        if len(values) not in (1, found or wanted or len(values)):
+            raise UsageError(f"{where}: {what} has {len(values)} numbers for {found or wanted} channels")
+    return Picture(preprocess, layout, dtype, size, wanted, transposed, where)
+
+
+def _known(sides: tuple[int | str | None, int | str | None]) -> tuple[int, int] | None:
+    height, width = sides
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
+def layout_of(shape: tuple[int | str | None, ...]) -> Layout | None:
+    """The layout of a declared (channels, height, width) or (height, width, channels); None if it cannot be told."""
+    first, last = shape[0] in CHANNELS, shape[-1] in CHANNELS
+    if first == last:
+        return "nchw" if first else None
+    return "nchw" if first else "nhwc"
+
+
+def fits(found: tuple[int | None, ...], declared: tuple[int | str | None, ...]) -> bool:
+    """Whether a shape, as far as it is known, is one that is declared."""
+    return len(found) == len(declared) and all(
+        not isinstance(dim, int) or size is None or dim == size for size, dim in zip(found, declared, strict=True)
+    )
+
+
+def in_dtype(array: Array, dtype: DType) -> Array:
+    """The array in a dtype to which `_check_dtype` let it through."""
+    if array.dtype.kind == "V" and array.dtype.itemsize == dtype.itemsize:
+        return array.view(dtype)
+    return array.astype(object if dtype == np.object_ else dtype, copy=False)
+
+
+def _check_dtype(where: str, found: DType, port: Port) -> None:
+    """Lets through what loses nothing: the same dtype, wider numbers of the same kind, and text for text."""
+    wanted = port.dtype
+    if wanted is None or found == wanted:
+        return
+    unnamed = found.kind == "V" and found.itemsize == wanted.itemsize  # .npz has no names for bfloat16 and smaller
+    text = wanted == np.object_ and found.kind in "OUS"
+    wider = found.kind + wanted.kind in ("ii", "uu", "ui", "ff") and np.can_cast(found, wanted, "safe")
+    if unnamed or text or wider:
+        return
+    message = f"{where} is {found.name}, input {port} takes {dtypes.name(wanted)}"
+    if found.kind in "iuf" and wanted.kind not in "OUSb":
+        message += (
+            "; save it so, or say how its numbers are meant: --preprocess raw, unit (x/255), signed (x/127.5-1), ..."
+        )
+    raise UsageError(message)
+
+
+def _misfit(where: str, port: Port, wanted: tuple[int | str | None, ...], found: tuple[int | None, ...]) -> UsageError:
+    expected, there = (", ".join("?" if dim is None else str(dim) for dim in shape) for shape in (wanted, found))
+    hint = "; pictures are brought into shape by a preprocessing (--preprocess)"
+    return UsageError(
+        f"{where} holds samples of the shape [{there}], input {port} takes samples of the shape [{expected}]"
+        + (hint if len(found) == len(wanted) == _PICTURE_AXES - 1 else "")
+    )
