@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from graphopt.analysis.binding import binding_of, bindings
 from graphopt.errors import UsageError
+from graphopt.ir.external import bytes_on_disk
 from graphopt.ir.inline import inline_functions
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
@@ -105,7 +106,7 @@ def optimize(
         check_requirements(resolved, first)
         if feeds is not None:
             feeds = fitting(first, "feeds", {name: np.asarray(array) for name, array in feeds.items()})
-        before = measure(first)
+        before = replace(measure(first), file_bytes=bytes_on_disk(first))
         verifier = Verifier(runner, fresh, original, level, seed, Path(reproducers) if reproducers else None, feeds)
         settings = {"bindings": _bindings(first, feeds), "fuel": limit, "observers": observers, "target": where}
         job = _job(first, verifier, resolved, **settings)

@@ -26,6 +26,7 @@ def optimize(options: Options) -> None:
     """
     from graphopt.cli import watch
     from graphopt.cli.files import check_outputs, write_text
+    from graphopt.cli.reporting import completed
     from graphopt.report.formats import formatter
 
     report, output = options.report, options.output
@@ -46,11 +47,12 @@ def optimize(options: Options) -> None:
             reference_weights=options.reference_weights,
             allow_outside=options.allow_outside,
         )
+        told = completed(result, options)
         if report and format_report:
-            write_text(report, format_report(result.report))
+            write_text(report, format_report(told))
     if not options.quiet:
-        _print(result, options)
-    _leave(result.report, strict=options.strict)
+        _print(told, options)
+    _leave(told, strict=options.strict)
 
 
 def _check_options(options: Options) -> None:
@@ -103,14 +105,14 @@ def _beside(output: Path, ending: str) -> Path:
     return output.with_name(output.name + ending)
 
 
-def _print(result: Result, options: Options) -> None:
+def _print(report: Report, options: Options) -> None:
     from graphopt.cli.terminal import emit, show
     from graphopt.report.text import layout
 
     if options.json:
-        emit(result.report.to_json())
+        emit(report.to_json())
     else:
-        show(layout(result.report, output=str(options.output), timing=options.timing))
+        show(layout(report, output=str(options.output), timing=options.timing))
 
 
 def _leave(report: Report, *, strict: bool) -> None:

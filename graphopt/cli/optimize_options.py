@@ -28,7 +28,7 @@ Feeds = Annotated[
 Limit = Annotated[int | None, typer.Option("--opt-limit", min=0, metavar="N", help="Make at most N rewrites.")]
 ReportFile = Annotated[
     Path | None,
-    typer.Option("--report", metavar="FILE", help="Also write the report: FILE.txt, FILE.md or FILE.json."),
+    typer.Option("--report", metavar="FILE", help="Also write the report: FILE.html, .md, .json or .txt."),
     WRITTEN,
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 if anything was rolled back or unverified.")]

@@ -64,3 +64,10 @@ def weight_files(model: Model) -> list[Path]:
     held = (tensor.stored for tensor in walk.tensors(model.graph) if isinstance(tensor, Constant))
     outside = (one.source for one in held if isinstance(one, Payload) and one.outside)
     return list(dict.fromkeys(source.path for source in outside if isinstance(source, File)))
+
+
+def bytes_on_disk(model: Model) -> int | None:
+    """Bytes of the file that a model was read from and of those in which its weights lie; None without a file."""
+    if model.path is None:
+        return None
+    return sum(path.stat().st_size for path in (model.path, *weight_files(model)))

@@ -11,8 +11,10 @@ from typing import Any
 from graphopt.ir import walk
 from graphopt.ir.model import Model
 from graphopt.ir.types import Constant
+from graphopt.measure.environment import Environment
 from graphopt.pipeline.journal import Entry, StepRecord, Verdict
 from graphopt.report.encode import to_json
+from graphopt.report.layers import Layer
 from graphopt.rewrite.driver import Refusal
 
 SCHEMA = 1
@@ -21,13 +23,17 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Size:
-    """How big a model is. nodes: at the top level; all_nodes: with subgraphs; weight_bytes: of all constant tensors."""
+    """How big a model is. nodes: at the top level; all_nodes: with subgraphs; weight_bytes: of all constant tensors.
+
+    file_bytes: of its file and of those beside it that hold its weights; None where there is no file.
+    """
 
     nodes: int
     all_nodes: int
     weight_bytes: int
     opsets: dict[str, int]
     operators: dict[str, int]
+    file_bytes: int | None = None
 
 
 def measure(model: Model) -> Size:
@@ -53,7 +59,9 @@ class Report:
     """What a compile did.
 
     rewrites: kept, in the order in which they were made. rolled_back: found wrong, left out. unverified: kept, though
-    they could not be checked. refusals: why rules left places alone, the deepest reason for each.
+    they could not be checked. refusals: why rules left places alone, the deepest reason for each. contract: of all
+    rewrites together, or "none" where they do not add up.
+    layers: of the result. They and the environment are only noted where a report is written.
     """
 
     model: str
@@ -72,6 +80,8 @@ class Report:
     seconds: float
     regions_checked: int
     versions: dict[str, str]
+    layers: tuple[Layer, ...] = ()
+    environment: Environment | None = None
     schema: int = SCHEMA
 
     @property

@@ -15,6 +15,8 @@ WIDTH = 100
 """Columns of a report as plain text."""
 LONG = 300
 """Characters of a sentence on a console; a report in a file has all of them."""
+MINUTES = 120.0
+"""Seconds from which on a time is told in minutes."""
 
 
 def shown(text: str, *, lines: bool = False) -> str:
@@ -85,6 +87,17 @@ def amount(count: float) -> str:
         if count >= scale:
             return f"{count / scale:.2f} {unit}"
     return f"{count:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: `1.24 ms`, with three digits."""
+    if seconds >= MINUTES:
+        return f"{seconds / 60:.1f} min"
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= 0.9995 * scale:
+            value = seconds / scale
+            return f"{value:#.3g}".rstrip(".") + f" {unit}"
+    return f"{seconds * 1e9:.0f} ns" if seconds else "0 s"
 
 
 def change(before: float, after: float) -> str:

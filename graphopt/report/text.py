@@ -199,6 +199,8 @@ def _sizes(report: Report) -> Table:
         rows.append(("with subgraphs", before.all_nodes, after.all_nodes, count))
     if before.weight_bytes or after.weight_bytes:
         rows.append(("weights", before.weight_bytes, after.weight_bytes, size))
+    if before.file_bytes and after.file_bytes:
+        rows.append(("file", before.file_bytes, after.file_bytes, size))
     for name, old, new, spell in rows:
         style = "green" if new < old else "yellow" if new > old else ""
         grid.add_row(text(name, "dim"), spell(old), "->", text(spell(new), "bold"), text(change(old, new), style))

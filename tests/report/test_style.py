@@ -25,6 +25,13 @@ from graphopt.report.formats import FORMATS, formatter
         (style.amount, (789_984,), "789,984"),
         (style.amount, (1_370_000,), "1.37 M"),
         (style.amount, (4.1e9,), "4.10 G"),
+        (style.duration, (0.0,), "0 s"),
+        (style.duration, (3e-9,), "3 ns"),
+        (style.duration, (0.00124,), "1.24 ms"),
+        (style.duration, (0.0009999,), "1.00 ms"),
+        (style.duration, (0.125,), "125 ms"),
+        (style.duration, (12.0,), "12.0 s"),
+        (style.duration, (150.0,), "2.5 min"),
         (style.change, (10, 5), "-50 %"),
         (style.change, (5, 10), "+100 %"),
         (style.change, (1000, 999), "-0.1 %"),
@@ -75,5 +82,5 @@ def test_records_become_json_that_every_reader_accepts():
 
 def test_the_ending_of_a_report_decides_its_format():
     assert formatter(Path("build.d/r.md")) is FORMATS[".md"]
-    with pytest.raises(graphopt.UsageError, match=r"must end in .json, .md, .txt"):
+    with pytest.raises(graphopt.UsageError, match=r"must end in .json, .html, .md, .txt"):
         formatter(Path("r"))
