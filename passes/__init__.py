@@ -12,4 +12,4 @@ from passes.fuse import FUSE
 from passes.layout import LAYOUT
 from passes.opset import OPSET
 
-PASSES: tuple[Pass, ...] = (CLEAN, CANONICAL, FOLD, FREEZE, FUSE, LAYOUT, OPSET, BLOCKS)
+PASSES: tuple[Pass, ...] = (BLOCKS, CLEAN, CANONICAL, FOLD, FREEZE, FUSE, LAYOUT, OPSET)

@@ -139,6 +139,7 @@ class Editor:
         """Carry out a rewrite made by `rule`. Returns the new nodes, in the order of `after`."""
         self.revision += 1
         self.model.opsets.update(implied_imports(rewrite.after, self.model.opsets))
+        places = {id(old.producer) for old in rewrite.replace}
         old_of = {new: old for old, new in rewrite.replace.items()}
         computed = {tensor for call in rewrite.after if isinstance(call, Draft) for tensor in call.outputs}
         self._bring_out([call for call in rewrite.after if isinstance(call, Node)], rewrite.graph)
@@ -149,7 +150,7 @@ class Editor:
             if new not in computed or old_of[new] is not old:
                 stands[new] = self.redirect(old, stands.get(new, new), rewrite.root)
         self.remove_unused(rewrite.before)
-        if len({id(old.producer) for old in rewrite.replace}) > 1:
+        if len(places) > 1:
             self._dirty[rewrite.graph] = True
         return made
 

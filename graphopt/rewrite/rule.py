@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from graphopt.rewrite.match import Match
 from graphopt.rewrite.pattern import Either, Node, Pattern
 from graphopt.rewrite.tape import Builder
 
-Replacement = Tensor | Sequence[Tensor | None] | None
+Replacement = Tensor | Sequence[Tensor | None] | Mapping[Node, Tensor] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,8 @@ class Rule:
     name: how texts and reports call it; the function's name.
     pattern: what to look for; alternatives have the same meaning.
     apply: `(match, new) -> tensor`: the tensor that replaces the root's output; several replace its outputs in order
-        (None keeps one). It may call `match.require` anywhere and must not touch the graph.
+        (None keeps one), and a mapping those of any calls of the pattern. It may call `match.require` anywhere and must
+        not touch the graph.
     numerics: the contract that every rewrite is checked against.
     opset: the first version of ai.onnx that has the operators which the rule emits.
     emits: those of them that not every target runs ("com.microsoft::BiasGelu"): elsewhere the rule does nothing.
@@ -51,16 +52,22 @@ class Rule:
     def rewrite(self, match: Match, graph: Graph) -> Rewrite:
         """The replacement for one match. Raises `Refused` where the rule declines."""
         new = Builder(lambda: _region_dtype(match))
-        result: Replacement = self.apply(match, new)
-        results = (result,) if isinstance(result, Tensor) else tuple(result or ())
-        match.require(results, "the rule returned nothing")
-        pairs = zip(match.root.outputs, results, strict=False)
+        pairs = _pairs(match, self.apply(match, new))
+        match.require(pairs, "the rule returned nothing")
         replace = {old: value for old, value in pairs if value is not None and old.name}
         drafts = tuple(new.drafts)
         return Rewrite(graph, match.root, match.nodes, drafts, replace, frozenset(match.reads))
 
     def __repr__(self) -> str:
         return f"rule {self.name} ({self.numerics})"
+
+
+def _pairs(match: Match, result: Replacement) -> list[tuple[Tensor, Tensor | None]]:
+    """Each tensor that is replaced, and by what."""
+    if isinstance(result, Mapping):
+        return [(match.tensor(call), value) for call, value in result.items()]
+    results = (result,) if isinstance(result, Tensor) else tuple(result or ())
+    return list(zip(match.root.outputs, results, strict=False))
 
 
 def rule(

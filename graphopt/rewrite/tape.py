@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -33,16 +33,25 @@ class Builder:
             raise AttributeError(op)
         return lambda *inputs, **attrs: self.node(op, *inputs, **attrs)
 
-    def node(self, op: str, *inputs: Operand, domain: str = "", outputs: int = 1, **attrs: Any) -> Any:
+    def node(
+        self,
+        op: str,
+        *inputs: Operand,
+        domain: str = "",
+        outputs: int = 1,
+        omitted: Collection[int] = (),
+        **attrs: Any,
+    ) -> Any:
         """Add a node and return its output, or the list of its outputs if there are several.
 
         inputs: tensors; arrays and numbers, which become constants; None for an omitted optional input.
+        omitted: positions of outputs that the node need not compute.
         attrs: the node's attributes; those that are None are left out.
         """
         tensors = [self.tensor(operand) for operand in inputs]
         while tensors and not tensors[-1].name:
             tensors.pop()
-        made = [Variable(UNNAMED) for _ in range(outputs)]
+        made = [Variable.empty() if i in omitted else Variable(UNNAMED) for i in range(outputs)]
         given = {name: value for name, value in attrs.items() if value is not None}
         self.drafts.append(Draft(op, tensors, made, given, domain))
         return made[0] if outputs == 1 else made
