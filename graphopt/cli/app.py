@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from graphopt.cli import compare, inspect, optimize, passes, why
+from graphopt.cli import compare, init, inspect, makefile, optimize, passes, why
 from graphopt.cli.exits import BUG, DONE, FAILED, INTERRUPTED, USAGE
 from graphopt.errors import GraphoptError, VerificationError
 
@@ -61,7 +61,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (optimize.optimize, inspect.inspect, passes.passes, compare.compare, why.why):
+for _command in (
+    optimize.optimize,
+    inspect.inspect,
+    passes.passes,
+    compare.compare,
+    why.why,
+    init.init,
+    makefile.makefile,
+):
     app.command(epilog=EPILOG)(_command)
 
 

@@ -9,12 +9,15 @@ import typer
 
 from graphopt.cli.exits import FAILED
 from graphopt.cli.options import AllowOutside, Json, Seed
+from graphopt.cli.recipe import RecipeFile
+from graphopt.recipe.names import MODEL, READ
 
-First = Annotated[Path, typer.Argument(metavar="A", help="The model that is right.", show_default=False)]
-Second = Annotated[Path, typer.Argument(metavar="B", help="The model to compare with it.", show_default=False)]
+First = Annotated[Path, typer.Argument(metavar="A", help="The model that is right.", show_default=False), MODEL]
+Second = Annotated[Path, typer.Argument(metavar="B", help="The model to compare with it.", show_default=False), MODEL]
 Feeds = Annotated[
     list[Path] | None,
     typer.Option(metavar="FILE.npz", help="Inputs, one array for each by name. May be repeated; made up by default."),
+    READ,
 ]
 Contract = Annotated[
     str, typer.Option(metavar="TEXT", help="What B must keep: exact, close(64), lossy(sqnr >= 30), ...")
@@ -24,6 +27,7 @@ Contract = Annotated[
 def compare(
     a: First,
     b: Second,
+    recipe: RecipeFile = None,  # noqa: ARG001 - it has filled in the others
     feeds: Feeds = None,
     contract: Contract = "close(1000)",
     seed: Seed = 0,

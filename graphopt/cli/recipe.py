@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,10 +29,9 @@ def schemas() -> Schemas:
     from graphopt.recipe.schema import schema
 
     found = {}
-    for command in app.registered_commands:
-        run = command.callback
-        if run is not None and "recipe" in inspect.signature(run).parameters:
-            found[command.name or run.__name__] = schema(run)
+    for name, command in typer.main.get_group(app).commands.items():
+        if command.callback is not None and any("--recipe" in one.opts for one in command.params):
+            found[name] = schema(command.callback, command.params)
     return found
 
 
@@ -44,7 +43,13 @@ def settings(recipe: Recipe, command: str, keys: Mapping[str, Key]) -> dict[str,
     if command != MAIN:
         shared = {name: said[name] for name in SHARED if name in said and name in keys}
         said = {**shared, **recipe.settings[command]}
-    return {keys[name].field: setting for name, setting in said.items()}
+    return {keys[name].field: _fitting(setting, keys[name]) for name, setting in said.items()}
+
+
+def _fitting(setting: Setting, key: Key) -> Setting:
+    """A shared setting, also where one command takes several of what the other takes one."""
+    several = key.many and not isinstance(setting.value, list)
+    return replace(setting, value=[setting.value]) if several else setting
 
 
 def places(recipe: Recipe, command: str, keys: Mapping[str, Key]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from graphopt.recipe.names import WRITTEN
-from graphopt.recipe.schema import parameters
+from graphopt.recipe.schema import named
 
 
 def dependencies(options: object) -> Iterator[Path]:
@@ -15,11 +15,13 @@ def dependencies(options: object) -> Iterator[Path]:
 
     What the compile writes is left out, and so are folders in which it writes: they change with every compile.
     """
-    keys = parameters(type(options))
-    written = [os.path.realpath(one) for key in keys if key.names is WRITTEN for one in _values(options, key.field)]
-    for key in keys:
-        for value in _values(options, key.field):
-            for path in key.names.read(value):
+    fields = named(type(options))
+    written = [
+        os.path.realpath(one) for field, names in fields.items() if names is WRITTEN for one in _values(options, field)
+    ]
+    for field, names in fields.items():
+        for value in _values(options, field):
+            for path in names.read(value):
                 real = os.path.realpath(path)
                 if not any(one == real or one.startswith(real + os.sep) for one in written):
                     yield path

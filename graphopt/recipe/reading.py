@@ -68,6 +68,14 @@ def recipe_files(path: Path) -> Iterator[Path]:
     return (document.path for document in _chain(path))
 
 
+def declares_model(path: Path) -> bool:
+    """Whether a TOML file, or one that it extends, names a model: other files are no recipes."""
+    values = read(path).values
+    return isinstance(values.get("model"), str) or (
+        isinstance(values.get(EXTENDS), str) and any("model" in one.values for one in _chain(path))
+    )
+
+
 def _chain(path: Path) -> Iterator[Document]:
     """A recipe, the one that it extends, and so on."""
     for _ in range(DEPTH):

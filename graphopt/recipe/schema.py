@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -22,7 +22,8 @@ class Key:
     """What one may say.
 
     name: in a recipe. field: the command's parameter. kind: the type of a value; many: whether there may be several.
-    default: what holds without the key. argument: whether it is an argument, not an option.
+    default: what holds without the key. argument: whether it is an argument, not an option. metavar: how
+    the help calls a value.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Key:
     help: str = ""
     default: object = None
     argument: bool = False
+    metavar: str = ""
 
     @property
     def expected(self) -> str:
@@ -68,32 +70,48 @@ def _plain_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def schema(command: Callable[..., object]) -> Mapping[str, Key]:
-    """The keys of a command by name; a recipe cannot name recipes."""
-    return {key.name: key for key in parameters(command) if key.names is not RECIPE}
+def schema(command: Callable[..., object], parameters: Iterable[Any]) -> Mapping[str, Key]:
+    """The keys of a command by name, in the order of its parameters; a recipe cannot name recipes.
+
+    parameters: what typer makes of them, which knows how they are spelled (`opts`; those of an argument have no dashes).
+    """
+    spelled = {one.name: one for one in parameters}
+    keys = (_key(one, spelled[name]) for name, one in _signature(command).items() if name in spelled)
+    return {key.name: key for key in keys if key.names is not RECIPE}
 
 
-def parameters(command: Callable[..., object]) -> list[Key]:
-    """A key for each parameter of a command, or of the record of its options, in order."""
-    return [_key(one) for one in inspect.signature(command, eval_str=True).parameters.values()]
+def named(command: Callable[..., object]) -> dict[str, Names]:
+    """What the parameters of a command name, or the fields of a record of options."""
+    return {name: _names(one) for name, one in _signature(command).items()}
 
 
-def _key(parameter: inspect.Parameter) -> Key:
-    annotation, *extras = _annotation(parameter.annotation)
-    names = next((extra for extra in extras if isinstance(extra, Names)), VALUE)
-    info: Any = next((extra for extra in extras if hasattr(extra, "param_decls")), None)
-    spelled = [text.split("/")[0] for text in getattr(info, "param_decls", None) or ()]
-    long = next((text.removeprefix("--") for text in spelled if text.startswith("--")), parameter.name)
-    kind, many = _kind(annotation)
-    default = None if parameter.default is inspect.Parameter.empty else parameter.default
-    argument = type(info).__name__ == "ArgumentInfo"
+def _signature(command: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(command, eval_str=True).parameters
+
+
+def _key(parameter: inspect.Parameter, spelled: Any) -> Key:
+    long = next((text.removeprefix("--") for text in spelled.opts if text.startswith("--")), parameter.name)
+    kind, many = _kind(_annotation(parameter)[0])
     return Key(
-        long.replace("_", "-"), parameter.name, kind, many, names, getattr(info, "help", "") or "", default, argument
+        name=long.replace("_", "-"),
+        field=parameter.name,
+        kind=kind,
+        many=many,
+        names=_names(parameter),
+        help=getattr(spelled, "help", None) or "",
+        default=None if parameter.default is inspect.Parameter.empty else parameter.default,
+        argument=not any(text.startswith("-") for text in spelled.opts),
+        metavar=spelled.metavar or "",
     )
 
 
-def _annotation(annotation: Any) -> tuple[Any, ...]:
+def _names(parameter: inspect.Parameter) -> Names:
+    return next((extra for extra in _annotation(parameter) if isinstance(extra, Names)), VALUE)
+
+
+def _annotation(parameter: inspect.Parameter) -> tuple[Any, ...]:
     """A type, and what is said besides."""
+    annotation = parameter.annotation
     return get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
 
 
