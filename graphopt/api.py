@@ -17,6 +17,7 @@ from graphopt.ir.inline import inline_functions
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
 from graphopt.ir.types import Array
+from graphopt.numerics.ahead import Ahead
 from graphopt.numerics.contract import combined, parse_contract
 from graphopt.numerics.inputs import fitting
 from graphopt.pipeline import manager
@@ -93,10 +94,12 @@ def optimize(
         raise UsageError(f"plugins must be a list of names of modules, not the text {plugins!r}")
     where = target_named(target)
     text, resolved = _resolve(passes, Registry(plugins))
+    ahead: Ahead | None = None
     if runner is None:
         from graphopt.numerics.worker import best_runner
 
         runner = best_runner()
+        ahead = Ahead(runner)
     if level in (Level.REGION, Level.FULL):
         runner.start()
     try:
@@ -107,12 +110,13 @@ def optimize(
         if feeds is not None:
             feeds = fitting(first, "feeds", {name: np.asarray(array) for name, array in feeds.items()})
         before = replace(measure(first), file_bytes=bytes_on_disk(first))
-        verifier = Verifier(runner, fresh, original, level, seed, Path(reproducers) if reproducers else None, feeds)
+        folder = Path(reproducers) if reproducers else None
+        verifier = Verifier(runner, fresh, original, level, seed, folder, feeds, ahead)
         settings = {"bindings": _bindings(first, feeds), "fuel": limit, "observers": observers, "target": where}
         job = _job(first, verifier, resolved, **settings)
         outcome = manager.run(job)
     finally:
-        runner.close()
+        (ahead or runner).close()
     name = str(source) if isinstance(source, str | Path) else first.graph.name or "model"
     seconds = time.perf_counter() - started
     return Result(outcome.context.model, _report(name, text, level, before, outcome, verifier.checked, seconds))
@@ -127,6 +131,7 @@ def _job(first: Model, verifier: Verifier, pipeline: Resolved, **settings: Any) 
         pipeline=pipeline,
         begin=verifier.observe if checked else None,
         check=verifier.check if checked else None,
+        ahead=verifier.check_ahead if checked and verifier.ahead is not None else None,
         whole=verifier.whole if checked else None,
         structure=verifier.level is not Level.OFF,
         runner=verifier.runner,

@@ -72,7 +72,8 @@ class Worker:
         self._memory = memory or 0
         self._program = program
         self._process: _Process | None = None
-        self._lock = threading.RLock()
+        self._closing = False
+        self._lock, self._turn = threading.RLock(), threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -86,11 +87,18 @@ class Worker:
             self._ensure()
 
     def close(self) -> None:
-        """End the process; a later request starts a new one."""
+        """End the process, and with it a request of another thread; a later request starts a new one."""
+        self._closing = True
+        if (process := self._process) is not None:
+            process.kill()
         with self._lock:
-            process, self._process = self._process, None
-            if process is not None:
-                process.end()
+            self._drop()
+            self._closing = False
+
+    def _drop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
 
     def run(
         self,
@@ -129,11 +137,15 @@ class Worker:
 
     def _request(self, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The answer, or `_Lost`. Raises RunFailure if the process says so."""
-        with self._lock:
+        with self._turn:  # in the order of asking: a thread that asks again and again would lock the others out
+            self._lock.acquire()
+        try:
             answer = self._attempt(method, arguments, options)
-            if isinstance(answer, _Lost) and answer.failure.kind == "crash":
+            if isinstance(answer, _Lost) and answer.failure.kind == "crash" and not self._closing:
                 answer = self._attempt(method, arguments, options)
             return answer
+        finally:
+            self._lock.release()
 
     def _attempt(self, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         try:
@@ -143,18 +155,18 @@ class Worker:
         try:
             answer = process.ask((method, arguments, options), options["limit_s"])
         except BaseException:
-            self.close()  # an interrupted request would be answered to the next one
+            self._drop()  # an interrupted request would be answered to the next one
             raise
         if isinstance(answer, _Lost):
             self.restarts += 1
-            self.close()
+            self._drop()
         elif isinstance(answer, RunFailure):
             raise answer
         return answer
 
     def _ensure(self) -> _Process:
         if self._process is not None and not self._process.alive:
-            self.close()
+            self._drop()
         if self._process is None:
             self._process = _Process(self._program, self._memory)
         return self._process
@@ -198,6 +210,10 @@ class _Process:
     def alive(self) -> bool:
         """Whether the process has not ended by itself."""
         return self._popen.poll() is None
+
+    def kill(self) -> None:
+        """End the process at once; whoever waits for its answer hears that it is lost."""
+        self._popen.kill()
 
     def ask(self, message: tuple[Any, ...], limit: float | None) -> Any:
         """The answer to a request, a RunFailure that the process reports, or `_Lost`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graphopt.analysis.binding import bindings
@@ -13,7 +13,7 @@ from graphopt.ir.edit import Editor, Rewrite
 from graphopt.ir.model import Model
 from graphopt.ir.types import Node
 from graphopt.numerics.run import InProcess, Runner
-from graphopt.pipeline.journal import Entry, Journal, Status, Verdict
+from graphopt.pipeline.journal import Entry, Journal, Owed, Status, Verdict
 from graphopt.pipeline.structure import schema_fault
 from graphopt.target import ORT, Target
 
@@ -35,7 +35,7 @@ class Limits:
     fuel: int | None = None
 
 
-Check = Callable[["Context", Rewrite, str, "Contract"], Verdict]
+Check = Callable[["Context", Rewrite, str, "Contract"], Verdict | Owed]
 """Whether a rewrite by the named rule keeps its contract."""
 
 
@@ -74,6 +74,7 @@ class Context:
         self._bindings = list(bindings)
         self._bound: list[Shapes] | None = None
         self._rejected: set[tuple[str, str]] = set()
+        self._owed: list[tuple[int, Owed]] = []
 
     def begin(self, step: str) -> None:
         """Start a pass: node order and analyses are brought up to date."""
@@ -110,7 +111,7 @@ class Context:
             return self.editor.commit(rewrite, rule)
         return None
 
-    def admit(self, rule: str, place: str, numerics: Contract, judge: Callable[[], Verdict]) -> bool:
+    def admit(self, rule: str, place: str, numerics: Contract, judge: Callable[[], Verdict | Owed]) -> bool:
         """Whether a change of any kind is let through: within the fuel, not left out, not wrong. It is then on record.
 
         judge: gives the verdict on it. The caller must make the change if and only if the answer is True.
@@ -123,7 +124,11 @@ class Context:
             self._rejected.add((rule, place))
         if (rule, place) in self._rejected:
             return False
-        entry = Entry(len(self.keys), self.step, rule, place, str(numerics), judge())
+        judged = judge()
+        if not isinstance(judged, Verdict):
+            self._owed.append((len(self.journal.entries), judged))
+            judged = Verdict(Status.OWED)
+        entry = Entry(len(self.keys), self.step, rule, place, str(numerics), judged)
         self.journal.entries.append(entry)
         if entry.kept:
             self.keys.append(key)
@@ -131,12 +136,21 @@ class Context:
             self._rejected.add((rule, place))
         return entry.kept
 
+    def settle(self) -> bool:
+        """Wait for the verdicts that are owed. Whether none of them is that a rewrite is wrong."""
+        entries = self.journal.entries
+        for index, owed in self._owed:
+            entries[index] = replace(entries[index], verdict=owed())
+        settled = all(entries[index].kept for index, _ in self._owed)
+        self._owed.clear()
+        return settled
+
     @property
     def checks(self) -> bool:
         """Whether rewrites are checked by running them."""
         return self._check is not None
 
-    def _verdict(self, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict:
+    def _verdict(self, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict | Owed:
         reason = schema_fault(rewrite.after, self.model.opsets, self.model.functions)
         if reason:
             return Verdict(Status.WRONG, detail=reason)

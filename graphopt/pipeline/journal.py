@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,9 +18,11 @@ class Status(StrEnum):
     UNVERIFIED = "unverified"
     WRONG = "wrong"
     OFF = "off"
+    OWED = "owed"
+    """Not known yet; never in a report."""
 
 
-KEPT = frozenset({Status.VERIFIED, Status.EVALUATED, Status.UNVERIFIED, Status.OFF})
+KEPT = frozenset({Status.VERIFIED, Status.EVALUATED, Status.UNVERIFIED, Status.OFF, Status.OWED})
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,10 @@ class Verdict:
     error: float | None = None
     detail: str = ""
     reproducer: str = ""
+
+
+Owed = Callable[[], Verdict]
+"""A verdict that is still being worked out; the call waits for it."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class Compile:
     source: gives the input model anew each time.
     begin: sees each attempt before its first pass.
     left_out: rewrites that are not to be made.
-    check: the region check, or None. whole: the comparison of the whole result with the input, or None.
+    check: the region check, or None. ahead: the same, where the verdict may come later; None if it never may.
+    whole: the comparison of the whole result with the input, or None.
     runner: what passes compute with; this process if None. target: where the model is to run.
     """
 
@@ -57,6 +58,7 @@ class Compile:
     pipeline: Resolved
     begin: Callable[[Context], None] | None = None
     check: Check | None = None
+    ahead: Check | None = None
     whole: Callable[[Context], Verdict] | None = None
     bindings: Sequence[Mapping[str, int]] = ()
     structure: bool = True
@@ -97,7 +99,8 @@ def run(job: Compile) -> Outcome:
     with _collector_paused():
         for _ in range(MAX_REPAIRS):
             try:
-                context = _attempt(job, Limits(left_out, job.fuel), job.check)
+                limits = Limits(left_out, job.fuel)
+                context = (None if blamed else _ahead(job, limits)) or _attempt(job, limits, job.check)
                 whole = _compared(job, context)
                 context_at_fault, reason = context, whole.detail
             except _Fault as broken:
@@ -142,6 +145,17 @@ def _first_wrong(job: Compile, left_out: Sequence[Key], made: int, reason: str) 
         middle = (low + high) // 2
         low, high = (low, middle) if wrong(middle) else (middle, high)
     return high - 1
+
+
+def _ahead(job: Compile, limits: Limits) -> Context | None:
+    """An attempt that goes on while its regions are run. None if that was too bold: it has to be done step by step."""
+    if job.ahead is None:
+        return None
+    try:
+        context = _attempt(job, limits, job.ahead)
+    except (_Fault, PassError):
+        return None
+    return context if context.settle() else None
 
 
 def _attempt(job: Compile, limits: Limits, check: Check | None) -> Context:

@@ -14,6 +14,7 @@ from graphopt.ir import walk
 from graphopt.ir.edit import Rewrite
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant
+from graphopt.numerics.ahead import Ahead
 from graphopt.numerics.contract import METRICS, Close, Contract, Exact, Lossy, combined, parse_contract
 from graphopt.numerics.feeds import FeedPlan, InputSpec
 from graphopt.numerics.inputs import input_specs
@@ -22,7 +23,7 @@ from graphopt.numerics.region import Region, Unverifiable, region
 from graphopt.numerics.run import PairResult, Runner
 from graphopt.numerics.sensitivity import amplification, hidden_roundings
 from graphopt.pipeline.context import Context
-from graphopt.pipeline.journal import Status, Verdict
+from graphopt.pipeline.journal import Owed, Status, Verdict
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.reproducer import write_reproducer
 
@@ -41,6 +42,7 @@ Feed = FeedPlan | Mapping[str, Array]
 class Verifier:
     """Checks rewrites and results; remembers regions it has seen.
 
+    ahead: what runs regions while the compile goes on, for `check_ahead`.
     source: gives the original model anew each time. original: the same as the runner takes it: a path, or bytes.
     reproducers: the folder for reproducers of wrong rewrites; None to write none.
     feeds: inputs of the user's own for the comparison of the whole, besides drawn ones.
@@ -53,8 +55,9 @@ class Verifier:
     seed: int = 0
     reproducers: Path | None = None
     feeds: Mapping[str, Array] | None = None
+    ahead: Ahead | None = None
     checked: int = 0
-    _known: dict[Hashable, Verdict] = field(default_factory=dict)
+    _known: dict[Hashable, Verdict | Owed] = field(default_factory=dict)
     _weights: int = 0
     _nodes: int = 0
     _ways: list[list[Feed]] | str | None = None
@@ -64,21 +67,57 @@ class Verifier:
 
     def check(self, context: Context, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict:
         """Whether the rewrite keeps its contract on its own region."""
+        built, key = self._region(context, rewrite, numerics)
+        if isinstance(built, Verdict):
+            return built
+        known = self._known.get(key)
+        verdict = known if isinstance(known, Verdict) else self._run(rewrite, rule, built, numerics)
+        if key is not None:
+            self._known[key] = verdict
+        return verdict
+
+    def check_ahead(self, context: Context, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict | Owed:
+        """As `check`, but the verdict may come later. That something is wrong is not remembered: it is found again."""
+        if self.ahead is None:
+            return self.check(context, rewrite, rule, numerics)
+        built, key = self._region(context, rewrite, numerics)
+        if isinstance(built, Verdict):
+            return built
+        known = self._known.get(key)
+        if known is None:
+            known = self._run_ahead(self.ahead, built, key, numerics)
+            if key is not None:
+                self._known[key] = known
+        return known
+
+    def _region(
+        self, context: Context, rewrite: Rewrite, numerics: Contract
+    ) -> tuple[Region, Hashable] | tuple[Verdict, None]:
+        """The region, and a key that equal ones have; or a verdict that needs no run."""
         if context.editor.nested:
             context.editor.flush()  # a graph inside the region is run as its list of nodes says
         try:
             built = region(rewrite, context.model, context.bound)
         except Unverifiable as reason:
-            return Verdict(Status.UNVERIFIED, detail=str(reason))
+            return Verdict(Status.UNVERIFIED, detail=str(reason)), None
         if built.same:
-            return Verdict(Status.VERIFIED, 0.0, "the same calls")
-        key = None if built.key is None else (built.key, numerics)
-        verdict = self._known.get(key)
-        if verdict is None:
-            verdict = self._run(rewrite, rule, built, numerics)
-            if key is not None:
+            return Verdict(Status.VERIFIED, 0.0, "the same calls"), None
+        return built, None if built.key is None else (built.key, numerics)
+
+    def _run_ahead(self, ahead: Ahead, built: Region, key: Hashable, numerics: Contract) -> Owed:
+        before, after = built.models()
+        coming = ahead.check_pair(before, after, self._plans(built.feeds), numerics, limit_s=REGION_SECONDS)
+        self.checked += 1
+
+        def owed() -> Verdict:
+            verdict = _verdict(coming.result(), numerics)
+            if verdict.status is Status.WRONG:
+                self._known.pop(key, None)
+            elif key is not None:
                 self._known[key] = verdict
-        return verdict
+            return verdict
+
+        return owed
 
     def _run(self, rewrite: Rewrite, rule: str, built: Region, numerics: Contract) -> Verdict:
         before, after = built.models()

@@ -55,6 +55,23 @@ def test_a_wrong_rule_is_undone_alone(wrong, place, tmp_path):
     assert result.report.whole.status is Status.VERIFIED
 
 
+def test_checking_ahead_and_checking_step_by_step_say_the_same(tmp_path):
+    rules = [wrong_constant, wrong_axis, double_negation]
+    ahead = apply_all(rules, tmp_path / "ahead")
+    steps = apply(rules, NET, WEIGHTS, reproducers=tmp_path / "steps")
+    assert ahead.model.to_proto() == steps.model.to_proto()
+    assert [plain(entry) for entry in ahead.report.rolled_back] == [plain(entry) for entry in steps.report.rolled_back]
+    assert ahead.report.rewrites == steps.report.rewrites
+    assert sorted(folder.name for folder in (tmp_path / "ahead" / "faults").iterdir()) == [
+        "wrong_axis-1",
+        "wrong_constant-1",
+    ]
+
+
+def plain(entry):
+    return entry.rule, entry.place, entry.number, entry.verdict.error, entry.verdict.detail
+
+
 def apply_all(rules, tmp_path):
     return graphopt.optimize(proto(NET, WEIGHTS), passes=rules, reproducers=tmp_path / "faults")
 
