@@ -127,13 +127,23 @@ def _constant(call: Call, index: int) -> Array | None:
 
 @operators("Gather")
 def gather(call: Call) -> Axes | None:
-    """One axis of the data is replaced by the axes of the indices, which keep their order."""
+    """One axis of the data is replaced by the axes of the indices."""
     rank, width = (call.rank(tensor) for tensor in call.node.inputs)
     if not rank or width is None:
         return None
     axis = int(call.attr("axis", 0)) % rank
-    result = (*range(axis), *(axis,) * width, *range(axis + 1, rank))
-    return Axes((identity(rank), None), (result,), identity(rank), lambda t: _axis(t.first(), axis))
+    before, after = tuple(range(axis)), tuple(range(axis + 1, rank))
+    if width <= SINGLE:
+        result = (*before, *(axis,) * width, *after)
+        return Axes((identity(rank), None), (result,), identity(rank), lambda t: _axis(t.first(), axis))
+    indices = tuple(range(rank, rank + width))
+
+    def retune(turned: Turned) -> Change | None:
+        first = turned.first().index(axis)
+        return Change({"axis": first}) if turned.result()[first : first + width] == turned.inputs[1] else None
+
+    result = (*before, *indices, *after)
+    return Axes((identity(rank), indices), (result,), (*before, *indices, axis, *after), retune)
 
 
 @operators("Tile")
