@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -101,6 +101,17 @@ class Registry:
             except ValueError as error:
                 raise UsageError(f"{step}: option {name}: {error}") from error
         return Bound(found, options, str(step))
+
+
+def without(resolved: Resolved, steps: Collection[str]) -> Resolved:
+    """The pipeline without the passes whose texts are among `steps`."""
+    kept: list[Bound | BoundFix] = []
+    for item in resolved:
+        if isinstance(item, Bound):
+            kept += [item] if item.text not in steps else []
+        elif body := without(item.body, steps):
+            kept.append(BoundFix(body))
+    return tuple(kept)
 
 
 def check_requirements(resolved: Resolved, model: Model) -> None:

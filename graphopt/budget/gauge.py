@@ -1,0 +1,123 @@
+"""What models are measured with: score, time and bytes, against those of the original."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from graphopt.budget.record import Figure
+from graphopt.errors import UsageError
+from graphopt.ir.external import bytes_on_disk
+from graphopt.ir.reader import load
+
+if TYPE_CHECKING:
+    from graphopt.data.source import Data
+    from graphopt.measure.evaluate import Evaluation
+    from graphopt.measure.metrics import Metric
+    from graphopt.measure.statistics import Ratio
+
+
+class Clock(Protocol):
+    """What times models."""
+
+    def seconds(self, model: Path) -> float:
+        """Median seconds of a run."""
+
+    def ratio(self, model: Path, other: Path) -> Ratio:
+        """How many times as long as `model` the other takes."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Scores models on data, as losses against the original: above 0 is worse, in the metric's own scale.
+
+    Raises UsageError where the metric or the data do not fit the model.
+    """
+
+    original: Path
+    data: Data
+    metric: Metric
+    seed: int = 0
+
+    @property
+    def share(self) -> bool:
+        """Whether scores are shares, between 0 and 1."""
+        return self.metric.unit == "%"
+
+    @cached_property
+    def score(self) -> float:
+        """Of the original. Raises UsageError if nothing can be lost of it."""
+        found = self._score(self.original)
+        if not math.isfinite(found):
+            raise UsageError(f"max-drop: the original scores {found} in {self.metric.name}, of which no drop can be "
+                             "told; take another metric")  # fmt: skip
+        return found
+
+    def loss(self, model: Path) -> Figure:
+        """How much worse a model is than the original; without an interval."""
+        return Figure.exactly(self._worse(self._score(model) - self.score))
+
+    def interval(self, model: Path, other: Path) -> Figure:
+        """How much worse the other model is, with its paired interval."""
+        if self.metric.needs_reference:
+            return self._compared(other) - self._compared(model)
+        found = self.evaluation(model, other).score(self.metric.name, 1).difference
+        return self._figure(found.value, found.low, found.high) if found else Figure.exactly(math.nan)
+
+    def evaluation(self, *models: Path) -> Evaluation:
+        """The scores of models on all of the data, with intervals."""
+        return self._evaluate(models, self.metric)
+
+    def _compared(self, model: Path) -> Figure:
+        """Of a metric that compares with the original: how far a model is from what the original itself scores."""
+        found = self.evaluation(model).score(self.metric.name).value
+        low, high = (None if end is None else end - self.score for end in (found.low, found.high))
+        return self._figure(found.value - self.score, low, high)
+
+    def _figure(self, value: float, low: float | None, high: float | None) -> Figure:
+        ends = [self._worse(end) for end in (value if low is None else low, value if high is None else high)]
+        return Figure(self._worse(value), min(ends), max(ends))
+
+    def _worse(self, difference: float) -> float:
+        return 0.0 - difference if self.metric.higher_is_better else difference
+
+    def _score(self, model: Path) -> float:
+        plain = dataclasses.replace(self.metric, resamples=0)
+        return self._evaluate((model,), plain).score(self.metric.name).value.value
+
+    def _evaluate(self, models: tuple[Path, ...], metric: Metric) -> Evaluation:
+        from graphopt.measure.evaluate import evaluate
+
+        reference = self.original if metric.needs_reference else None
+        return evaluate(list(models), self.data, metric, reference=reference, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """What models are measured with. original: the file of the model that they are measured against."""
+
+    original: Path
+    clock: Clock
+    judge: Judge | None = None
+
+    def size(self, model: Path) -> int:
+        """Bytes of a model and of the files in which its weights lie."""
+        return bytes_on_disk(load(model, allow_outside=True)) or 0
+
+    @cached_property
+    def seconds(self) -> float:
+        """Median seconds of a run of the original."""
+        return self.clock.seconds(self.original)
+
+    def slowdown(self, model: Path) -> Figure:
+        """How many times as long as the original a model takes."""
+        return self.ratio(self.original, model)
+
+    def ratio(self, model: Path, other: Path) -> Figure:
+        """How many times as long as `model` the other takes."""
+        found = self.clock.ratio(model, other)
+        return Figure(found.value, found.low, found.high)
