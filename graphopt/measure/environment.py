@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 PACKAGES = ("graphopt", "onnxruntime", "onnx", "numpy")
@@ -56,7 +55,7 @@ def environment() -> Environment:
         features=features(first.get("flags") or first.get("Features") or ""),
         cores=cores(),
         processors=len(_usable()),
-        memory=_memory(),
+        memory=memory(),
         system=platform.platform(terse=True),
         load=round(_load(), 2),
         versions=_versions(),
@@ -98,7 +97,8 @@ def _usable() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
-def _memory() -> int:
+def memory() -> int:
+    """Bytes of physical memory; 0 if the system does not tell."""
     with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
         return int(dict(_fields(MEMINFO.read_text("utf-8")))["MemTotal"].split()[0]) * 1024
     return 0
@@ -111,6 +111,8 @@ def _load() -> float:
 
 
 def _versions() -> dict[str, str]:
+    from importlib import metadata
+
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         found[name] = "not installed"

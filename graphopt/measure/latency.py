@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphopt.ir.types import Array
+from graphopt.numerics.values import Array
 
 Clock = Callable[[], float]
 Run = Callable[[], object]
@@ -19,8 +19,9 @@ TURN_S = 0.005
 """A turn of a fast model lasts about this long, so that neither the clock nor cold caches matter."""
 MOST_RUNS = 1000
 FEWEST_ROUNDS, MOST_ROUNDS = 2, 100
-WARM_UPS, TRIALS = 2, 5
-"""Runs before anything is timed, and runs by which the pace is set."""
+WARM_UPS = 2
+TRIALS, TRIAL_S = 5, 0.1
+"""Runs, or seconds if these come first, by which the pace is set."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,18 @@ class Pace:
     rounds: int
 
 
-def warm(run: Run, clock: Clock = time.perf_counter) -> float:
-    """Run a model until it is warm; the seconds that one run then takes."""
+def warm(run: Run) -> None:
+    """Run a model until it is warm: what a run does only the first time is done."""
     for _ in range(WARM_UPS):
         run()
-    return statistics.median(_timed(run, TRIALS, clock))
+
+
+def estimate(run: Run, clock: Clock = time.perf_counter) -> float:
+    """Seconds that a run of a warm model takes, more or less."""
+    times: list[float] = []
+    while not times or (len(times) < TRIALS and sum(times) < TRIAL_S):
+        times += _timed(run, 1, clock)
+    return statistics.median(times)
 
 
 def pace(seconds: Sequence[float], limit: float) -> Pace:

@@ -23,6 +23,10 @@ _LOADING = re.compile(r"^(?:Load model (?:from )?\S+ failed: ?)+")
 """What the runtime says before the reason why a file does not load."""
 
 
+class RunError(ModelError):
+    """A model that has been loaded cannot be run on what it is fed."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """A node that the chosen provider left to the CPU. name: "" where the model gives it none."""
@@ -129,7 +133,7 @@ class Session:
         self._session = None
 
     def run(self, feeds: Mapping[str, Value]) -> dict[str, Value]:
-        """The outputs by name. `feeds` may hold names that the model does not know. Raises ModelError if it fails."""
+        """The outputs by name. `feeds` may hold names that the model does not know. Raises RunError if it fails."""
         values = self.prepared(feeds)()
         return {
             name: from_runtime(value) if is_runtime(value) else retyped(value, kind)
@@ -150,7 +154,7 @@ class Session:
             try:
                 return list(call(names, known))
             except Exception as error:
-                raise ModelError(f"{self.name} cannot be run: {failure_of(str(error)).reason}") from error
+                raise RunError(f"{self.name} cannot be run: {failure_of(str(error)).reason}") from error
 
         return run
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphopt.ir.types import Array
+from graphopt.numerics.values import Array
 
 CONFIDENCE = 0.99
 """Of the intervals that are reported: one in a hundred does not hold the true ratio."""
@@ -77,7 +77,7 @@ def summary(seconds: Sequence[float] | Array) -> Latency:
     )
 
 
-def log_ratio(reference: Sequence[float], other: Sequence[float]) -> float:
+def log_ratio(reference: Sequence[float] | Array, other: Sequence[float] | Array) -> float:
     """Median over rounds of the logarithm of other / reference: durations above 0, as many of each."""
     return float(np.median(np.log(np.asarray(other) / np.asarray(reference))))
 

@@ -260,7 +260,7 @@ def serve(channel: int, requests: int, results: int, memory: int, parent: int) -
     """Answer requests until the other end is closed. The numbers are descriptors, a limit in bytes, and a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other process, which then closes its end
     _limit_resources(memory)
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=leave_with, args=(parent,), daemon=True).start()
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)
@@ -290,7 +290,7 @@ def _limit_resources(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 
-def _leave_with(parent: int) -> None:
+def leave_with(parent: int) -> None:
     """End this process when the one that started it is gone, also in the middle of a run."""
     while os.getppid() == parent:
         time.sleep(1)

@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphopt.measure.latency import FEWEST_ROUNDS, MOST_ROUNDS, MOST_RUNS, TURN_S, Pace, interleaved, pace, warm
+from graphopt.measure.latency import (
+    FEWEST_ROUNDS,
+    MOST_ROUNDS,
+    MOST_RUNS,
+    TRIAL_S,
+    TURN_S,
+    WARM_UPS,
+    Pace,
+    estimate,
+    interleaved,
+    pace,
+    warm,
+)
 
 SECONDS = st.floats(1e-6, 10)
 
@@ -81,15 +93,27 @@ def test_garbage_is_collected_again_after_a_failure():
     assert gc.isenabled()
 
 
-def test_the_first_runs_do_not_set_the_pace():
-    stage = Stage(2)
-    slow = [100.0, 100.0]
+def test_an_estimate_is_the_median_of_a_few_runs():
+    stage = Stage(0.001)
+    late = iter([0, 1, 0, 0, 0])
 
     def run():
-        stage.now += slow.pop() if slow else 0
+        stage.now += next(late) / 20
         stage.models[0]()
 
-    assert warm(run, stage.clock) == 2
+    assert estimate(run, stage.clock) == pytest.approx(0.001)
+
+
+def test_a_slow_model_is_estimated_by_one_run():
+    stage = Stage(TRIAL_S)
+    assert estimate(stage.models[0], stage.clock) == TRIAL_S
+    assert len(stage.ran) == 1
+
+
+def test_a_model_is_warm_after_as_many_runs_whatever_they_take():
+    stage = Stage(1)
+    warm(stage.models[0])
+    assert len(stage.ran) == WARM_UPS
 
 
 def test_a_fast_model_runs_often_in_its_turn_and_a_slow_one_once():
