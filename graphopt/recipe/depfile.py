@@ -39,4 +39,5 @@ def depfile(output: str, files: Iterable[str]) -> str:
     """
     names = [dependency(name) for name in dict.fromkeys(files) if name != output]
     rule = " \\\n  ".join((f"{target(output)} :", *names))
-    return "\n\n".join((rule, *(f"{name} :" for name in names))) + "\n"
+    own = (f"{name} :" for name in names if "%" not in name)  # with a % it would be a rule for many files
+    return "\n\n".join((rule, *own)) + "\n"

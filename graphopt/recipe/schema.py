@@ -73,7 +73,7 @@ def _plain_number(value: object) -> bool:
 def schema(command: Callable[..., object], parameters: Iterable[Any]) -> Mapping[str, Key]:
     """The keys of a command by name, in the order of its parameters; a recipe cannot name recipes.
 
-    parameters: what typer makes of them, which knows how they are spelled (`opts`; those of an argument have no dashes).
+    parameters: what typer makes of them: `opts` are the spellings, without dashes for an argument.
     """
     spelled = {one.name: one for one in parameters}
     keys = (_key(one, spelled[name]) for name, one in _signature(command).items() if name in spelled)

@@ -76,8 +76,8 @@ def template(found: Subject, name: str, schemas: Schemas) -> str:
     """The text of a recipe called `name`: only the model is set, every other key is shown as a comment."""
     head = [
         f"A recipe of graphopt: `graphopt optimize --recipe {name}` writes {Path(name).with_suffix('')}{ENDING}.",
-        "Its keys are the options of that command, and paths are relative to this file. A key behind a # is only shown,",
-        "with its default or an example. What is given on the command line comes before what is given here.",
+        "Its keys are the options of that command, and paths are relative to this file. A key behind a # is only",
+        "shown, with its default or an example. What is given on the command line comes before what is given here.",
         "",
         f"{found.path}",
         *(f"  takes  {one}" for one in found.inputs),
