@@ -81,6 +81,10 @@ class Match:
         """An attribute of the node of a call, or `default` if the node does not carry it."""
         return self._calls[part.key].attrs.get(name, default)
 
+    def take(self, *nodes: Node) -> None:
+        """Count nodes that the rule found by itself among those that are matched: they go if nothing else needs them."""
+        self.nodes = tuple(dict.fromkeys((*self.nodes, *nodes)))
+
     def require(self, condition: object, reason: str) -> None:
         """Go on only if `condition` holds; otherwise the rule leaves this place alone, for the stated reason."""
         if not condition:
@@ -89,6 +93,11 @@ class Match:
     def refuse(self, reason: str) -> NoReturn:
         """Leave this place alone, for the stated reason."""
         raise Refused(reason)
+
+    def claim(self, *nodes: Node) -> None:
+        """Take more nodes into the match: those that a rule found by walking the graph from what its pattern bound,
+        and that its replacement makes superfluous. Their values must be used by claimed nodes only."""
+        self.nodes = tuple(dict.fromkeys((*self.nodes, *nodes)))
 
     # ---- what the analyses know ----
 
