@@ -7,8 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from graphopt.data.interface import Port
-from graphopt.data.preprocess import Layout, Preprocess
+from graphopt.data.frame import AXES, CHANNELS, Frame, frame
+from graphopt.data.interface import Port, Shape
+from graphopt.data.preprocess import Preprocess
 from graphopt.data.source import Field, Source
 from graphopt.errors import UsageError
 from graphopt.ir import dtypes
@@ -16,11 +17,7 @@ from graphopt.ir.dtypes import INTEGERS, DType
 from graphopt.ir.types import Array
 from graphopt.ir.words import quoted
 
-CHANNELS = (1, 3, 4)
-"""Numbers of channels by which the axis of a picture that holds them is told."""
-_PICTURE_AXES = 4
-"""Of an input that takes pictures: samples, channels, height, width in either order."""
-_GREY_AXES = 2
+_GREY_AXES = AXES - 1
 """Of a picture without an axis for channels."""
 
 
@@ -36,7 +33,7 @@ class AsIs:
 
     where: str
     port: Port
-    shape: tuple[int | str | None, ...] | None
+    shape: Shape | None
 
     def __str__(self) -> str:
         return "as it is"
@@ -45,46 +42,43 @@ class AsIs:
         """Raises UsageError where samples do not fit."""
         if self.shape is not None and not fits(array.shape[1:], self.shape):
             raise _misfit(self.where, self.port, self.shape, array.shape[1:])
+        if array.dtype != self.port.dtype:
+            _check_dtype(self.where, array.dtype, self.port)
         return array if self.port.dtype is None else in_dtype(array, self.port.dtype)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, preprocessed: channels last, as files hold them, to what the input takes.
+    """Pictures, preprocessed: channels last, as files hold them, to what the input takes.
 
-    size: height and width, or None to leave it. transposed: the array has its channels before height and width.
+    transposed: the array has its channels before height and width.
     """
 
+    where: str
     preprocess: Preprocess
-    layout: Layout
+    frame: Frame
     dtype: DType
-    size: tuple[int, int] | None
-    channels: int | None
     transposed: bool = False
-    where: str = ""
 
     def __str__(self) -> str:
-        return f"{self.preprocess}:{self.layout}:{self.size}:{self.transposed}"
+        return f"{self.preprocess}:{self.frame}:{self.transposed}"
 
     def __call__(self, array: Array) -> Array:
-        """Raises UsageError for pictures with another number of channels."""
+        """Raises UsageError for pictures with another number of channels, and some that would have to be resized."""
         pixels = np.moveaxis(array, 1, -1) if self.transposed else array
-        pixels = pixels[..., None] if pixels.ndim < _PICTURE_AXES else pixels
-        if self.size is not None and pixels.shape[1:3] != self.size:
+        pixels = pixels[..., None] if pixels.ndim <= AXES else pixels
+        if pixels.shape[-1] != self.frame.channels:
+            raise UsageError(
+                f"{self.where}: pictures have {pixels.shape[-1]} channels, the model takes {self.frame.channels}"
+            )
+        if self.frame.size is not None and pixels.shape[1:3] != self.frame.size:
             from graphopt.data.pictures import resized
 
-            pixels = np.stack([resized(picture, self.size, self.preprocess) for picture in pixels])
-        if self.channels is not None and pixels.shape[-1] != self.channels:
-            raise UsageError(
-                f"{self.where}: pictures have {pixels.shape[-1]} channels, the model takes {self.channels}"
-            )
+            pixels = np.stack([resized(picture, self.frame.size, self.preprocess) for picture in pixels])
         numbers = self.preprocess.numbers(pixels[..., ::-1] if self.preprocess.order == "bgr" else pixels)
-        if self.layout == "nchw":
+        if self.frame.layout == "nchw":
             numbers = np.moveaxis(numbers, -1, 1)
-        if self.dtype in INTEGERS:
-            info = np.iinfo(self.dtype)
-            numbers = np.clip(np.rint(numbers), info.min, info.max)
-        return np.ascontiguousarray(numbers, self.dtype)
+        return np.ascontiguousarray(_rounded(numbers, self.dtype))
 
 
 @dataclass(frozen=True)
@@ -99,7 +93,7 @@ class Arithmetic:
 
     def __call__(self, array: Array) -> Array:
         """No sample is refused."""
-        return self.preprocess.numbers(array).astype(self.dtype)
+        return _rounded(self.preprocess.numbers(array), self.dtype)
 
 
 def converter(source: Source, name: str, port: Port, preprocess: Preprocess | None, *, whole: bool) -> Conversion:
@@ -118,51 +112,32 @@ def converter(source: Source, name: str, port: Port, preprocess: Preprocess | No
     return AsIs(where, port, shape)
 
 
-def _preprocessed(
-    where: str, field: Field, port: Port, shape: tuple[int | str | None, ...] | None, preprocess: Preprocess
-) -> Conversion:
+def _preprocessed(where: str, field: Field, port: Port, shape: Shape | None, preprocess: Preprocess) -> Conversion:
+    """Pictures where the input takes them, and scaled numbers where it takes anything else."""
     dtype = port.dtype
     if dtype is None or dtype.kind in "OUSb":
-        raise UsageError(f"{where}: input {port} of {dtype} takes no pictures")
-    if shape is None or len(shape) != _PICTURE_AXES - 1 or len(field.shape) not in (_GREY_AXES, _PICTURE_AXES - 1):
+        raise UsageError(f"{where}: input {port} is {dtype}, and takes no scaled numbers")
+    if shape is None or len(shape) != AXES or len(field.shape) not in (_GREY_AXES, AXES):
         if shape is not None and not fits(field.shape, shape):
             raise _misfit(where, port, shape, field.shape)
         return Arithmetic(preprocess, dtype)
-    layout = preprocess.layout or layout_of(shape)
-    if layout is None:
-        raise UsageError(f"{where}: say where input {port} has its channels, with layout=nchw or layout=nhwc")
-    channels, *sides = shape if layout == "nchw" else (shape[2], *shape[:2])
-    declared = (sides[0], sides[1])
-    size = preprocess.size or _known(declared)
-    if size is not None and not fits(size, declared):
-        raise UsageError(f"{where}: size {size[0]}x{size[1]} does not fit input {port}")
-    transposed = (
-        len(field.shape) == _PICTURE_AXES - 1 and field.shape[-1] not in CHANNELS and field.shape[0] in CHANNELS
-    )
-    found = field.shape[0] if transposed else field.shape[2] if len(field.shape) == _PICTURE_AXES - 1 else 1
-    wanted = channels if isinstance(channels, int) else None
-    if wanted is not None and found not in (None, wanted):
-        raise UsageError(f"{where}: pictures have {found} channels, input {port} takes {wanted}")
-    for values, what in ((preprocess.mean, "mean"), (preprocess.std, "std")):
-        if len(values) not in (1, found or wanted or len(values)):
-            raise UsageError(f"{where}: {what} has {len(values)} numbers for {found or wanted} channels")
-    return Picture(preprocess, layout, dtype, size, wanted, transposed, where)
+    made = frame(where, port, shape, preprocess)
+    transposed = len(field.shape) == AXES and field.shape[-1] not in CHANNELS and field.shape[0] in CHANNELS
+    found = field.shape[0 if transposed else 2] if len(field.shape) == AXES else 1
+    if found not in (None, made.channels):
+        raise UsageError(f"{where}: pictures have {found} channels, input {port} takes {made.channels}")
+    return Picture(where, preprocess, made, dtype, transposed)
 
 
-def _known(sides: tuple[int | str | None, int | str | None]) -> tuple[int, int] | None:
-    height, width = sides
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+def _rounded(numbers: Array, dtype: DType) -> Array:
+    """Numbers in a dtype; the nearest for integers."""
+    if dtype in INTEGERS:
+        info = np.iinfo(dtype)
+        numbers = np.clip(np.rint(numbers), info.min, info.max)
+    return numbers.astype(dtype, copy=False)
 
 
-def layout_of(shape: tuple[int | str | None, ...]) -> Layout | None:
-    """The layout of a declared (channels, height, width) or (height, width, channels); None if it cannot be told."""
-    first, last = shape[0] in CHANNELS, shape[-1] in CHANNELS
-    if first == last:
-        return "nchw" if first else None
-    return "nchw" if first else "nhwc"
-
-
-def fits(found: tuple[int | None, ...], declared: tuple[int | str | None, ...]) -> bool:
+def fits(found: tuple[int | None, ...], declared: Shape) -> bool:
     """Whether a shape, as far as it is known, is one that is declared."""
     return len(found) == len(declared) and all(
         not isinstance(dim, int) or size is None or dim == size for size, dim in zip(found, declared, strict=True)
@@ -188,16 +163,14 @@ def _check_dtype(where: str, found: DType, port: Port) -> None:
         return
     message = f"{where} is {found.name}, input {port} takes {dtypes.name(wanted)}"
     if found.kind in "iuf" and wanted.kind not in "OUSb":
-        message += (
-            "; save it so, or say how its numbers are meant: --preprocess raw, unit (x/255), signed (x/127.5-1), ..."
-        )
+        message += "; save it so, or say what its numbers mean: --preprocess raw, unit (x/255), signed (x/127.5-1), ..."
     raise UsageError(message)
 
 
-def _misfit(where: str, port: Port, wanted: tuple[int | str | None, ...], found: tuple[int | None, ...]) -> UsageError:
+def _misfit(where: str, port: Port, wanted: Shape, found: tuple[int | None, ...]) -> UsageError:
     expected, there = (", ".join("?" if dim is None else str(dim) for dim in shape) for shape in (wanted, found))
     hint = "; pictures are brought into shape by a preprocessing (--preprocess)"
     return UsageError(
         f"{where} holds samples of the shape [{there}], input {port} takes samples of the shape [{expected}]"
-        + (hint if len(found) == len(wanted) == _PICTURE_AXES - 1 else "")
+        + (hint if len(found) == len(wanted) == AXES else "")
     )

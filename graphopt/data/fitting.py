@@ -14,7 +14,7 @@ from graphopt.data.convert import Conversion, converter
 from graphopt.data.files import combined
 from graphopt.data.interface import Interface, Port
 from graphopt.data.preprocess import Preprocess
-from graphopt.data.source import LABELS, Field, Source
+from graphopt.data.source import IGNORED, LABELS, Field, Source
 from graphopt.errors import UsageError
 from graphopt.ir.dtypes import FLOATS
 from graphopt.ir.types import Array
@@ -79,7 +79,7 @@ class Fitted:
 
     def labels(self) -> Iterator[Array]:
         """The labels alone, if the source can read them without the inputs."""
-        if self.label is not None and self.source.cheap:
+        if self.label is not None and self.source.cheap([self.label]):
             for chunk in self.source.chunks(LABELS_AT_ONCE, [self.label]):
                 yield self._shifted(chunk[self.label])
 
@@ -127,7 +127,7 @@ class Fitted:
         return Batch(feeds, labels, count, self.whole)
 
     def _shifted(self, labels: Array) -> Array:
-        return labels + self.offset if self.offset else labels
+        return np.where(labels == IGNORED, labels, labels + self.offset) if self.offset else labels
 
     def _check_numbers(self, column: Column, array: Array, start: int) -> None:
         if array.dtype not in FLOATS:
@@ -147,7 +147,8 @@ class Fitted:
         if self.count == 0:
             raise UsageError(f"{self.name} holds no samples")
         batches: Iterable[Batch] = self.batches(self.batch or 1)
-        if not (self.nan == "refuse" and self.source.cheap and self._bytes() <= SCANNED):
+        cheap = self.source.cheap([one.field for one in self.columns])
+        if not (self.nan == "refuse" and cheap and 0 < self._bytes() <= SCANNED):
             batches = islice(batches, 1)
         if not any(True for _ in batches):
             raise UsageError(f"{self.name} holds no samples")
@@ -221,9 +222,10 @@ def _matched(source: Source, model: Interface, inputs: dict[str, str], label: st
 
 def _check_counts(source: Source, names: Sequence[str], label: str | None) -> None:
     """Raises UsageError unless all arrays that matter have the same number of samples."""
-    counts = {name: source.fields[name].count for name in (*names, *([label] if label else []))}
+    every = {name: source.fields[name].count for name in (*names, *([label] if label else []))}
+    counts = {name: count for name, count in every.items() if count is not None}
     if len(set(counts.values())) > 1:
-        many = listed((f"{quoted(name)} {count:,}" for name, count in counts.items() if count is not None), 20)
+        many = listed((f"{quoted(name)} {count:,}" for name, count in counts.items()), 20)
         raise UsageError(f"{source.name}: the arrays have different numbers of samples: {many}")
 
 

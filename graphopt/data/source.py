@@ -13,6 +13,9 @@ from graphopt.ir.types import Array
 LABELS = ("label", "labels", "y")
 """Names of arrays that hold labels, unless a model has an input of that name."""
 
+IGNORED = -100
+"""The label of what does not count, in data with a label for every element of a sample: padding, for one."""
+
 
 @runtime_checkable
 class Data(Protocol):
@@ -63,8 +66,7 @@ class Field:
 class Source(Protocol):
     """Named arrays with samples along their first axis, as a file holds them: nothing is known of a model here.
 
-    name: for sentences. fields: the arrays. cheap: whether some of the arrays can be read without the cost of the
-    others, and all of them twice.
+    name: for sentences. fields: the arrays.
     """
 
     @property
@@ -73,8 +75,9 @@ class Source(Protocol):
     @property
     def fields(self) -> Mapping[str, Field]: ...  # noqa: D102
 
-    @property
-    def cheap(self) -> bool: ...  # noqa: D102
+    def cheap(self, names: Collection[str]) -> bool:
+        """Whether the named arrays can be read without much time, so that they may be read twice."""
+        ...
 
     def chunks(self, size: int, names: Collection[str]) -> Iterator[Chunk]:
         """The named arrays, at most `size` samples at a time. Raises UsageError where they cannot be read."""

@@ -6,10 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from graphopt.data.functions import is_function
 from graphopt.errors import UsageError
 from graphopt.ir.words import quoted
 from graphopt.measure.metrics import classes, distances
+from graphopt.measure.metrics.detection import mean_average_precision
 from graphopt.measure.metrics.metric import Metric, Observed
+from graphopt.measure.metrics.own import own
 from graphopt.measure.metrics.perplexity import perplexity
 
 __all__ = ["METRICS", "Metric", "Observed", "metric"]
@@ -20,6 +23,7 @@ METRICS: Mapping[str, Callable[..., Metric]] = {
     "topk": classes.topk,
     "agreement": classes.agreement,
     "f1": classes.f1,
+    "map": mean_average_precision,
     "perplexity": perplexity,
     "sqnr": distances.sqnr,
     "cosine": distances.cosine,
@@ -30,7 +34,7 @@ METRICS: Mapping[str, Callable[..., Metric]] = {
 
 
 def metric(text: str | Metric) -> Metric:
-    """The metric that a text stands for: a name of `METRICS` with options.
+    """The metric that a text stands for: a name of `METRICS` with options, or `module:function`.
 
     Raises UsageError for anything else.
     """
@@ -39,6 +43,8 @@ def metric(text: str | Metric) -> Metric:
     name, *changes = text.strip().split(":")
     make = METRICS.get(name)
     if make is None:
+        if is_function(text):
+            return own(text)
         raise UsageError(f"there is no metric {quoted(name)}; there are: {', '.join(METRICS)}, and module:function")
     options = inspect.signature(make).parameters
     return make(**dict(_option(name, change, options) for change in changes))

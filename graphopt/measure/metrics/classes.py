@@ -6,12 +6,11 @@ from functools import partial
 
 import numpy as np
 
+from graphopt.data.source import IGNORED
 from graphopt.errors import UsageError
 from graphopt.ir.types import Array
 from graphopt.measure.metrics.metric import Metric, Observed, chosen, mean
 
-IGNORED = -100
-"""The label of elements that do not count, in data with more than one label for each sample."""
 AVERAGES = ("macro", "micro", "weighted", "binary")
 
 

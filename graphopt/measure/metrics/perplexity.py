@@ -7,9 +7,10 @@ from functools import partial
 
 import numpy as np
 
+from graphopt.data.source import IGNORED
 from graphopt.errors import UsageError
 from graphopt.ir.types import Array
-from graphopt.measure.metrics.classes import IGNORED, check_classes
+from graphopt.measure.metrics.classes import check_classes
 from graphopt.measure.metrics.metric import Metric, Observed, chosen, mean
 
 
