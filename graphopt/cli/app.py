@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from graphopt.cli import compare, init, inspect, makefile, optimize, passes, why
+from graphopt.cli import bench, compare, init, inspect, makefile, optimize, passes, view, why
 from graphopt.cli.exits import BUG, DONE, FAILED, INTERRUPTED, USAGE
 from graphopt.errors import GraphoptError, VerificationError
 
@@ -66,7 +66,9 @@ for _command in (
     inspect.inspect,
     passes.passes,
     compare.compare,
+    bench.bench,
     why.why,
+    view.view,
     init.init,
     makefile.makefile,
 ):
@@ -98,6 +100,13 @@ def main() -> NoReturn:
         warnings.simplefilter("ignore")
     try:
         app(prog_name="graphopt")
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # nobody reads the help any more, as with `| head`
+            from graphopt.cli.terminal import drop_output
+
+            drop_output()
+            sys.exit(DONE)
+        raise
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception:  # noqa: BLE001 - whatever it is, it is ours, and has a code of its own

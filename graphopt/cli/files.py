@@ -37,8 +37,13 @@ def _check_place(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all. Raises OutputError."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. Raises OutputError."""
     with told(path), Pending(Path(os.path.realpath(path))) as out:
-        out.write(text.encode("utf-8", "backslashreplace"))
+        out.write(content)
         out.commit()
 
 
