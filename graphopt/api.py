@@ -96,10 +96,10 @@ def optimize(
     text, resolved = _resolve(passes, Registry(plugins))
     ahead: Ahead | None = None
     if runner is None:
-        from graphopt.numerics.worker import best_runner
+        from graphopt.numerics.worker import Worker, best_runner
 
         runner = best_runner()
-        ahead = Ahead(runner)
+        ahead = Ahead(runner) if isinstance(runner, Worker) else None
     if level in (Level.REGION, Level.FULL):
         runner.start()
     try:

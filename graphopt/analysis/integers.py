@@ -90,8 +90,9 @@ def _elementwise(call: Call, function: Callable[..., Element], count: int | None
     shape = np.broadcast_shapes(*(a.shape for a in arrays))
     if int(np.prod(shape)) > MOST_ELEMENTS:
         return None
-    columns = [np.broadcast_to(a, shape).ravel().tolist() for a in arrays]
-    return SymbolicArray(shape, tuple(function(*row) for row in zip(*columns, strict=True)))
+    rows = list(zip(*(np.broadcast_to(a, shape).ravel().tolist() for a in arrays), strict=True))
+    results = {row: function(*row) for row in dict.fromkeys(rows)}  # masks and indices repeat few values
+    return SymbolicArray(shape, tuple(map(results.__getitem__, rows)))
 
 
 def _arithmetic(function: Callable[[Any, Any], Element]) -> Callable[[Call], SymbolicArray | None]:

@@ -160,6 +160,9 @@ class Facts:
     def __init__(self) -> None:
         self._least: dict[Scalar, Number] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._least)
+
     def add(self, value: Scalar) -> None:
         """Note that `value` is at least 0."""
         if isinstance(value, Expression) and not at_least(value, 0):

@@ -64,6 +64,16 @@ class Shapes:
         self._branches = any(True for node in model.graph.nodes if node.attrs for _ in subgraphs(node))
         self._facts = Facts()
 
+    def renewed(self) -> Shapes:
+        """The same questions about the model as it is now.
+
+        What a call gave is remembered, unless it may depend on sizes that were met elsewhere.
+        """
+        new = Shapes(self.model, self.binding, defaults=self.defaults)
+        if not self._facts:
+            new._memo = self._memo
+        return new
+
     # --- questions --------------------------------------------------------------------------------------------
 
     def type(self, tensor: Tensor) -> TypeInfo:

@@ -52,10 +52,10 @@ def captures(node: Node) -> Iterator[Tensor]:
     return (tensor for tensor in read if tensor.name and tensor not in inside)
 
 
-def uses(node: Node) -> Iterator[Tensor]:
+def uses(node: Node) -> Iterable[Tensor]:
     """The tensors that `node` reads: its inputs, and what the graphs in its attributes capture."""
-    yield from node.inputs
-    yield from captures(node)
+    nested = node.attrs and next(subgraphs(node), None) is not None
+    return (*node.inputs, *captures(node)) if nested else node.inputs
 
 
 def sort(graph: Graph) -> bool:

@@ -7,20 +7,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from graphopt.numerics.contract import Contract
     from graphopt.numerics.feeds import FeedPlan
-    from graphopt.numerics.run import PairResult, Runner
+    from graphopt.numerics.run import PairResult
+    from graphopt.numerics.values import Value
+    from graphopt.numerics.worker import Worker
 
 CAPACITY = 64 << 20
 """Bytes of models that may wait; whoever has more waits for the oldest."""
+
+TICKET = 1
+"""Under which the runner keeps what the one model gives that is compared in the end."""
 
 
 class Ahead:
     """Hands pairs to a runner, one after another, from a thread of its own."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Worker) -> None:
         self._runner = runner
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="graphopt-ahead")
         self._waiting: deque[tuple[Future[PairResult], int]] = deque()
@@ -34,6 +39,22 @@ class Ahead:
         future = self._thread.submit(self._runner.check_pair, before, after, feeds, contract, limit_s=limit_s)
         self._waiting.append((future, len(before) + len(after)))
         return future
+
+    def expect(self, model: str | bytes, feeds: Sequence[FeedPlan | Mapping[str, Value]], *, limit_s: float) -> None:
+        """Run a model on feeds, so that a later `against` finds what it gives."""
+        self._thread.submit(self._runner.expect, model, feeds, limit_s=limit_s, ticket=TICKET)
+
+    def against(
+        self,
+        model: str | bytes,
+        after: str | bytes,
+        feeds: Sequence[FeedPlan | Mapping[str, Value]],
+        contract: Contract,
+        *,
+        limit_s: float,
+    ) -> PairResult:
+        """As `Runner.check_pair`, with the model and the feeds of `expect`."""
+        return self._runner.check_pair(model, after, feeds, contract, limit_s=limit_s, ticket=TICKET)
 
     def close(self) -> None:
         """Forget what waits, and close the runner, which ends what is running."""

@@ -122,8 +122,9 @@ def region(rewrite: Rewrite, model: Model, bindings: Sequence[Shapes]) -> Region
     Raises Unverifiable with the reason where no faithful region exists.
     """
     builder = _Builder(rewrite, model, bindings)
-    alone = builder.region(fed=False)
-    return alone if alone.same else builder.region(fed=True)
+    if builder.alike() and (alone := builder.region(fed=False)).same:
+        return alone
+    return builder.region(fed=True)
 
 
 class _Builder:
@@ -148,6 +149,11 @@ class _Builder:
         dtypes = {tensor: self.bindings[0].dtype(tensor) for tensor in (*inputs, *self.old)} if fed else {}
         feeds = tuple(dict.fromkeys(specs))
         return Region(self.model, before, after, self.old, self.new, inputs, embedded, dtypes, own, feeds)
+
+    def alike(self) -> bool:
+        """Whether both sides call the same operators, so that they may be the same calls."""
+        before, after = (sorted(call.op for call in self._slice(side)[0]) for side in (self.old, self.new))
+        return before == after
 
     def _inside(self, tensor: Tensor) -> Call | None:
         """The call that computes the tensor within the region, or None at its boundary."""
@@ -177,16 +183,19 @@ class _Builder:
 
     def _boundary(self) -> dict[Tensor, None]:
         """What both sides need from outside, after taking in whatever computes integer vectors and unknown shapes."""
-        while True:
-            calls, boundary = self._slice((*self.old, *self.new))
-            if any(nondeterministic(call) for call in calls):
-                raise Unverifiable("the region draws random numbers")
-            missing = [producer for tensor in boundary if (producer := self._to_take_in(tensor)) is not None]
-            if not missing:
-                return boundary
-            if len(self.context) + len(missing) > MAX_CONTEXT:
-                raise Unverifiable("its shapes depend on too large a part of the model")
-            self.context.update(dict.fromkeys(missing))
+        calls, boundary = self._slice((*self.old, *self.new))
+        waiting = list(boundary)
+        while waiting:
+            tensor = waiting.pop()
+            producer = None if self._inside(tensor) is not None else self._to_take_in(tensor)
+            if producer is not None:
+                self.context[producer] = None
+                waiting.extend(t for t in _reads(producer) if t.name)
+                if len(self.context) > MAX_CONTEXT:
+                    raise Unverifiable("its shapes depend on too large a part of the model")
+        if any(nondeterministic(call) for call in (*calls, *self.context)):
+            raise Unverifiable("the region draws random numbers")
+        return self._slice((*self.old, *self.new))[1] if self.context else boundary
 
     def _to_take_in(self, tensor: Tensor) -> Node | None:
         """The producer of a boundary tensor that cannot be fed with made-up values."""

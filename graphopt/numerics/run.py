@@ -120,8 +120,33 @@ def run(
         return session.run(_drawn(feeds), outputs)
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What a model gives: the names of its outputs, and for each feed, as drawn, their values. It took `seconds`."""
+
+    names: list[str]
+    feeds: list[Mapping[str, Value]]
+    values: list[list[Value]]
+    seconds: float
+
+
+def expected(
+    model: ModelSource,
+    feeds: Sequence[Mapping[str, Value] | FeedPlan],
+    *,
+    folder: str = "",
+    limit_s: float | None = None,
+) -> Expected:
+    """What `model` gives on every feed; `folder` and `limit_s` are as in `run`. Raises RunFailure."""
+    begin = time.monotonic()
+    drawn = [_drawn(feed) for feed in feeds]
+    with Session(model, folder=folder, limit_s=limit_s) as session:
+        values = [session.run(feed) for feed in drawn]
+        return Expected(session.output_names, drawn, values, time.monotonic() - begin)
+
+
 def check_pair(
-    before: ModelSource,
+    before: ModelSource | Expected,
     after: ModelSource,
     feeds: Sequence[Mapping[str, Value] | FeedPlan],
     contract: Contract,
@@ -132,26 +157,22 @@ def check_pair(
 ) -> PairResult:
     """Run both models on every feed and compare the outputs, which must have the same names, by `contract`.
 
+    before: a model, or what it has given on the same feeds.
     Never raises RunFailure: failures are part of the result. `folder` and `limit_s` are as in `run`.
     `on_after` is called when the first model is through; its outputs are held until the second has run.
     """
-    begin = time.monotonic()
     try:
-        drawn = [_drawn(feed) for feed in feeds]
-        with Session(before, folder=folder, limit_s=limit_s) as session:
-            names = session.output_names
-            expected = [session.run(feed) for feed in drawn]
+        given = before if isinstance(before, Expected) else expected(before, feeds, folder=folder, limit_s=limit_s)
     except RunFailure as failure:
         return PairResult(failure=failure, side="before")
     on_after()
     comparisons: list[Comparison] = []
     try:
-        limit_s = limit_after(limit_s, time.monotonic() - begin)
-        with Session(after, folder=folder, limit_s=limit_s) as session:
-            for plan, feed, reference in zip(feeds, drawn, expected, strict=True):
+        with Session(after, folder=folder, limit_s=limit_after(limit_s, given.seconds)) as session:
+            for plan, feed, reference in zip(feeds, given.feeds, given.values, strict=True):
                 overflow = isinstance(plan, FeedPlan) and plan.overflow
-                candidate = session.run(feed, names)
-                comparisons.append(compare(reference, candidate, contract, names=names, overflow=overflow))
+                candidate = session.run(feed, given.names)
+                comparisons.append(compare(reference, candidate, contract, names=given.names, overflow=overflow))
     except RunFailure as failure:
         return PairResult(tuple(comparisons), failure, "after")
     return PairResult(tuple(comparisons))

@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from graphopt.numerics.run import InProcess, PairResult, check_pair, limit_after, run
+from graphopt.numerics.run import Expected, InProcess, PairResult, check_pair, expected, limit_after, run
 from graphopt.numerics.session import RunFailure
 from graphopt.numerics.sharing import Shared, anonymous_file
 
@@ -125,13 +125,27 @@ class Worker:
         *,
         folder: str = "",
         limit_s: float | None = None,
+        ticket: int = 0,
     ) -> PairResult:
-        """As `graphopt.numerics.run.check_pair`; only the verdict comes back."""
+        """As `graphopt.numerics.run.check_pair`; only the verdict comes back.
+
+        ticket: of an earlier `expect` with the same model and feeds, whose results are used if they are still there.
+        """
         arguments = (_portable(before), _portable(after), list(feeds), contract)
-        answer = self._request("check_pair", arguments, {"folder": folder, "limit_s": limit_s})
+        answer = self._request("check_pair", arguments, {"folder": folder, "limit_s": limit_s, "ticket": ticket})
         if isinstance(answer, _Lost):
             return PairResult(failure=answer.failure, side="after" if answer.second else "before")
         return cast("PairResult", answer)
+
+    def expect(
+        self, model: ModelSource, feeds: Sequence[Mapping[str, Value] | FeedPlan], *, limit_s: float, ticket: int
+    ) -> None:
+        """Run `model` on every feed and let the process keep what it gives, for a later `check_pair`.
+
+        ticket: any number but 0, under which it is kept; one at a time. That it cannot be run shows there.
+        """
+        with contextlib.suppress(RunFailure):
+            self._request("expect", (_portable(model), list(feeds)), {"limit_s": limit_s, "ticket": ticket})
 
     # ---------------------------------------------------------------------------------------------- requests
 
@@ -266,18 +280,27 @@ def serve(channel: int, requests: int, results: int, memory: int, parent: int) -
     onnxruntime.set_default_logger_severity(4)
     connection, inbound, outbound = Connection(channel), Shared(requests), Shared(results)
     connection.send(READY)
+    kept: dict[int, Expected] = {}
     with contextlib.suppress(EOFError):
         while True:
             request = inbound.take(connection.recv())
             outbound.clear()
-            connection.send(outbound.put(_answer(connection, *request)))
+            connection.send(outbound.put(_answer(connection, kept, *request)))
 
 
-def _answer(connection: Connection, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _answer(
+    connection: Connection, kept: dict[int, Expected], method: str, arguments: tuple[Any, ...], options: dict[str, Any]
+) -> Any:
     try:
         if method == "run":
             return run(*arguments, **options)
-        return check_pair(*arguments, **options, on_after=lambda: connection.send(SECOND))
+        ticket = options.pop("ticket")
+        if method == "expect":
+            kept.clear()
+            kept[ticket] = expected(*arguments, **options)
+            return None
+        before, *others = arguments
+        return check_pair(kept.pop(ticket, before), *others, **options, on_after=lambda: connection.send(SECOND))
     except RunFailure as failure:
         return failure
 

@@ -81,7 +81,8 @@ class Context:
         self.step = step
         self.editor.flush()
         if self._shapes_revision != self.editor.revision:
-            self.shapes, self._bound = Shapes(self.model), None
+            self.shapes = self.shapes.renewed()
+            self._bound = None if self._bound is None else [bound.renewed() for bound in self._bound]
             self._shapes_revision = self.editor.revision
 
     @property

@@ -60,6 +60,8 @@ class Verifier:
     _known: dict[Hashable, Verdict | Owed] = field(default_factory=dict)
     _weights: int = 0
     _nodes: int = 0
+    _expected: list[Feed] | None = None
+    """The way on which the original is run while the compile goes on."""
     _ways: list[list[Feed]] | str | None = None
     """For each way to run the original, best first: what to feed at one or more bindings; or why it cannot be run."""
 
@@ -159,6 +161,9 @@ class Verifier:
             given: Feed = self.feeds
             drawn = [[given, *way] for way in drawn] + [[given]]
         self._ways = drawn or self._ways
+        if self.ahead is not None and drawn and not self._beyond and self.feeds is None:
+            self._expected = drawn[0]
+            self.ahead.expect(self.original(), self._expected, limit_s=WHOLE_SECONDS)
 
     def whole(self, context: Context) -> Verdict:
         """Whether the model as it is now agrees with the original within the sum of the contracts of its rewrites."""
@@ -166,15 +171,22 @@ class Verifier:
             return Verdict(Status.VERIFIED, detail="nothing was rewritten")
         if self._ways is None or isinstance(self._ways, str):
             return Verdict(Status.UNVERIFIED, detail=self._ways or "the inputs of the model are unknown")
-        beyond = [f"{self._weights / 2**30:.1f} GB of weights"] if self._weights > WHOLE_BYTES else []
-        beyond += [f"{self._nodes:,} nodes"] if self._nodes > WHOLE_NODES else []
-        if beyond and self.level is not Level.FULL:
-            detail = f"{' and '.join(beyond)} are above the budget of the level region: use full"
+        if self._beyond:
+            detail = f"{self._beyond} are above the budget of the level region: use full"
             return Verdict(Status.UNVERIFIED, detail=detail)
         with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
             candidate = Path(folder) / "candidate.onnx"
             context.model.save(candidate)
             return self._compare(context, str(candidate), self._ways)
+
+    @property
+    def _beyond(self) -> str:
+        """What makes the model too large to be compared as a whole; empty if nothing does."""
+        if self.level is Level.FULL:
+            return ""
+        beyond = [f"{self._weights / 2**30:.1f} GB of weights"] if self._weights > WHOLE_BYTES else []
+        beyond += [f"{self._nodes:,} nodes"] if self._nodes > WHOLE_NODES else []
+        return " and ".join(beyond)
 
     def _compare(self, context: Context, candidate: str, ways: Sequence[list[Feed]]) -> Verdict:
         """The verdict of the first way in which the original can be run."""
@@ -182,7 +194,8 @@ class Verifier:
         contract = promised or ANYTHING_FINITE
         original = self.original()
         for way in ways:
-            result = self.runner.check_pair(original, candidate, way, contract, limit_s=WHOLE_SECONDS)
+            check = self.ahead.against if self.ahead and way is self._expected else self.runner.check_pair
+            result = check(original, candidate, way, contract, limit_s=WHOLE_SECONDS)
             if result.side != "before":
                 break
         if promised is None and result.verdict == "ok":

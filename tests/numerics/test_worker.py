@@ -81,6 +81,27 @@ def test_pairs_have_the_same_result(worker, after, contract):
     assert there.reason == here.reason
 
 
+def test_what_a_model_gave_is_not_computed_again(worker, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model(RELU))
+    worker.expect(path, [PLAN], limit_s=30, ticket=7)
+    path.unlink()
+    assert worker.check_pair(path, model(NEG), [PLAN], Exact(), ticket=7).verdict == "wrong"
+    assert worker.check_pair(path, model(RELU), [PLAN], Exact(), ticket=7).side == "before"
+
+
+def test_what_a_lost_process_knew_is_computed_again(worker):
+    worker.expect(model(RELU), [PLAN], limit_s=30, ticket=7)
+    worker.close()
+    assert worker.check_pair(model(RELU), model(RELU), [PLAN], Exact(), ticket=7).verdict == "ok"
+
+
+def test_a_model_that_gives_nothing_is_told_when_it_is_compared(worker):
+    worker.expect(b"no model", [PLAN], limit_s=30, ticket=7)
+    result = worker.check_pair(b"no model", model(RELU), [PLAN], Exact(), ticket=7)
+    assert (result.side, result.failure.kind) == ("before", "invalid")
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, ml_dtypes.bfloat16, ml_dtypes.float8_e5m2])
 @pytest.mark.parametrize("size", [0, 3, 100_000])
 def test_arrays_of_any_size_go_and_come(worker, dtype, size):
