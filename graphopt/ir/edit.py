@@ -225,6 +225,10 @@ class Editor:
                 graph.initializers[:] = [held for held in graph.initializers if held not in orphans]
         self._orphans.clear()
 
+    def disorder(self, graph: Graph) -> None:
+        """Say that a rewrite may have put nodes before what they read: `flush` then sorts the graph."""
+        self._dirty[graph] = True
+
     def drop_unused_initializers(self) -> int:
         """Remove initializers that nothing reads, returns or names as a quantisation parameter. Returns how many."""
         dropped = 0

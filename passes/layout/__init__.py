@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from graphopt.ir import walk
-from graphopt.ir.types import Node
+from graphopt.ir.edit import Rewrite
+from graphopt.ir.types import Node, Tensor
 from graphopt.numerics.contract import Close, Contract, Exact
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.passes import Options, Pass
@@ -39,6 +42,8 @@ def _settle(context: Context, seed: Node, covered: set[Node]) -> bool:
     if region is None:
         return False
     covered.update(region.transposes)
+    if any([_merge(context, region, old, new) for old, new in region.again()]):
+        return True
     if not region.members:
         return _refuse(context, seed, region)
     try:
@@ -51,10 +56,28 @@ def _settle(context: Context, seed: Node, covered: set[Node]) -> bool:
     return any(done) or _refuse(context, seed, region)
 
 
+def _merge(context: Context, region: Region, old: Tensor, new: Tensor) -> bool:
+    """Use `new` for `old`, which has the same elements in the same order: it was turned there and back, or twice."""
+    node = old.producer
+    if node is None or not context.editor.alive(node) or not context.editor.can_stand_for(new, old):
+        return False
+    rewrite = Rewrite(region.graph, node, (node, *_above(region, node)), (), {old: new})
+    return context.apply(rewrite, RULE, Exact()) is not None
+
+
+def _above(region: Region, node: Node) -> Iterator[Node]:
+    """The Transposes that a Transpose reads the result of."""
+    above = node.inputs[0].producer
+    while above is not None and above in region.transposes:
+        yield above
+        above = above.inputs[0].producer
+
+
 def _apply(context: Context, plan: Plan, group: list[Node]) -> bool:
     errors = sum(plan.region.members[node].error for node in group)
     contract: Contract = Close(errors) if errors else Exact()
     rewrite = Change(plan, group).rewrite(group[-1])
+    context.editor.disorder(plan.region.graph)
     return context.apply(rewrite, RULE, contract) is not None
 
 

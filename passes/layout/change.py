@@ -13,6 +13,7 @@ from graphopt.ir.types import Array, Constant, Node, Tensor, Variable
 from passes.fold.moved import Moved
 from passes.layout.orders import Order, identity, inverse, then
 from passes.layout.plan import Plan, Use
+from passes.layout.region import permutation
 
 
 class Change:
@@ -38,10 +39,33 @@ class Change:
         for use in touched.values():
             if use.maker in self.group:
                 replace |= {view: self._lying(view, self.region.now(view)) for view in use.views if self._wanted(view)}
+        others = [node for use in touched.values() for node in self._respelled(use, replace)]
         replace = {old: new for old, new in replace.items() if self.plan.editor.is_used(old)}
         views = dict.fromkeys(view.producer for use in touched.values() for view in use.views if view is not use.root)
-        before = (*self.group, *(node for node in views if node is not None))
+        before = (*self.group, *(node for node in views if node is not None), *others)
         return Rewrite(self.region.graph, root, before, tuple(self.drafts), replace, frozenset(self.reads))
+
+    def _respelled(self, use: Use, replace: dict[Tensor, Tensor]) -> list[Node]:
+        """Let other Transposes of a value read it as it is made. Returns those that were written anew."""
+        found = []
+        changes = use.maker in self.group
+        layout = 1 - self.region.members[use.maker].own if changes else self.region.now(use.root)  # type: ignore[index]
+        source = self.made[use.root, layout] if changes else use.root
+        for view in use.views:
+            stays = not changes and self.region.now(view) == layout
+            readers = [] if stays else [node for node in dict.fromkeys(view.outputs) if self.plan.turns(node)]
+            for node in readers:
+                if node not in self.region.transposes:
+                    orders = self.region.layouts[view]
+                    perm = permutation(node, len(orders[0])) or ()
+                    replace[node.outputs[0]] = self._turned(source, then(inverse(orders[layout]), perm))
+                    found.append(node)
+        return found
+
+    def _turned(self, source: Tensor, perm: Order) -> Tensor:
+        made = Variable(UNNAMED)
+        self.drafts.append(Draft("Transpose", [source], [made], {"perm": list(perm)}))
+        return made
 
     def _use(self, tensor: Tensor) -> Use | None:
         return self.plan.uses.get(self.region.root(tensor)) if tensor in self.region.layouts else None
@@ -109,11 +133,8 @@ class Change:
         else:
             source, now = self.made[use.root, 1 - layout], 1 - layout
         orders = self.region.layouts[use.root]
-        turned = Variable(UNNAMED)
-        perm = list(then(inverse(orders[now]), orders[layout]))
-        self.drafts.append(Draft("Transpose", [source], [turned], {"perm": perm}))
-        self.made[use.root, layout] = turned
-        return turned
+        self.made[use.root, layout] = self._turned(source, then(inverse(orders[now]), orders[layout]))
+        return self.made[use.root, layout]
 
     def _constant(self, held: Constant, order: Order) -> Constant:
         """A constant in another order; axes of length 1 are put in front first, and left out there afterwards."""

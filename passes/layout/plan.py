@@ -10,7 +10,7 @@ from graphopt.analysis.shapes import Shapes
 from graphopt.ir.edit import Editor
 from graphopt.ir.types import Node, Tensor
 from passes.layout.cut import Value, cheapest
-from passes.layout.region import Region
+from passes.layout.region import Region, permutation
 
 CALL = 4096
 """What a Transpose costs besides its bytes, in bytes moved."""
@@ -67,10 +67,14 @@ class Plan:
 
     def users(self, view: Tensor) -> list[Node | int]:
         """Who uses a view: members, and its own layout if anything else does."""
-        readers = [node for node in dict.fromkeys(view.outputs) if node not in self.region.transposes]
+        readers = [node for node in dict.fromkeys(view.outputs) if not self.turns(node)]
         members: list[Node | int] = [node for node in readers if node in self.region.members]
         fixed = len(members) < len(readers) or self.editor.is_output(view)
         return [*members, self.region.now(view)] if fixed else members
+
+    def turns(self, node: Node) -> bool:
+        """Whether a reader is a Transpose, which can read either layout: what it does is spelled accordingly."""
+        return permutation(node, 0) is not None and self.editor.home.get(node) is self.region.graph
 
     def best(self) -> dict[Node | int, int]:
         """The cheapest label for each member."""

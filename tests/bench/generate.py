@@ -76,6 +76,23 @@ def tower(count: int) -> onnx.ModelProto:
     return _model(nodes, last, weights, [4, 8])
 
 
+def turned(count: int) -> onnx.ModelProto:
+    """About `count` operators that work in any layout, between Transposes there and back in every eight."""
+    nodes, last = [helper.make_node("Transpose", ["x"], ["begin"], name="begin", perm=[1, 0])], "begin"
+    for i in range(count):
+        op, inputs, attrs = ("Relu", "Sigmoid", "Add", "Tanh")[i % 4], [last], {}
+        if op == "Add":
+            inputs = [last, last]
+        if i % 8 == 7:  # noqa: PLR2004
+            op, attrs = "Transpose", {"perm": [1, 0]}
+        nodes.append(helper.make_node(op, inputs, [f"t{i}"], name=f"n{i}", **attrs))
+        last = f"t{i}"
+    if sum(node.op_type == "Transpose" for node in nodes) % 2:
+        nodes.append(helper.make_node("Transpose", [last], ["end"], name="end", perm=[1, 0]))
+        last = "end"
+    return _model(nodes, last, {}, [4, 8])
+
+
 def decoder(folder: Path, layers: int = 16, width: int = 2048, hidden: int = 8192, words: int = 32000) -> Path:
     """A decoder of `layers` blocks (attention without heads, gated MLP) in `folder`, its weights in one file beside it.
 
