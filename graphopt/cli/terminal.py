@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,12 +33,29 @@ def show(what: RenderableType) -> None:
     if out.is_terminal:
         out.print(what)
     else:
-        print(plain(what, out.width))  # noqa: T201 - what the command is for
+        emit(plain(what, out.width))
 
 
 def emit(text: str) -> None:
     """Print a result for programs, exactly as it is."""
-    print(text)  # noqa: T201 - what the command is for
+    with read_or_not():
+        print(text, flush=True)  # noqa: T201 - what the command is for
+
+
+@contextmanager
+def read_or_not() -> Iterator[None]:
+    """Whoever reads the output may go away, as `head` does: what is left of it goes nowhere, which is no error."""
+    try:
+        yield
+    except BrokenPipeError:
+        drop_output()
+
+
+def drop_output() -> None:
+    """Send what is still to be written to the standard output nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def complain(message: str) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
+import os
 import platform
 import re
+import tempfile
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from graphopt.errors import OutputError
+from graphopt.ir.atomic import told
 from graphopt.ir.edit import Rewrite
 from graphopt.ir.types import Array
 from graphopt.numerics.contract import Contract
@@ -19,6 +25,10 @@ from graphopt.numerics.feeds import FeedPlan
 from graphopt.pipeline.journal import Verdict
 
 PACKAGES = ("graphopt", "onnx", "onnxruntime", "onnx-graphsurgeon", "numpy")
+
+FACTS = "rule.json"
+_OWN = re.compile(r"before\.onnx|after\.onnx|feeds-\d+\.npz|README\.md|rule\.json")
+"""Files of a reproducer."""
 
 README = """# A wrong rewrite by the rule `{rule}`
 
@@ -59,29 +69,73 @@ def write_reproducer(
     numerics: Contract,
     verdict: Verdict,
 ) -> Path:
-    """Write the folder `root/<rule>-<n>` and return it. Raises OSError if it cannot be written."""
-    stem = re.sub(r"\W+", "_", rule)
-    number = 1
-    while (folder := root / f"{stem}-{number}").exists():
-        number += 1
-    folder.mkdir(parents=True)
-    (folder / "before.onnx").write_bytes(before)
-    (folder / "after.onnx").write_bytes(after)
-    names = [f"feeds-{index}.npz" for index in range(len(plans))]
-    for name, plan in zip(names, plans, strict=True):
-        np.savez(folder / name, **{key: _plain(array) for key, array in plan.draw().items()})  # type: ignore[arg-type]
-    place = f"{rewrite.root.op} {rewrite.root.name or rewrite.root.outputs[0].name}"
-    facts: dict[str, Any] = {
-        "rule": rule,
-        "place": place,
-        "nodes": [node.name for node in rewrite.before],
-        "contract": str(numerics),
-        "error": verdict.error,
-        "detail": verdict.detail,
-        "versions": versions(),
-    }
-    (folder / "rule.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    feeds = "".join(f" --feeds {name}" for name in names)
-    text = README.format(rule=rule, place=place, contract=numerics, detail=verdict.detail, feeds=feeds)
-    (folder / "README.md").write_text(text, encoding="utf-8")
-    return folder
+    """Write the folder `root/<rule>-<n>` and return it; it appears whole. Raises OSError if it cannot be written."""
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=root) as path:
+        folder = Path(path) / "made"
+        folder.mkdir()
+        (folder / "before.onnx").write_bytes(before)
+        (folder / "after.onnx").write_bytes(after)
+        names = [f"feeds-{index}.npz" for index in range(len(plans))]
+        for name, plan in zip(names, plans, strict=True):
+            np.savez(folder / name, **{key: _plain(one) for key, one in plan.draw().items()})  # type: ignore[arg-type]
+        place = f"{rewrite.root.op} {rewrite.root.name or rewrite.root.outputs[0].name}"
+        facts: dict[str, Any] = {
+            "rule": rule,
+            "place": place,
+            "nodes": [node.name for node in rewrite.before],
+            "contract": str(numerics),
+            "error": verdict.error,
+            "detail": verdict.detail,
+            "versions": versions(),
+        }
+        (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        feeds = "".join(f" --feeds {name}" for name in names)
+        text = README.format(rule=rule, place=place, contract=numerics, detail=verdict.detail, feeds=feeds)
+        (folder / "README.md").write_text(text, encoding="utf-8")
+        return _placed(folder, root, re.sub(r"\W+", "_", rule))
+
+
+def _placed(folder: Path, root: Path, stem: str) -> Path:
+    """Give a finished folder the first name that is free."""
+    for number in itertools.count(1):
+        try:
+            return folder.rename(root / f"{stem}-{number}")
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+    raise AssertionError  # numbers do not end
+
+
+def prepare(root: Path) -> None:
+    """See to it that reproducers can be written into `root`, and remove those that an earlier compile left there.
+
+    Only folders are removed that hold the files of a reproducer and nothing else. Raises OutputError.
+    """
+    with told(root):
+        old = [path for path in root.iterdir() if _is_reproducer(path)] if root.is_dir() else []
+        for path in old:
+            for file in path.iterdir():
+                file.unlink()
+            path.rmdir()
+        if old and not any(root.iterdir()):
+            root.rmdir()
+    home = next(path for path in (root, *root.absolute().parents) if path.exists())
+    if not home.is_dir():
+        raise OutputError(f"reproducers cannot be written into {root}: {home} is not a folder")
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise OutputError(f"reproducers cannot be written into {root}: no permission to write into {home}")
+
+
+def _is_reproducer(path: Path) -> bool:
+    """Whether a folder is one that `write_reproducer` has written, and nobody has added to."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    names = {file.name for file in path.iterdir()}
+    if FACTS not in names or not all(_OWN.fullmatch(name) for name in names):
+        return False
+    try:
+        facts = json.loads((path / FACTS).read_text("utf-8"))
+    except ValueError:
+        return False
+    return isinstance(facts, dict) and facts.keys() >= {"rule", "place", "contract", "versions"}

@@ -188,11 +188,24 @@ def test_ctrl_c_ends_it_quietly_and_leaves_nothing(model, here):
     assert {path.name for path in here.iterdir()} - {"__pycache__"} == {"model.onnx", "slow.py", "waiting"}
 
 
-def test_a_reader_that_goes_away_is_no_error(here):
-    running = started("inspect", f"{ROOT}/models/digits.onnx", "--no-passes")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--help",), 0),
+        (("optimize", "--help"), 0),
+        (("--version",), 0),
+        (("inspect", f"{ROOT}/models/digits.onnx", "--no-passes"), 0),
+        (("optimize", f"{ROOT}/models/digits.onnx", "-o", "out.onnx", "--verify", "off", "--json"), 0),
+        (("compare", f"{ROOT}/models/digits.onnx", f"{ROOT}/models/digits_transformer.onnx"), 1),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_reader_that_goes_away_is_no_error(here, arguments, code):
+    running = started(*arguments)
     running.stdout.close()
     _, err = running.communicate(timeout=60)
-    assert err == ""
+    assert (running.returncode, err) == (code, "")
+    assert (here / "out.onnx").exists() == (arguments[0] == "optimize" and "-o" in arguments)
 
 
 def test_progress_is_for_terminals(model, monkeypatch):
