@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from graphopt.pipeline import manager
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.passes import Pass, rule_pass
 from graphopt.pipeline.registry import Bound, Registry, Resolved, check_requirements
-from graphopt.pipeline.reproducer import versions
+from graphopt.pipeline.reproducer import prepare, versions
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.pipeline.verify import Verifier
 from graphopt.report.record import Report, Size, measure
@@ -88,10 +88,7 @@ def optimize(
     """
     started = time.perf_counter()
     level = _level(verify)
-    if limit is not None and limit < 0:
-        raise UsageError(f"limit must be at least 0, found {limit}")
-    if isinstance(plugins, str):
-        raise UsageError(f"plugins must be a list of names of modules, not the text {plugins!r}")
+    _check_arguments(seed=seed, limit=limit, plugins=plugins)
     where = target_named(target)
     text, resolved = _resolve(passes, Registry(plugins))
     ahead: Ahead | None = None
@@ -111,6 +108,8 @@ def optimize(
             feeds = fitting(first, "feeds", {name: np.asarray(array) for name, array in feeds.items()})
         before = replace(measure(first), file_bytes=bytes_on_disk(first))
         folder = Path(reproducers) if reproducers else None
+        if folder:
+            prepare(folder)
         verifier = Verifier(runner, fresh, original, level, seed, folder, feeds, ahead)
         settings = {"bindings": _bindings(first, feeds), "fuel": limit, "observers": observers, "target": where}
         job = _job(first, verifier, resolved, **settings)
@@ -155,10 +154,20 @@ def _level(verify: str | Level) -> Level:
         raise UsageError(f"there is no verification level {verify!r}; there are: {known}") from None
 
 
+def _check_arguments(*, seed: object, limit: object, plugins: object) -> None:
+    for name, value in (("seed", seed), ("limit", limit)):
+        if not (isinstance(value, int | np.integer) and value >= 0) and not (name == "limit" and value is None):
+            raise UsageError(f"{name} must be a whole number, at least 0, found {value!r}")
+    if isinstance(plugins, str):
+        raise UsageError(f"plugins must be a list of names of modules, not the text {plugins!r}")
+
+
 def _resolve(passes: Passes, registry: Registry) -> tuple[str, Resolved]:
     if passes is None or isinstance(passes, str | Pipeline):
         pipeline = passes if isinstance(passes, Pipeline) else parse(DEFAULT if passes is None else passes)
         return str(pipeline), registry.resolve(pipeline)
+    if not isinstance(passes, Iterable):
+        raise UsageError(f"passes must be a pipeline's text, or a list of names, rules and passes, not {passes!r}")
     texts: list[str] = []
     resolved: list[Resolved] = []
     for one in passes:

@@ -23,7 +23,11 @@ def test_what_is_no_model(source):
     ("arguments", "sentence"),
     [
         ({"passes": ["clean", 3]}, "a pipeline holds names, rules and passes, not 3"),
-        ({"limit": -1}, "limit must be at least 0, found -1"),
+        ({"limit": -1}, "limit must be a whole number, at least 0, found -1"),
+        ({"limit": 0.5}, "limit must be a whole number, at least 0, found 0.5"),
+        ({"seed": -1}, "seed must be a whole number, at least 0, found -1"),
+        ({"seed": "3"}, "seed must be a whole number, at least 0, found '3'"),
+        ({"passes": 3}, "passes must be a pipeline's text, or a list of names, rules and passes, not 3"),
         ({"plugins": "mine"}, r"plugins must be a list of names of modules, not the text 'mine'"),
         ({"feeds": {}}, "feeds has no array 'x'"),
         ({"feeds": {"x": [[1, 2, 3, 4]]}}, "feeds: input 'x' must be float, found int64"),
