@@ -6,7 +6,7 @@ undone on the way back, so nothing is copied and alternatives cost nothing until
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -34,7 +34,7 @@ class Match:
 
     root: the node at which the pattern's outermost call was found.
     target: where the model is to run.
-    nodes: all matched nodes, the root first.
+    nodes: all matched nodes, the root first, and those that the rule relies on.
     reads: constants whose values somebody looked at through this match.
     """
 
@@ -89,6 +89,10 @@ class Match:
         """Go on only if `condition` holds; otherwise the rule leaves this place alone, for the stated reason."""
         if not condition:
             raise Refused(reason)
+
+    def rely_on(self, nodes: Iterable[Node]) -> None:
+        """Take nodes above the match, from which the rule concludes something, into what is checked and replaced."""
+        self.nodes = tuple(dict.fromkeys((*self.nodes, *nodes)))
 
     def refuse(self, reason: str) -> NoReturn:
         """Leave this place alone, for the stated reason."""

@@ -1,0 +1,10 @@
+"""Attention: a Softmax between two products, in whatever way it is spelled, becomes one operator."""
+
+from graphopt.pipeline.passes import rule_pass
+from passes.attention.multi_head import multi_head_attention
+
+__all__ = ["ATTENTION", "RULES", "multi_head_attention"]
+
+RULES = (multi_head_attention,)
+
+ATTENTION = rule_pass("attention", """Make attention one operator, in whatever way it is spelled.""", RULES)

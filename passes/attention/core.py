@@ -1,0 +1,72 @@
+"""What every attention rule begins with: a Softmax between two products, read backwards."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphopt import Value, op
+from passes.attention.axes import Axis, View
+from passes.attention.operands import Operands, arrange
+from passes.attention.reading import Reading, sizes
+from passes.attention.scores import Scores, read_scores, sole
+
+if TYPE_CHECKING:
+    from graphopt.rewrite import Match
+
+scores, values = Value("scores"), Value("values")
+softmax = op.Softmax(scores)
+guard = op.Where(op.IsNaN(softmax), 0.0, softmax)
+narrow = op.Cast(softmax)
+probabilities = softmax | guard | narrow
+product = op.MatMul(probabilities, values)
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """An attention as it stands in the graph. guarded: a row of scores without a number gives zeros, not NaN."""
+
+    operands: Operands
+    scores: Scores
+    rows: View
+    value: View
+    guarded: bool
+
+    @property
+    def factor(self) -> float:
+        """By what the products of queries and keys are multiplied."""
+        query, key, _ = self.operands.all
+        return self.scores.factor * query.reading.factor * key.reading.factor
+
+
+def read(m: Match, *, grouped: bool = False) -> Attention:
+    """The attention of a match of `product`, whose nodes it then includes. Raises Refused."""
+    size = sizes(m, m.tensor(scores))
+    if size is None or len(size) < 3:
+        m.refuse("the shape of the scores is unknown, or they have no batch")
+    m.require(m.attr(softmax, "axis", -1) in (-1, len(size) - 1), "Softmax does not go over the keys")
+    rows = View(m.tensor(scores), tuple((Axis(one),) for one in size))
+    found = read_scores(m, Reading(rows))
+    if found is None:
+        m.refuse("the scores are not a product of queries and keys, or something else reads them too")
+    own = sizes(m, m.tensor(values))
+    if own is None or len(own) != len(size):
+        m.refuse("the values have not as many dimensions as the scores")
+    lead = (() if one == 1 else dim for dim, one in zip(rows.dims[:-2], own, strict=False))
+    value = View(m.tensor(values), (*lead, rows.dims[-1], (Axis(own[-1]),)))
+    operands = arrange(m, found.query, found.key, value, grouped=grouped)
+    if operands is None:
+        m.refuse("the dimensions of queries, keys and values do not tell batch and heads")
+    m.take(*found.nodes, *(node for operand in operands.all for node in operand.reading.nodes))
+    return Attention(operands, found, rows, value, guard in m)
+
+
+def scale(attention: Attention) -> Any:
+    """The attribute that says by what scores are multiplied; None for the default, one by the root of the size."""
+    size = attention.scores.query.dims[-1][0].size
+    usual = isinstance(size, int) and math.isclose(attention.factor, 1 / math.sqrt(size), rel_tol=1e-6)
+    return None if usual else attention.factor
+
+
+__all__ = ["Attention", "guard", "probabilities", "product", "read", "scale", "scores", "softmax", "sole", "values"]

@@ -1,0 +1,106 @@
+"""Writing a view with other dimensions: which Split, Reshape, Transpose and Reshape that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from passes.attention.axes import Axis, Dimension, View, leaves, product
+
+if TYPE_CHECKING:
+    from graphopt.analysis.symbolic import Scalar
+    from graphopt.ir.types import Tensor
+    from graphopt.rewrite import Builder
+
+Wanted = Sequence[Sequence[Axis]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator, and what it is told: axis, piece, number and width of pieces; lengths; or an order."""
+
+    op: str
+    argument: tuple[int, ...]
+
+
+def steps(view: View, wanted: Wanted) -> tuple[Step, ...] | None:
+    """The fewest operators that give the tensor of `view` the dimensions `wanted`; None where none do."""
+    cut = _cut(view)
+    if cut is None:
+        return None
+    first, dims = cut
+    goal = [leaves(dim) for dim in wanted]
+    if list(dims) == goal:
+        return first
+    have, want = [axis for dim in dims for axis in dim], [axis for dim in goal for axis in dim]
+    if {*have} != {*want} or len(have) != len(want):
+        return None
+    found = list(first)
+    shape = [product(dim) for dim in dims]
+    if have != want:
+        if any(len(dim) != 1 for dim in dims):
+            lengths = _target(shape, [axis.size for axis in have])
+            if lengths is None:
+                return None
+            found.append(Step("Reshape", lengths))
+        found.append(Step("Transpose", tuple(have.index(axis) for axis in want)))
+        shape = [axis.size for axis in want]
+    if len(shape) != len(goal) or any(len(dim) != 1 for dim in goal) or have == want:
+        lengths = _target(shape, [product(dim) for dim in goal])
+        if lengths is None:
+            return None
+        found.append(Step("Reshape", lengths))
+    return tuple(found)
+
+
+def _cut(view: View) -> tuple[tuple[Step, ...], tuple[Dimension, ...]] | None:
+    """The Split that leaves the one index that is meant of an axis, if there is one, and the dimensions after it."""
+    dims = list(view.leaves)
+    meant = [(at, axis) for at, dim in enumerate(dims) for axis in dim if axis.index is not None]
+    if not meant:
+        return (), tuple(dims)
+    at, axis = meant[0]
+    width = product(dims[at][1:])
+    if len(meant) > 1 or dims[at][0] is not axis or not isinstance(width, int) or not isinstance(axis.size, int):
+        return None
+    dims[at] = dims[at][1:]
+    return (Step("Split", (at, axis.index or 0, axis.size, width)),), tuple(dims)
+
+
+def _target(old: Sequence[Scalar], new: Sequence[Scalar]) -> tuple[int, ...] | None:
+    """Lengths for a Reshape: numbers, 0 for the length at the same place before, and at most one -1."""
+    lengths = [
+        size if isinstance(size, int) else 0 if at < len(old) and old[at] == size else -1 for at, size in enumerate(new)
+    ]
+    written = all(size != 0 for size in (*old, *new))
+    return tuple(lengths) if written and lengths.count(-1) <= 1 else None
+
+
+class Layout:
+    """Writes steps on a tape; what several operands are cut from is split once."""
+
+    def __init__(self, new: Builder) -> None:
+        self.new = new
+        self._splits: dict[tuple[Tensor, int], Any] = {}
+
+    def write(self, tensor: Tensor, way: Sequence[Step]) -> Tensor:
+        """The tensor after the steps."""
+        for step in way:
+            if step.op == "Split":
+                axis, piece, count, width = step.argument
+                tensor = self._split(tensor, axis, count, width)[piece]
+            elif step.op == "Reshape":
+                tensor = self.new.Reshape(tensor, np.array(step.argument, np.int64))
+            else:
+                tensor = self.new.Transpose(tensor, perm=list(step.argument))
+        return tensor
+
+    def _split(self, tensor: Tensor, axis: int, count: int, width: int) -> Any:
+        key = (tensor, axis)
+        if key not in self._splits:
+            sizes = np.full(count, width, np.int64)
+            self._splits[key] = self.new.node("Split", tensor, sizes, axis=axis, outputs=count)
+        return self._splits[key]
