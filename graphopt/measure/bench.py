@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING, Any
 from graphopt.data.opening import open_data
 from graphopt.data.source import Data
 from graphopt.errors import UsageError
-from graphopt.ir.external import weight_files
 from graphopt.ir.model import Model
-from graphopt.ir.reader import load
-from graphopt.measure.course import Course, Limits, Progress, Subject
+from graphopt.measure.course import Course, Limits, Progress
 from graphopt.measure.environment import environment
 from graphopt.measure.feeding import Feeding, check_same, drawings, given
 from graphopt.measure.provider import CPU, check_provider, check_threads
 from graphopt.measure.record import Bench
 from graphopt.measure.statistics import Ratio
+from graphopt.measure.subject import sources, subjects
 from graphopt.numerics.inputs import Feeds
 
 if TYPE_CHECKING:
-    import onnx
-
-    Source = str | Path | bytes | Model | onnx.ModelProto
+    from graphopt.measure.subject import Source
 
 SECONDS, PRECISION = 30.0, 0.01
 """By default, for one setting: how long, and how far the ends of an interval may be from its middle."""
@@ -65,23 +62,23 @@ def bench(
     Raises UsageError for arguments that do not fit, ModelError for a model that cannot be read, loaded or run.
     """
     started = time.perf_counter()
-    sources = list(models) if isinstance(models, Sequence) and not isinstance(models, str | bytes) else [models]
-    _check(sources, batches, seconds, precision, both=feeds is not None and data is not None)
+    wanted = sources(models)
+    _check(wanted, batches, seconds, precision, both=feeds is not None and data is not None)
     check_provider(provider)
     numbers = [check_threads(one) for one in threads]
     machine = environment()
     with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
-        subjects = [_subject(one, Path(folder) / f"{i + 1}.onnx", allow_outside) for i, one in enumerate(sources)]
-        first = subjects[0].model
+        candidates = subjects(wanted, Path(folder), allow_outside=allow_outside)
+        first = candidates[0].model
         held = None if data is None else open_data(data, first)
         feedings = [_ways(first, feeds, held, batch, sizes or {}, seed) for batch in batches]
-        for subject in subjects[1:]:
+        for other in candidates[1:]:
             for ways in feedings:
-                check_same(first, subject.model, ways[0])
-        course = Course(subjects, provider, Limits(seconds, precision), seed, profile, progress)
+                check_same(first, other.model, ways[0])
+        course = Course(candidates, provider, Limits(seconds, precision), seed, profile, progress)
         settings = tuple(course.setting(ways, number) for ways in feedings for number in numbers)
     return Bench(
-        models=tuple(one.name for one in subjects),
+        models=tuple(one.name for one in candidates),
         provider=provider.lower(),
         feeds=held.name if held is not None else "drawn" if feeds is None else "given",
         settings=settings,
@@ -113,20 +110,6 @@ def _check(
         raise UsageError(f"the time for timing must be a number of seconds above 0, found {seconds:g}")
     if not 0 < precision < 1:
         raise UsageError(f"the precision must lie between 0 and 1, found {precision:g}")
-
-
-def _subject(source: Source, target: Path, allow_outside: bool) -> Subject:  # noqa: FBT001
-    """A model and the file in which it lies, which is `target` if it came from none."""
-    if isinstance(source, str | Path):
-        model, path, name = load(source, allow_outside=allow_outside), Path(source), str(source)
-    else:
-        if isinstance(source, Model):
-            source.save(target)
-        else:
-            target.write_bytes(source if isinstance(source, bytes) else source.SerializeToString())
-        model, path, name = load(target), target, f"model {target.stem}"
-    files = [path, *weight_files(model)]
-    return Subject(name, str(path), model, sum(one.stat().st_size for one in files))
 
 
 def _ways(

@@ -10,7 +10,6 @@ from itertools import count
 
 import numpy as np
 
-from graphopt.ir.model import Model
 from graphopt.measure.execution import Job, Timings, Trial, profiled, together, trial
 from graphopt.measure.feeding import Feeding
 from graphopt.measure.isolated import isolated
@@ -18,6 +17,7 @@ from graphopt.measure.latency import Pace, pace
 from graphopt.measure.provider import RunError
 from graphopt.measure.record import Measured, Setting
 from graphopt.measure.statistics import Ratio, log_ratio, ratio, summary
+from graphopt.measure.subject import Subject
 
 PROCESS_S = 1.0
 """Seconds of timing in one process: about as long as it takes to start one."""
@@ -25,16 +25,6 @@ FEWEST, MOST = 8, 100
 """Processes in which models are timed; of fewer than 8 there is no interval of 99 %."""
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model to be measured, and the file in which it lies."""
-
-    name: str
-    path: str
-    model: Model
-    file_bytes: int
 
 
 @dataclass(frozen=True)
