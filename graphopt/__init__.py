@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from graphopt.errors import (
+    BudgetError,
     GraphoptError,
     ModelError,
     OutputError,
@@ -24,6 +25,7 @@ from graphopt.errors import (
 
 if TYPE_CHECKING:
     from graphopt.api import Result, optimize
+    from graphopt.budget import Budget
     from graphopt.ir.model import Model
     from graphopt.ir.reader import load
     from graphopt.ir.writer import save
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "graphopt.api": ("Result", "optimize"),
+    "graphopt.budget": ("Budget",),
     "graphopt.ir.reader": ("load",),
     "graphopt.ir.model": ("Model",),
     "graphopt.ir.writer": ("save",),
@@ -48,6 +51,8 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
+    "Budget",
+    "BudgetError",
     "Builder",
     "Close",
     "Const",

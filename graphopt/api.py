@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphopt.analysis.binding import binding_of, bindings
-from graphopt.errors import UsageError
+from graphopt.budget import Budget
+from graphopt.budget.clock import Stopwatch
+from graphopt.budget.gauge import Gauge, judge_for
+from graphopt.budget.keep import Kept, keep_within
+from graphopt.errors import BudgetError, UsageError
 from graphopt.ir.external import bytes_on_disk
 from graphopt.ir.inline import inline_functions
 from graphopt.ir.model import Model
@@ -27,6 +32,7 @@ from graphopt.pipeline.registry import Bound, Registry, Resolved, check_requirem
 from graphopt.pipeline.reproducer import prepare, versions
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.pipeline.verify import Verifier
+from graphopt.report.budget_text import missed
 from graphopt.report.record import Report, Size, measure
 from graphopt.rewrite.rule import Rule
 from graphopt.target import Target, target_named
@@ -34,6 +40,8 @@ from graphopt.target import Target, target_named
 if TYPE_CHECKING:
     import onnx
 
+    from graphopt.data.source import Data
+    from graphopt.measure.metrics import Metric
     from graphopt.numerics.run import Runner
 
 Source = "str | Path | onnx.ModelProto | Model"
@@ -66,6 +74,9 @@ def optimize(
     allow_outside: bool = False,
     inline: bool = False,
     target: str | Target = "ort",
+    budget: Budget | None = None,
+    data: Data | str | Path | None = None,
+    metric: Metric | str | None = None,
 ) -> Result:
     """Optimise a model; the source itself is never changed.
 
@@ -81,10 +92,12 @@ def optimize(
     allow_outside: let the model's external data lie outside its folder.
     inline: first replace calls of the model's own functions by their bodies, which passes otherwise leave alone.
     target: where the model is to run, a name or a `Target`: no rule writes an operator that this lacks.
+    budget: limits that the result must keep; passes and lossy rewrites that break them are left out.
+    data, metric: what the original and the result are scored with; see `open_data` and `METRICS`.
 
     Raises UsageError for a pipeline that does not exist or an argument that does not fit, ModelError for a file that
     cannot be read, PassError for a pass that breaks the model, VerificationError if the result is wrong and no single
-    rewrite explains it.
+    rewrite explains it, BudgetError, which holds the best result, if none stays within the budget.
     """
     started = time.perf_counter()
     level = _level(verify)
@@ -113,12 +126,42 @@ def optimize(
         verifier = Verifier(runner, fresh, original, level, seed, folder, feeds, ahead)
         settings = {"bindings": _bindings(first, feeds), "fuel": limit, "observers": observers, "target": where}
         job = _job(first, verifier, resolved, **settings)
-        outcome = manager.run(job)
+        kept = _kept(job, source, first, budget, data, metric, seed)
     finally:
         (ahead or runner).close()
     name = str(source) if isinstance(source, str | Path) else first.graph.name or "model"
     seconds = time.perf_counter() - started
-    return Result(outcome.context.model, _report(name, text, level, before, outcome, verifier.checked, seconds))
+    report = _report(name, text, level, before, kept, verifier.checked, seconds)
+    return _within(Result(kept.outcome.context.model, report))
+
+
+def _kept(
+    job: manager.Compile,
+    source: object,
+    first: Model,
+    budget: Budget | None,
+    data: Data | str | Path | None,
+    metric: Metric | str | None,
+    seed: int,
+) -> Kept:
+    """The compile, within the budget where there is one."""
+    if budget is None and data is None and metric is None:
+        return Kept(manager.run(job))
+    with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
+        original = Path(source) if isinstance(source, str | Path) else Path(folder) / "original.onnx"
+        if not isinstance(source, str | Path):
+            first.save(original)
+        judge = judge_for(original, first, data, metric, seed)
+        gauge = Gauge(original, Stopwatch(None if judge is None else judge.data, seed), judge)
+        return keep_within(budget or Budget(), job, gauge)
+
+
+def _within(result: Result) -> Result:
+    """The result, if it stays within its budget. Raises BudgetError if not."""
+    budgeted = result.report.budget
+    if budgeted is not None and not budgeted.met:
+        raise BudgetError(missed(budgeted), result)
+    return result
 
 
 def _job(first: Model, verifier: Verifier, pipeline: Resolved, **settings: Any) -> manager.Compile:
@@ -203,8 +246,9 @@ def _source(source: object, *, allow_outside: bool) -> tuple[Callable[[], Model]
 
 
 def _report(
-    name: str, text: str, level: Level, before: Size, outcome: manager.Outcome, checked: int, seconds: float
+    name: str, text: str, level: Level, before: Size, kept_within: Kept, checked: int, seconds: float
 ) -> Report:
+    outcome = kept_within.outcome
     context = outcome.context
     journal = context.journal
     kept = tuple(entry for entry in journal.entries if entry.kept)
@@ -225,4 +269,7 @@ def _report(
         seconds=seconds,
         regions_checked=checked,
         versions=versions(),
+        budget=kept_within.budgeted,
+        evaluation=kept_within.evaluation,
+        bench=kept_within.bench,
     )

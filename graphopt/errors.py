@@ -7,10 +7,13 @@ GraphoptError                    exit code 2, one clear sentence, never a traceb
 |-- OutputError                  the result cannot be written
 |-- RunFailure                   a reference run did not come to an end (graphopt.numerics.session)
 |-- PassError                    a pass broke its own promise (structure, interface, termination)
+|-- BudgetError                  the best result that was found breaks a limit: exit code 1
 `-- VerificationError            the result disagrees with the original and could not be repaired: exit code 1
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class GraphoptError(Exception):
@@ -39,3 +42,11 @@ class PassError(GraphoptError):
 
 class VerificationError(GraphoptError):
     """The optimised model disagrees with the original beyond the contracts of its rewrites."""
+
+
+class BudgetError(GraphoptError):
+    """No result stays within the budget. `result`: the best that was found, with its report (graphopt.api.Result)."""
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result

@@ -13,22 +13,23 @@ from graphopt.budget.record import Figure
 from graphopt.errors import UsageError
 from graphopt.ir.external import bytes_on_disk
 from graphopt.ir.reader import load
+from graphopt.ir.writer import skeleton
 
 if TYPE_CHECKING:
     from graphopt.data.source import Data
+    from graphopt.ir.model import Model
     from graphopt.measure.evaluate import Evaluation
     from graphopt.measure.metrics import Metric
+    from graphopt.measure.record import Bench
     from graphopt.measure.statistics import Ratio
 
 
 class Clock(Protocol):
-    """What times models."""
+    """What times models; see `graphopt.budget.clock.Stopwatch`."""
 
-    def seconds(self, model: Path) -> float:
-        """Median seconds of a run."""
-
-    def ratio(self, model: Path, other: Path) -> Ratio:
-        """How many times as long as `model` the other takes."""
+    def seconds(self, model: Path) -> float: ...  # noqa: D102
+    def ratio(self, model: Path, other: Path) -> Ratio: ...  # noqa: D102
+    def bench(self, model: Path, other: Path) -> Bench: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class Judge:
                              "told; take another metric")  # fmt: skip
         return found
 
+    def check(self) -> None:
+        """Score a few samples, so that what does not fit is known. Raises UsageError."""
+        self._evaluate((self.original,), dataclasses.replace(self.metric, resamples=0), limit=1)
+
     def loss(self, model: Path) -> Figure:
         """How much worse a model is than the original; without an interval."""
         return Figure.exactly(self._worse(self._score(model) - self.score))
@@ -64,17 +69,23 @@ class Judge:
     def interval(self, model: Path, other: Path) -> Figure:
         """How much worse the other model is, with its paired interval."""
         if self.metric.needs_reference:
-            return self._compared(other) - self._compared(model)
-        found = self.evaluation(model, other).score(self.metric.name, 1).difference
-        return self._figure(found.value, found.low, found.high) if found else Figure.exactly(math.nan)
+            return self._compared(self.evaluation(other), 0) - self._compared(self.evaluation(model), 0)
+        return self.lost(self.evaluation(model, other))
+
+    def lost(self, evaluation: Evaluation) -> Figure:
+        """How much worse the second model of an evaluation is than the first, with its paired interval."""
+        if self.metric.needs_reference:
+            return self._compared(evaluation, 1)
+        found = evaluation.score(self.metric.name, 1).difference
+        return Figure.exactly(math.nan) if found is None else self._figure(found.value, found.low, found.high)
 
     def evaluation(self, *models: Path) -> Evaluation:
         """The scores of models on all of the data, with intervals."""
         return self._evaluate(models, self.metric)
 
-    def _compared(self, model: Path) -> Figure:
+    def _compared(self, evaluation: Evaluation, place: int) -> Figure:
         """Of a metric that compares with the original: how far a model is from what the original itself scores."""
-        found = self.evaluation(model).score(self.metric.name).value
+        found = evaluation.score(self.metric.name, place).value
         low, high = (None if end is None else end - self.score for end in (found.low, found.high))
         return self._figure(found.value - self.score, low, high)
 
@@ -89,11 +100,11 @@ class Judge:
         plain = dataclasses.replace(self.metric, resamples=0)
         return self._evaluate((model,), plain).score(self.metric.name).value.value
 
-    def _evaluate(self, models: tuple[Path, ...], metric: Metric) -> Evaluation:
+    def _evaluate(self, models: tuple[Path, ...], metric: Metric, limit: int | None = None) -> Evaluation:
         from graphopt.measure.evaluate import evaluate
 
         reference = self.original if metric.needs_reference else None
-        return evaluate(list(models), self.data, metric, reference=reference, seed=self.seed)
+        return evaluate(list(models), self.data, metric, reference=reference, limit=limit, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -108,16 +119,44 @@ class Gauge:
         """Bytes of a model and of the files in which its weights lie."""
         return bytes_on_disk(load(model, allow_outside=True)) or 0
 
+    @property
+    def least(self) -> int:
+        """Bytes that no pass saves: outputs, metadata, and what the file says of itself."""
+        shell = skeleton(load(self.original, allow_outside=True))
+        for kind in ("node", "input", "initializer", "sparse_initializer", "value_info", "quantization_annotation"):
+            shell.graph.ClearField(kind)
+        for kind in ("functions", "training_info"):
+            shell.ClearField(kind)
+        return int(shell.ByteSize())
+
     @cached_property
     def seconds(self) -> float:
-        """Median seconds of a run of the original."""
+        """Median seconds of a run of the original, quickly."""
         return self.clock.seconds(self.original)
 
     def slowdown(self, model: Path) -> Figure:
-        """How many times as long as the original a model takes."""
+        """How many times as long as the original a model takes, quickly."""
         return self.ratio(self.original, model)
 
     def ratio(self, model: Path, other: Path) -> Figure:
-        """How many times as long as `model` the other takes."""
+        """How many times as long as `model` the other takes, quickly."""
         found = self.clock.ratio(model, other)
         return Figure(found.value, found.low, found.high)
+
+
+def judge_for(
+    original: Path, model: Model, data: Data | str | Path | None, wanted: Metric | str | None, seed: int
+) -> Judge | None:
+    """What scores models on the data; None without data and metric.
+
+    original: the file of `model`. Raises UsageError if there is one without the other, or if they do not fit.
+    """
+    if data is None and wanted is None:
+        return None
+    if data is None or wanted is None:
+        missing, there = ("metric", "data") if wanted is None else ("data", "metric")
+        raise UsageError(f"{there} without {missing}: give both (--data val.npz --metric top1), or neither")
+    from graphopt.data.opening import open_data
+    from graphopt.measure.metrics import metric
+
+    return Judge(original, open_data(data, model), metric(wanted), seed)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from graphopt.budget.aims import Aim, aims
+from graphopt.budget.aims import Aim, Measured, aims
 from graphopt.budget.gauge import Gauge
 from graphopt.budget.limits import Budget
 from graphopt.budget.record import Budgeted, Cost, Figure
@@ -17,16 +18,25 @@ from graphopt.budget.slower import without_slower
 from graphopt.budget.trials import Trials, reduced
 from graphopt.pipeline import manager
 
+if TYPE_CHECKING:
+    from graphopt.measure.evaluate import Evaluation
+    from graphopt.measure.record import Bench
+
 REPEATS = 3
 """Compiles of what the search found, if some of its rewrites turn out to be wrong in the whole."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The compile that stays within the budget, or the best that was found."""
+    """The compile that stays within the budget, or the best that was found.
+
+    evaluation, bench: of the original and the result, where there are data and a metric, or limits on time.
+    """
 
     outcome: manager.Outcome
-    budgeted: Budgeted
+    budgeted: Budgeted | None = None
+    evaluation: Evaluation | None = None
+    bench: Bench | None = None
 
 
 @dataclass
@@ -38,14 +48,14 @@ class Findings:
     trials: int = 0
 
 
-def keep_within(budget: Budget, compile_: Callable[[], manager.Compile], gauge: Gauge) -> Kept:
+def keep_within(budget: Budget, job: manager.Compile, gauge: Gauge) -> Kept:
     """Compile, and leave out what breaks the budget.
 
-    compile_: gives the compile, once it is known that the budget is one that can be kept.
     Raises UsageError for budgets that cannot, and what compiles and measurements raise.
     """
     goals = aims(budget, gauge)
-    job = compile_()
+    if gauge.judge is not None:
+        gauge.judge.check()
     outcome, findings = manager.run(job), Findings()
     for _ in range(REPEATS):
         job = dataclasses.replace(job, left_out=outcome.left_out)
@@ -62,8 +72,19 @@ def keep_within(budget: Budget, compile_: Callable[[], manager.Compile], gauge: 
     with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
         path = Path(folder) / "result.onnx"
         outcome.context.model.save(path)
-        limits = tuple(aim.limit(path, findings.costs.get(aim.name, ())) for aim in goals)
-    return Kept(outcome, Budgeted(limits, tuple(findings.left_out), findings.trials))
+        found = _measured(path, gauge, timed=budget.max_latency is not None or budget.never_slower)
+        limits = tuple(aim.limit(found, findings.costs.get(aim.name, ())) for aim in goals)
+    budgeted = Budgeted(limits, tuple(findings.left_out), findings.trials) if budget else None
+    return Kept(outcome, budgeted, found.evaluation, found.bench)
+
+
+def _measured(result: Path, gauge: Gauge, *, timed: bool) -> Measured:
+    return Measured(
+        gauge.original,
+        result,
+        gauge.judge.evaluation(gauge.original, result) if gauge.judge is not None else None,
+        gauge.clock.bench(gauge.original, result) if timed else None,
+    )
 
 
 def _explored(

@@ -58,6 +58,7 @@ class Limit:
     name: "max-drop", "max-latency", "max-size" or "never-slower". given: as it was asked for. unit: "points"
     (hundredths of a share), "" (the metric's own scale), "s", "B", or "times" (as long as the original). allowed, found
     (of the result) and original (what the original takes or, for max-drop, scores) are in that unit.
+    metric: of max-drop, "" otherwise.
     met: whether the estimate is within; never-slower is only broken beyond noise. costs: what each pass takes of it, in
     the order of the passes, as far as it was looked for because the limit was broken on the way.
     """
@@ -69,6 +70,7 @@ class Limit:
     original: float
     found: Figure
     met: bool
+    metric: str = ""
     costs: tuple[Cost, ...] = ()
 
     @property

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from graphopt.budget.record import Budgeted
 from graphopt.ir import walk
 from graphopt.ir.model import Model
 from graphopt.ir.types import Constant
 from graphopt.measure.environment import Environment
+from graphopt.measure.evaluate import Evaluation
+from graphopt.measure.record import Bench
 from graphopt.pipeline.journal import Entry, StepRecord, Verdict
 from graphopt.report.encode import to_json
 from graphopt.report.layers import Layer
@@ -61,6 +64,8 @@ class Report:
     rewrites: kept, in the order in which they were made. rolled_back: found wrong, left out. unverified: kept, though
     they could not be checked. refusals: why rules left places alone, the deepest reason for each. contract: of all
     rewrites together, or "none" where they do not add up.
+    budget: the limits that were set, and what was left out to keep them. evaluation, bench: of the original and the
+    result, in this order, as far as they were scored and timed.
     layers: of the result. They and the environment are only noted where a report is written.
     """
 
@@ -82,6 +87,9 @@ class Report:
     versions: dict[str, str]
     layers: tuple[Layer, ...] = ()
     environment: Environment | None = None
+    budget: Budgeted | None = None
+    evaluation: Evaluation | None = None
+    bench: Bench | None = None
     schema: int = SCHEMA
 
     @property

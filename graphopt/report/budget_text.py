@@ -1,0 +1,87 @@
+"""What came of a budget, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from graphopt.budget.record import Budgeted, Cost, Figure, Limit
+from graphopt.budget.values import show_seconds
+from graphopt.report.style import counted, number, size
+
+SPELL: dict[str, Callable[[float], str]] = {
+    "points": lambda value: f"{value:.2f} points",
+    "": number,
+    "s": show_seconds,
+    "B": lambda value: size(round(value)),
+    "times": lambda value: f"{value:.3f} times",
+}
+
+
+def limits(budgeted: Budgeted) -> list[str]:
+    """How the result stands to each limit."""
+    return [_limit(limit) for limit in budgeted.limits]
+
+
+def missed(budgeted: Budgeted) -> str:
+    """Which limits are broken, by how much, and what took most of each."""
+    return " ".join(_limit(limit) + _blame(limit, budgeted) for limit in budgeted.limits if not limit.met)
+
+
+def left_out(budgeted: Budgeted) -> list[str]:
+    """What the result does without, one sentence for each."""
+    units = {limit.name: limit.unit for limit in budgeted.limits}
+    return [f"{_what(one)} was left out for {one.limit}: {_cost(one, units[one.limit])}." for one in budgeted.left_out]
+
+
+def _limit(limit: Limit) -> str:
+    name = f"{limit.name} {limit.given}".strip()
+    noise = "; the limit lies within the interval, so that noise may have decided" if limit.straddles else ""
+    return f"{name} is {'kept' if limit.met else 'missed'}: {_found(limit)}{noise}."
+
+
+def _found(limit: Limit) -> str:
+    found = _spelled(limit.found, limit.unit)
+    if limit.name == "max-drop":
+        original = f"{limit.original:.2f} %" if limit.unit == "points" else number(limit.original)
+        return f"{limit.metric}, of which the original has {original}, gets worse by {found}"
+    if limit.name == "never-slower":
+        return f"a run takes {found} as long as that of the original"
+    kind = "a run takes" if limit.unit == "s" else "the file has"
+    return f"{kind} {found}, that of the original {SPELL[limit.unit](limit.original)}"
+
+
+def _blame(limit: Limit, budgeted: Budgeted) -> str:
+    worst = limit.costliest
+    if worst is not None:
+        return f" What cost most of it is pass {worst.step}: {_spelled(worst.cost, limit.unit)}."
+    others = list(dict.fromkeys(one.limit for one in budgeted.left_out if one.limit != limit.name))
+    if others:
+        count = counted(sum(one.limit in others for one in budgeted.left_out), "pass or rewrite", "passes and rewrites")
+        return f" No pass costs any of it; {count} had to be left out for {' and '.join(others)}."
+    return " No pass costs any of it: the original is no better."
+
+
+def _what(cost: Cost) -> str:
+    return f"{cost.rule} at {cost.place}" if cost.rule else f"pass {cost.step}"
+
+
+def _cost(cost: Cost, unit: str) -> str:
+    together = f"together with {cost.together - 1} more it" if cost.together > 1 else "it"
+    return f"{together} costs {_spelled(cost.cost, unit)}"
+
+
+def _spelled(found: Figure, unit: str) -> str:
+    """`0.80 points (0.20 to 1.60)`."""
+    spell = SPELL[unit]
+    interval = f" ({_end(found.low, spell)} to {_end(found.high, spell)})" if found.low < found.high else ""
+    return spell(found.value) + interval
+
+
+def _end(value: float, spell: Callable[[float], str]) -> str:
+    return spell(value).removesuffix(" points").removesuffix(" times")
+
+
+def lines(budgeted: Budgeted) -> Iterator[tuple[str, str]]:
+    """Sentences with the colour in which they are shown."""
+    for limit in budgeted.limits:
+        yield _limit(limit), "green" if limit.met and not limit.straddles else "yellow" if limit.met else "red"
