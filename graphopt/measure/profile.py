@@ -19,13 +19,15 @@ Event = Mapping[str, Any]
 class OperatorTime:
     """All nodes of one operator in one run of a model, as the runtime executes it: after its own fusions.
 
-    provider: that runs them. seconds: without what nodes in their subgraphs take, which count on their own.
+    provider: that runs them. seconds: without what nodes in their subgraphs take, which count on their own; by_node:
+    the same, for each node by its name.
     """
 
     operator: str
     provider: str
     nodes: int
     seconds: float
+    by_node: dict[str, float]
 
 
 def operator_times(path: Path, skip: int = 0) -> tuple[OperatorTime, ...]:
@@ -36,18 +38,23 @@ def operator_times(path: Path, skip: int = 0) -> tuple[OperatorTime, ...]:
 def summed(events: Sequence[Event], skip: int = 0) -> tuple[OperatorTime, ...]:
     """The operators in the events of a profile, which tell microseconds: of each the median over the runs."""
     runs = sorted(event["ts"] for event in events if event["name"] == RUN)[skip:]
-    nodes: dict[tuple[str, str], set[str]] = defaultdict(set)
-    spent: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(runs))
+    spent: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * len(runs)))
     for event, alone in _alone([event for event in events if _is_kernel(event)]):
         run = bisect(runs, event["ts"]) - 1
         if run < 0:
             continue
         arguments = event["args"]
         key = arguments["op_name"], arguments["provider"].removesuffix("ExecutionProvider").lower()
-        nodes[key].add(event["name"])
-        spent[key][run] += alone
-    rows = (OperatorTime(*key, len(nodes[key]), median(times) / 1e6) for key, times in spent.items())
+        spent[key][event["name"].removesuffix(KERNEL)][run] += alone
+    rows = [_row(*key, nodes) for key, nodes in spent.items()]
     return tuple(sorted(rows, key=lambda row: (-row.seconds, row.operator)))
+
+
+def _row(operator: str, provider: str, nodes: Mapping[str, Sequence[int]]) -> OperatorTime:
+    """An operator, out of the microseconds that each of its nodes took in each run."""
+    whole = median(map(sum, zip(*nodes.values(), strict=True)))
+    alone = {name: median(times) / 1e6 for name, times in nodes.items()}
+    return OperatorTime(operator, provider, len(nodes), whole / 1e6, alone)
 
 
 def _is_kernel(event: Event) -> bool:

@@ -26,17 +26,23 @@ CONFIDENCE = 0.99
 """Of the intervals that are reported: one in a hundred does not hold the true ratio."""
 FEWEST_P90, FEWEST_P99 = 10, 100
 """Runs from which on these quantiles are more than the longest run."""
+DRAWN = 21
+"""Quantiles by which a distribution is drawn."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Of one model: quantiles and mean of the seconds of `runs` runs. None where the runs are too few to tell."""
+    """Of one model: quantiles and mean of the seconds of `runs` runs. None where the runs are too few to tell.
+
+    percentiles: the quantiles 0, 0.05, 0.1 and so on up to 1, to draw how the runs are distributed.
+    """
 
     p50: float
     p90: float | None
     p99: float | None
     mean: float
     runs: int
+    percentiles: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,12 @@ def summary(seconds: Sequence[float] | Array) -> Latency:
     p50, p90, p99 = (float(q) for q in np.quantile(times, (0.5, 0.9, 0.99)))
     count = len(times)
     return Latency(
-        p50, p90 if count >= FEWEST_P90 else None, p99 if count >= FEWEST_P99 else None, float(times.mean()), count
+        p50,
+        p90 if count >= FEWEST_P90 else None,
+        p99 if count >= FEWEST_P99 else None,
+        float(times.mean()),
+        count,
+        tuple(np.quantile(times, np.linspace(0, 1, DRAWN)).tolist()),
     )
 
 

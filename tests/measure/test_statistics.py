@@ -19,6 +19,7 @@ ROWS = st.lists(NUMBERS, min_size=8, max_size=20)
 def test_quantiles_of_a_hundred_runs():
     found = summary(range(101))
     assert (found.p50, found.p90, found.p99, found.mean, found.runs) == (50, 90, 99, 50, 101)
+    assert found.percentiles == pytest.approx(range(0, 101, 5))
 
 
 @pytest.mark.parametrize(("runs", "known"), [(9, (False, False)), (10, (True, False)), (100, (True, True))])
