@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, pipeline_option
+from graphopt.cli.options import AllowOutside, Dimensions, Json, ModelFile, Plugins, pipeline_option, sizes
 from graphopt.errors import GraphoptError, UsageError
 
 if TYPE_CHECKING:
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 Passes = Annotated[str | None, pipeline_option("The passes to try; by default those of optimize.")]
 NoPasses = Annotated[bool, typer.Option("--no-passes", help="Try no passes.")]
-Dimensions = Annotated[
-    list[str] | None,
-    typer.Option("--dim", metavar="NAME=N", help="A free dimension, for the multiply-adds. May be repeated."),
-]
 Target = Annotated[
     str | None, typer.Option("--target", metavar="NAME", help="Also tell what has no kernel there: ort, cpu, cuda.")
 ]
@@ -48,7 +44,7 @@ def inspect(
     from graphopt.target import target_named
 
     where = None if target is None else target_named(target)
-    record = look(load(model, allow_outside=allow_outside), dict(map(_dimension, dimensions or ())), where)
+    record = look(load(model, allow_outside=allow_outside), sizes(dimensions), where)
     if not no_passes:
         options = {"target": target or "ort", "plugins": find_plugins(plugins), "allow_outside": allow_outside}
         record = replace(record, findings=_findings(model, passes, options))
@@ -56,13 +52,6 @@ def inspect(
         emit(record.to_json())
     else:
         show(layout(record))
-
-
-def _dimension(text: str) -> tuple[str, int]:
-    name, _, number = text.rpartition("=")
-    if not name or not number.isdecimal():
-        raise UsageError(f"--dim {text}: write the name of a dimension and a number, such as batch=1")
-    return name, int(number)
 
 
 def _findings(model: Path, passes: str | None, options: dict[str, Any]) -> Findings:

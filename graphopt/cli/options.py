@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from graphopt.cli import complete
+from graphopt.errors import UsageError
 from graphopt.recipe.names import MODEL, MODULE
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False), MODEL]
@@ -23,8 +24,24 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the inputs on which mode
 AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help="Let external data lie outside the model's folder.")
 ]
+Dimensions = Annotated[
+    list[str] | None,
+    typer.Option("--dim", "--size", metavar="NAME=N", help="The size of a free dimension. May be repeated."),
+]
 
 Options = TypeVar("Options")
+
+
+def sizes(dimensions: list[str] | None) -> dict[str, int]:
+    """What --dim says. Raises UsageError."""
+    return dict(map(_dimension, dimensions or ()))
+
+
+def _dimension(text: str) -> tuple[str, int]:
+    name, _, number = text.rpartition("=")
+    if not name or not number.isdecimal():
+        raise UsageError(f"--dim {text}: write the name of a dimension and a number, such as batch=1")
+    return name, int(number)
 
 
 def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
