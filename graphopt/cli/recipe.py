@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from graphopt.recipe.reading import Recipe, Schemas, Setting
     from graphopt.recipe.schema import Key
 
-SHARED = (
-    "allow-outside", "data", "feeds", "labels", "metric", "plugin", "preprocess", "provider", "seed", "threads"
-)  # fmt: skip
-"""Keys of `optimize` that hold for other commands too: what models are fed, where they run, how they are judged."""
-
 
 def schemas() -> Schemas:
     """The keys of every command that takes a recipe."""
@@ -36,13 +31,19 @@ def schemas() -> Schemas:
 
 
 def settings(recipe: Recipe, command: str, keys: Mapping[str, Key]) -> dict[str, Setting]:
-    """What a recipe says about the parameters of a command, by name of the parameter."""
+    """What a recipe says about the parameters of a command, by name of the parameter.
+
+    What it says to `optimize` holds for other commands too, where they have an option of that name: what models are
+    fed, where they run, how they are judged. Only the files that `optimize` writes are its own.
+    """
+    from graphopt.recipe.names import WRITTEN
     from graphopt.recipe.reading import MAIN
 
     said = recipe.settings[MAIN]
     if command != MAIN:
-        shared = {name: said[name] for name in SHARED if name in said and name in keys}
-        said = {**shared, **recipe.settings[command]}
+        shared = {name: one for name, one in said.items() if name in keys and one.key.names is not WRITTEN}
+        arguments = {name for name, key in keys.items() if key.argument}
+        said = {name: one for name, one in {**shared, **recipe.settings[command]}.items() if name not in arguments}
     return {keys[name].field: _fitting(setting, keys[name]) for name, setting in said.items()}
 
 
