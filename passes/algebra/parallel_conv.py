@@ -25,7 +25,8 @@ def parallel_conv(m: Match, new: Builder) -> Tensor:
     """Conv(x, w) + Conv(x, v) is Conv(x, w + v), the smaller kernel widened with zeros; so is Conv(x, w) + x."""
     first = taps(m, conv, w, b)
     second = taps(m, other, v, c) if other in m else _channels(m, first)
-    made = total(first, second)
+    size = m.shape(conv)
+    made = total(first, second, fits=other in m and size is not None and None not in size and size == m.shape(other))
     if isinstance(made, str):
         m.refuse(made)
     m.require(made.size <= first.size + (second.size if other in m else 0), "their sum would take more multiplications")

@@ -58,11 +58,14 @@ def scaling(factors: Array, summands: Array | None, rank: int) -> Taps:
     return Taps(factors.reshape(-1, 1, *ones), summands, factors.size, zeros, ones, ones, zeros)
 
 
-def total(a: Taps, b: Taps) -> Taps | str:
-    """The map that computes the sum of both, or why no convolution does."""
+def total(a: Taps, b: Taps, *, fits: bool = False) -> Taps | str:
+    """The map that computes the sum of both, or why no convolution does.
+
+    fits: the results of both are known to be of one size, though one may leave out more of its input at the end.
+    """
     if a.weights.shape[0] != b.weights.shape[0] or a.inputs != b.inputs:
         return "the two do not have the same channels"
-    if a.strides != b.strides or a.trim != b.trim:
+    if a.strides != b.strides or (a.trim != b.trim and not fits):
         return "the two do not read the same places"
     dilations = tuple(
         d if k > 1 else e for d, e, k in zip(a.dilations, b.dilations, a.kernel, strict=True)

@@ -1,0 +1,42 @@
+import pytest
+
+from passes.algebra import concat_conv
+from tests.support import fires, refuses
+
+
+def joined(*convs, axis=1, more=""):
+    calls = " ".join(f"a{i} = {conv}" for i, conv in enumerate(convs))
+    names = ", ".join(f"a{i}" for i in range(len(convs)))
+    return f"g (float[N,3,8,8] x, float[N,3,8,8] z) => (float[A,B,C,D] y{more}) {{ {calls} y = Concat <axis = {axis}> ({names}) }}"
+
+
+@pytest.mark.parametrize("axis", [1, -3])
+def test_branches_become_one(axis):
+    text = joined("Conv (x, u, b)", "Conv (x, v, c)", "Conv (x, w, d)", axis=axis)
+    held = {"u": (2, 3, 3, 3), "v": (4, 3, 3, 3), "w": (1, 3, 3, 3), "b": (2,), "c": (4,), "d": (1,)}
+    model = fires(concat_conv, text, held, leaves=["Conv"])
+    assert model.graph.nodes[0].inputs[1].shape == (7, 3, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("convs", "shapes", "reason"),
+    [
+        (("Conv (x, u)", "Conv (z, v)"), {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3)}, "more than their weights"),
+        (("Conv (x, u)", "Conv <pads = [1,1,1,1]> (x, v)"), {"u": (2, 3, 1, 1), "v": (2, 3, 3, 3)}, "more than their weights"),
+        (("Conv (x, u)", "Conv (x, v, b)"), {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3), "b": (2,)}, "more than their weights"),
+        (("Conv <group = 3> (x, u)", "Conv <group = 3> (x, v)"), {"u": (3, 1, 3, 3), "v": (3, 1, 3, 3)}, "groups"),
+        (("Conv (x, u)", "Relu (x)"), {"u": (2, 3, 1, 1)}, "not made by a Conv"),
+    ],
+    ids=["inputs", "kernels", "bias", "groups", "others"],
+)
+def test_refuses(convs, shapes, reason):
+    refuses(concat_conv, joined(*convs), shapes, reason=reason)
+
+
+def test_refuses_another_axis():
+    refuses(concat_conv, joined("Conv (x, u)", "Conv (x, v)", axis=2), {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3)})
+
+
+def test_refuses_other_readers():
+    text = joined("Conv (x, u)", "Conv (x, v)", more=", float[E,F,G,H] a0")
+    refuses(concat_conv, text, {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3)}, reason="used elsewhere")
