@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from graphopt.cli import bench, compare, init, inspect, makefile, optimize, passes, view, why
+from graphopt.cli import bench, compare, evaluate, init, inspect, makefile, optimize, passes, view, why
 from graphopt.cli.exits import BUG, DONE, FAILED, INTERRUPTED, USAGE
 from graphopt.errors import GraphoptError, VerificationError
 
@@ -66,6 +66,7 @@ for _command in (
     inspect.inspect,
     passes.passes,
     compare.compare,
+    evaluate.evaluate,
     bench.bench,
     why.why,
     view.view,

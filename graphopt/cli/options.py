@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -54,9 +54,11 @@ def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Call
         def command(**given: Any) -> None:
             run(options(**given))
 
-        signature = inspect.signature(options, eval_str=True)
-        command.__signature__ = signature  # type: ignore[attr-defined]
-        command.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+        hints = get_type_hints(options, include_extras=True)  # resolved where each field is declared, also in a base
+        signature = inspect.signature(options)
+        parameters = [one.replace(annotation=hints[name]) for name, one in signature.parameters.items()]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {name: hints[name] for name in signature.parameters}
         command.__name__, command.__doc__ = run.__name__, run.__doc__
         return command
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,8 +36,22 @@ class Batch:
         What one sample alone gave is that sample's, whatever its shape. Raises UsageError for an output of several
         samples whose first axis does not hold them.
         """
-        rows = 1 if self.whole else next((len(array) for array in self.feeds.values()), 1)
-        return {name: self._samples(name, array, rows) for name, array in found.items()}
+        return {name: self._samples(name, array, self.rows) for name, array in found.items()}
+
+    def padded(self, rows: int) -> Batch:
+        """The same samples, the last of them repeated in the feeds until there are `rows`."""
+        if self.whole or self.rows >= rows:
+            return self
+        feeds = {
+            name: np.concatenate([array, np.repeat(array[-1:], rows - len(array), axis=0)])
+            for name, array in self.feeds.items()
+        }
+        return replace(self, feeds=feeds)
+
+    @property
+    def rows(self) -> int:
+        """Samples and padding."""
+        return 1 if self.whole else size_of(self.feeds)
 
     def _samples(self, name: str, array: Array, rows: int) -> Array:
         if not self.whole and array.ndim and len(array) == rows:
@@ -82,9 +96,3 @@ def _joined(chunks: list[Chunk]) -> Chunk:
     if len(chunks) == 1:
         return chunks[0]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-
-
-def padded(array: Array, rows: int) -> Array:
-    """`array` with its last sample repeated until it has `rows` samples."""
-    missing = rows - len(array)
-    return array if missing <= 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])

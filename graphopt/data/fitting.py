@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from graphopt.data.batch import Batch, Chunk, padded, regrouped, size_of
+from graphopt.data.batch import Batch, Chunk, regrouped, size_of
 from graphopt.data.convert import Conversion, converter
 from graphopt.data.files import combined
 from graphopt.data.interface import Interface, Port
@@ -117,14 +117,11 @@ class Fitted:
             array = one.convert(chunk[one.field])
             if self.nan == "refuse":
                 self._check_numbers(one, array, start)
-            if self.whole:
-                array = array[0]
-            elif self.batch is not None:
-                array = padded(array, rows)
-            feeds[one.port.name] = array
+            feeds[one.port.name] = array[0] if self.whole else array
         check_sizes(self.name, [one.port for one in self.columns], feeds)
         labels = None if self.label is None else self._shifted(chunk[self.label])
-        return Batch(feeds, labels, count, self.whole)
+        batch = Batch(feeds, labels, count, self.whole)
+        return batch if self.batch is None else batch.padded(rows)
 
     def _shifted(self, labels: Array) -> Array:
         return np.where(labels == IGNORED, labels, labels + self.offset) if self.offset else labels

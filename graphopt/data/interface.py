@@ -67,10 +67,13 @@ class Interface:
         return next((size for size in sizes if isinstance(size, int)), None)
 
 
-def interface(model: Model | str | Path) -> Interface:
-    """The interface of a model. Raises ModelError for inputs that are no tensors: no file has data for those."""
+def interface(model: Model | str | Path, name: str = "") -> Interface:
+    """The interface of a model, by default called after its file.
+
+    Raises ModelError for inputs that are no tensors: no file has data for those.
+    """
     held = model if isinstance(model, Model) else load(Path(model))
-    name = str(held.path or held.graph.name or "the model")
+    name = name or str(held.path or held.graph.name or "the model")
     for tensor in held.graph.inputs:
         if tensor.type != "tensor_type" and tensor not in held.graph.defaults:
             raise ModelError(f"{name}: input {quoted(tensor.name)} is no tensor, so that it cannot be fed from data")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,29 +17,35 @@ from graphopt.data.interface import Interface, interface, same_inputs
 from graphopt.data.opening import open_data
 from graphopt.data.source import Data
 from graphopt.errors import UsageError
-from graphopt.ir.model import Model
-from graphopt.ir.reader import load
 from graphopt.ir.types import Array
+from graphopt.ir.words import listed
 from graphopt.measure.bootstrap import Estimate, estimates
 from graphopt.measure.metrics import Metric, Observed, metric
 from graphopt.measure.metrics.classes import check_classes
 from graphopt.measure.provider import CPU, Session, check_provider, check_threads, open_session
+from graphopt.measure.subject import sources, subjects
+
+if TYPE_CHECKING:
+    from graphopt.measure.subject import Source
 
 SCHEMA = 1
 """Version of the JSON layout; grows when a field changes its meaning or vanishes."""
 
-Source = str | Path | bytes | Model
 Progress = Callable[[int, int | None], None]
 """Called with the number of samples that are done, and of all, if that is known."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a metric says of itself. unit: "%" for a share between 0 and 1, "dB", or "" for a plain number."""
+    """What a metric says of itself.
+
+    unit: "%" for a share between 0 and 1, "dB", or "" for a plain number. relative: it compares with the original.
+    """
 
     name: str
     unit: str
     higher_is_better: bool
+    relative: bool
 
 
 @dataclass(frozen=True)
@@ -89,9 +97,9 @@ class Evaluation:
 
 
 def evaluate(
-    models: Sequence[Source] | Source,
+    models: Source | Sequence[Source],
     data: Data | str | Path,
-    metrics: Sequence[str | Metric] | str | Metric,
+    metrics: str | Metric | Sequence[str | Metric],
     *,
     reference: Source | None = None,
     provider: str = CPU,
@@ -99,80 +107,78 @@ def evaluate(
     batch: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    allow_outside: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score models on data, all of them on the same samples, which are read once and never all in memory.
 
-    models: paths, serialised models or `Model`s. data: what `open_data` gives, or what it takes. metrics: names such as
-    "top1" (see `METRICS`), "module:function", or `Metric`s. reference: the original, for metrics that compare with one;
-    by default the first model. batch: samples at a time, by default what the models were exported for. limit: only the
-    first samples. seed: of the draws of the bootstrap.
+    models: paths, serialised models, messages or `Model`s; the first is what the others are compared with.
+    data: what `open_data` takes or gives.
+    metrics: names such as "top1" (see `METRICS`), "module:function", or `Metric`s.
+    reference: the original, for metrics that compare with one; by default the first model.
+    provider, threads: as for `open_session`.
+    batch: samples at a time, by default what the models were exported for, or a number that suits most.
+    limit: only the first samples.
+    seed: of the draws of the bootstrap.
+    progress: called after every batch.
 
     Raises UsageError for data or labels that do not fit, a metric that cannot be computed, or a provider that is not
-    there, as far as that can be known before anything runs; ModelError for a model that cannot be loaded or run.
+    there, as far as that can be known before anything runs; ModelError for a model that cannot be read, loaded or run.
     """
     started = time.perf_counter()
-    sources = [models] if isinstance(models, Source) else list(models)
     measures = _metrics(metrics)
-    if not sources:
-        raise UsageError("there is no model to evaluate")
-    if limit is not None and limit < 1:
-        raise UsageError(f"the limit must be at least 1 sample, found {limit}")
-    if any(one.needs_reference for one in measures) and reference is not None:
-        sources.append(reference)
-    else:
-        reference = None
-    check_provider(provider)
-    shapes = [_interface(one, place) for place, one in enumerate(sources)]
-    for other in shapes[1:]:
-        same_inputs(shapes[0], other)
-    opened = open_data(data, shapes[0])
-    _check(measures, shapes, opened)
-    size = _size(shapes, opened, batch)
-    with contextlib.ExitStack() as stack:
-        sessions = [
-            stack.enter_context(open_session(_runnable(one), provider=provider, threads=threads, name=shape.name))
-            for one, shape in zip(sources, shapes, strict=True)
-        ]
-        kept, samples = _run(sessions, opened, measures, size, limit, progress, separate=reference is not None)
-        left = {shape.name: tuple(map(str, one.left_to_cpu)) for one, shape in zip(sessions, shapes, strict=True)}
-    scored = _scored([shape.name for shape in shapes[: len(kept)]], measures, kept, seed)
     compared = any(one.needs_reference for one in measures)
+    separate = [reference] if compared and reference is not None else []
+    wanted = [*sources(models), *separate]
+    _check_arguments(wanted, batch, limit)
+    if compared and len(wanted) == 1:
+        raise UsageError(f"{listed(one.name for one in measures if one.needs_reference)}: give a second model, or the "
+                         "original to compare with (reference)")  # fmt: skip
+    check_provider(provider)
+    number = check_threads(threads)
+    with tempfile.TemporaryDirectory(prefix="graphopt-") as folder, contextlib.ExitStack() as stack:
+        lying = subjects(wanted, Path(folder), allow_outside=allow_outside)
+        shapes = [interface(one.model, one.name) for one in lying]
+        for other in shapes[1:]:
+            same_inputs(shapes[0], other)
+        opened = open_data(data, shapes[0])
+        _check(measures, shapes, opened)
+        exported = next((shape.batch for shape in shapes if shape.batch is not None), None)
+        feeding = Feeding(opened, _size(shapes, opened, batch), exported, limit, progress)
+        sessions = [
+            stack.enter_context(open_session(one.path, provider=provider, threads=number, name=one.name))
+            for one in lying
+        ]
+        kept, samples = _run(sessions, feeding, measures, separate=bool(separate))
+        left = {one.name: tuple(map(str, session.left_to_cpu)) for one, session in zip(lying, sessions, strict=True)}
     return Evaluation(
         data=opened.name,
         samples=samples,
-        metrics=tuple(Measure(one.name, one.unit, one.higher_is_better) for one in measures),
-        models=scored,
-        reference=(shapes[-1] if reference is not None else shapes[0]).name if compared else None,
-        provider=provider,
-        threads=check_threads(threads),
+        metrics=tuple(Measure(one.name, one.unit, one.higher_is_better, one.needs_reference) for one in measures),
+        models=_scored([one.name for one in lying[: len(kept)]], measures, kept, seed),
+        reference=(shapes[-1] if separate else shapes[0]).name if compared else None,
+        provider=provider.lower(),
+        threads=number,
         seed=seed,
         left_to_cpu={name: nodes for name, nodes in left.items() if nodes},
         seconds=time.perf_counter() - started,
     )
 
 
-def _metrics(metrics: Sequence[str | Metric] | str | Metric) -> list[Metric]:
+def _check_arguments(models: Sequence[Source], batch: int | None, limit: int | None) -> None:
+    if not models:
+        raise UsageError("there is no model to evaluate")
+    for number, name in ((batch, "batch"), (limit, "limit")):
+        if number is not None and number < 1:
+            raise UsageError(f"the {name} must be at least 1 sample, found {number}")
+
+
+def _metrics(metrics: str | Metric | Sequence[str | Metric]) -> list[Metric]:
     given = [metrics] if isinstance(metrics, str | Metric) else list(metrics)
     found = {one.name: one for one in map(metric, given)}
     if not found:
         raise UsageError("there is no metric to compute; give one, such as top1")
     return list(found.values())
-
-
-def _interface(source: Source, place: int) -> Interface:
-    if isinstance(source, bytes):
-        from dataclasses import replace
-
-        return replace(interface(load(source)), name=f"model {place + 1}")
-    return interface(source)
-
-
-def _runnable(source: Source) -> str | bytes:
-    """What the runtime takes: a path, or the bytes of a file. Raises OutputError for a Model above 2 GB."""
-    if isinstance(source, Model):
-        return bytes(source.to_proto().SerializeToString())
-    return source if isinstance(source, bytes) else str(source)
 
 
 def _check(metrics: Sequence[Metric], models: Sequence[Interface], data: Data) -> None:
@@ -197,7 +203,7 @@ def _size(models: Sequence[Interface], data: Data, batch: int | None) -> int | N
     """Samples at a time: what all models take. Raises UsageError if they do not agree."""
     sizes = {model.batch: model.name for model in models if model.batch is not None}
     if batch is not None:
-        sizes.setdefault(batch, "--batch")
+        sizes.setdefault(batch, "the batch that is asked for")
     if len(sizes) > 1:
         said = ", ".join(f"{name} {size}" for size, name in sizes.items())
         raise UsageError(
@@ -206,42 +212,59 @@ def _size(models: Sequence[Interface], data: Data, batch: int | None) -> int | N
     return next(iter(sizes), None)
 
 
+@dataclass(frozen=True)
+class Feeding:
+    """Batches of data, up to a limit, and who is told how far it came.
+
+    size: samples in a batch, or None for what suits the data. exported: the number of which every batch must be.
+    """
+
+    data: Data
+    size: int | None
+    exported: int | None
+    limit: int | None
+    progress: Progress | None
+
+    def batches(self) -> Iterator[tuple[int, Batch]]:
+        """Each batch, and the number of its first sample. Raises UsageError if there is none."""
+        total = min((one for one in (self.data.count, self.limit) if one is not None), default=None)
+        done = 0
+        for batch in self.data.batches(self.size, self.limit):
+            yield done, batch if self.exported is None else batch.padded(self.exported)
+            done += batch.count
+            if self.progress is not None:
+                self.progress(done, None if self.data.count is None else total)
+        if not done:
+            raise UsageError(f"{self.data.name} holds no samples")
+
+
 def _run(
-    sessions: Sequence[Session],
-    data: Data,
-    metrics: Sequence[Metric],
-    size: int | None,
-    limit: int | None,
-    progress: Progress | None,
-    *,
-    separate: bool,
+    sessions: Sequence[Session], feeding: Feeding, metrics: Sequence[Metric], *, separate: bool
 ) -> tuple[list[list[Array]], int]:
-    """For each model but a separate reference and each metric, what it keeps of all samples; and their number."""
+    """For each model and metric what is kept of all samples, and their number.
+
+    separate: the last model is only what the others are compared with; otherwise the first one is that too.
+    """
     judged = sessions[:-1] if separate else sessions
     kept: list[list[list[Array]]] = [[[] for _ in metrics] for _ in judged]
-    total = data.count if limit is None or data.count is None else min(limit, data.count)
-    done = 0
-    for batch in data.batches(size, limit):
+    samples = 0
+    for first, batch in feeding.batches():
         outputs = [batch.outputs(session.run(batch.feeds)) for session in sessions]
         reference = outputs[-1 if separate else 0]
         for found, places in zip(outputs, kept, strict=False):
             for one, place in zip(metrics, places, strict=True):
-                place.append(_update(one, found, reference, batch, done))
-        done += batch.count
-        if progress is not None:
-            progress(done, total)
-    if not done:
-        raise UsageError(f"{data.name} holds no samples")
-    return [[np.concatenate(place) for place in places] for places in kept], done
+                place.append(_update(one, found, reference, batch, first))
+        samples = first + batch.count
+    return [[np.concatenate(place) for place in places] for places in kept], samples
 
 
-def _update(one: Metric, found: Mapping[str, Array], reference: Mapping[str, Array], batch: Batch, done: int) -> Array:
+def _update(one: Metric, found: Mapping[str, Array], reference: Mapping[str, Array], batch: Batch, first: int) -> Array:
     """What a metric keeps of a batch. Raises UsageError that says where it cannot be computed."""
     seen = Observed(found, batch.labels, reference if one.needs_reference else None, batch.feeds)
     try:
         kept = np.asarray(one.update(seen))
     except UsageError as error:
-        raise UsageError(f"{one.name}, in the batch of {batch.count} from sample {done} on: {error}") from error
+        raise UsageError(f"{one.name}, in the batch of {batch.count} from sample {first} on: {error}") from error
     if len(kept) != batch.count:
         raise UsageError(f"{one.name} gave {len(kept)} rows for {batch.count} samples, expected one for each")
     return kept
