@@ -56,8 +56,13 @@ def optimize(options: Options) -> None:
 
 
 def _check_options(options: Options) -> None:
+    """Raises UsageError for options that cannot be kept together."""
+    from graphopt.recipe.depfile import target
+
     if options.reference_weights and options.external_data is False:
         raise UsageError("--reference-weights and --no-external-data contradict each other")
+    if options.depfile:
+        target(str(options.output))
 
 
 def _write_depfile(options: Options, path: Path) -> None:
