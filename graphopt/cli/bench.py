@@ -8,22 +8,25 @@ from typing import Annotated
 import typer
 
 from graphopt.cli.options import AllowOutside, Dimensions, Json, sizes
+from graphopt.cli.recipe import RecipeFile
 from graphopt.errors import UsageError
+from graphopt.recipe.names import LIST, MODEL, READ
 
 Models = Annotated[
     list[Path],
     typer.Argument(metavar="MODEL...", help="ONNX files; the first is what the others are compared with."),
+    MODEL,
 ]
 Feeds = Annotated[
-    Path | None, typer.Option(metavar="FILE.npz", help="Inputs, one array for each by name; drawn by default.")
+    Path | None, typer.Option(metavar="FILE.npz", help="Inputs, one array for each by name; drawn by default."), READ
 ]
-DataFile = Annotated[Path | None, typer.Option("--data", metavar="DATA", help="Data, of which a batch is fed.")]
+DataFile = Annotated[Path | None, typer.Option("--data", metavar="DATA", help="Data, of which a batch is fed."), READ]
 Provider = Annotated[str, typer.Option(metavar="NAME", help="Where the models run: cpu, cuda, ...")]
 Threads = Annotated[
-    str, typer.Option(metavar="N,...", help="Threads that compute one operator; by default one for each core.")
+    str, typer.Option(metavar="N,...", help="Threads that compute one operator; by default one for each core."), LIST
 ]
 Batches = Annotated[
-    str, typer.Option("--batch", metavar="N,...", help="Samples in one run; by default 1, or as many as are fed.")
+    str, typer.Option("--batch", metavar="N,...", help="Samples in one run; by default 1, or as many as are fed."), LIST
 ]
 Seconds = Annotated[float, typer.Option(metavar="S", help="Time for each setting, if it does not suffice sooner.")]
 Precision = Annotated[
@@ -35,6 +38,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of drawn inputs, and of the
 
 def bench(
     models: Models,
+    recipe: RecipeFile = None,  # noqa: ARG001 - it has filled in the others
     feeds: Feeds = None,
     data: DataFile = None,
     provider: Provider = "cpu",

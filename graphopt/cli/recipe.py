@@ -41,9 +41,9 @@ def settings(recipe: Recipe, command: str, keys: Mapping[str, Key]) -> dict[str,
 
     said = recipe.settings[MAIN]
     if command != MAIN:
-        shared = {name: one for name, one in said.items() if name in keys and one.key.names is not WRITTEN}
-        arguments = {name for name, key in keys.items() if key.argument}
-        said = {name: one for name, one in {**shared, **recipe.settings[command]}.items() if name not in arguments}
+        options = {name for name, key in keys.items() if not key.argument}
+        shared = {name: one for name, one in said.items() if name in options and one.key.names is not WRITTEN}
+        said = {**shared, **recipe.settings[command]}
     return {keys[name].field: _fitting(setting, keys[name]) for name, setting in said.items()}
 
 

@@ -119,6 +119,8 @@ def _nothing(_text: str) -> Iterable[Path]:
 
 VALUE = Names(_same, _nothing)
 """Nothing but itself."""
+LIST = Names(_same, _nothing, joined=",")
+"""A text that is a list with commas."""
 READ = Names(beside, below)
 """A file or folder that is read."""
 WRITTEN = Names(beside, _nothing)

@@ -96,8 +96,9 @@ def _settings(document: Document, schemas: Schemas) -> Iterator[tuple[str, Setti
         if name == EXTENDS:
             continue
         if name in tables and isinstance(value, dict):
+            own = {key.name: key for key in schemas[name].values() if not key.argument}
             for inner in value:
-                yield name, _setting(document, schemas[name], (name, inner), value[inner])
+                yield name, _setting(document, own, (name, inner), value[inner])
         else:
             yield MAIN, _setting(document, schemas[MAIN], (name,), value, (EXTENDS, *tables))
 

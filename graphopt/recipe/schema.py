@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from graphopt.recipe.names import RECIPE, VALUE, Names
 
@@ -86,7 +86,12 @@ def named(command: Callable[..., object]) -> dict[str, Names]:
 
 
 def _signature(command: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(command, eval_str=True).parameters
+    """The parameters by name. The annotations of a record are resolved where each field is declared, also in a base."""
+    if not isinstance(command, type):
+        return inspect.signature(command, eval_str=True).parameters
+    hints = get_type_hints(command, include_extras=True)
+    found = inspect.signature(command).parameters
+    return {name: one.replace(annotation=hints[name]) for name, one in found.items()}
 
 
 def _key(parameter: inspect.Parameter, spelled: Any) -> Key:

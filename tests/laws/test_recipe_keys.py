@@ -37,7 +37,9 @@ def sample(key: Key) -> str:
         return str(SAMPLES[key.name])
     parameter = SPELLED[key.name]
     choices = getattr(parameter.type_descriptor, "choices", None)
-    return str(choices[0].value) if choices else {int: "3", float: "2.5"}.get(key.kind, "one.two")
+    return (
+        str(getattr(choices[0], "value", choices[0])) if choices else {int: "3", float: "2.5"}.get(key.kind, "one.two")
+    )
 
 
 def parsed(*arguments: str) -> dict[str, Any]:

@@ -110,6 +110,7 @@ def test_the_table_of_a_command_holds_its_own_options(said):
         ("xyz = 3", r"net.toml:1: there is no key 'xyz'; there are: model, output, .*, extends, bench"),
         ("[bnech]\nrounds = 3", r"net.toml:1: there is no key 'bnech'; did you mean bench\?"),
         ("[bench]\nround = 3", r"net.toml:2: there is no key 'bench.round'; did you mean rounds\?"),
+        ('[bench]\nmodels = ["a"]', r"net.toml:2: there is no key 'bench.models'; there are: rounds"),
         ("[optimize]\nstrict = true", r"net.toml:1: there is no key 'optimize'"),
         ('opt-limit = "3"', "net.toml:1: opt-limit must be a whole number, found '3'"),
         ("opt-limit = true", "net.toml:1: opt-limit must be a whole number, found true"),
