@@ -12,18 +12,26 @@ from pathlib import Path
 
 from graphopt.ir.model import Model
 from graphopt.ir.types import Tensor
-from graphopt.recipe.names import WRITTEN
+from graphopt.recipe.names import LIST, WRITTEN
 from graphopt.recipe.reading import ENDING, EXTENDS, MAIN, Schemas
 from graphopt.recipe.schema import Key
 
 WIDTH = 110
 EXAMPLES: Mapping[str, object] = {
-    "batch": [1],
-    "contract": "close(1000)",
+    "classes": "classes.txt",
+    "data": "validation.npz",
+    "dim": ["batch=1"],
+    "input": ["image=x"],
+    "label": "label",
+    "labels": "labels.csv",
+    "length": 128,
     "metric": "top1",
     "passes": "clean,fuse",
     "plugin": ["my_rules"],
-    "provider": "cpu",
+    "preprocess": "imagenet",
+    "reference": "original.onnx",
+    "report": "report.html",
+    "tokenizer": "tokenizer.json",
 }
 """What stands behind a key without a default, so that one sees its shape."""
 
@@ -122,13 +130,13 @@ def _suggested(key: Key, found: Subject, name: str) -> object:
 
 def _example(key: Key) -> object:
     """The default of a key, or something that it could be."""
-    if key.default not in (None, (), []):
+    if key.default not in (None, "", (), []):
         return key.default
     if key.name in EXAMPLES:
         return EXAMPLES[key.name]
     by_kind = {bool: True, int: 1, float: 1.0}
     one = by_kind.get(key.kind, _file(key) if key.kind is Path else "...")
-    return [one] if key.many else one
+    return [one] if key.many else [1, 2] if key.names is LIST else one
 
 
 def _file(key: Key) -> str:

@@ -54,6 +54,10 @@ def test_every_option_has_its_key():
     assert set(SPELLED) - negations - NO_KEYS == set(KEYS) - {"model"}
 
 
+def test_no_option_is_called_like_the_table_of_a_command():
+    assert set(KEYS) & set(SCHEMAS) == set(), "a recipe cannot have a key and a table of one name"
+
+
 def given(key: Key) -> tuple[list[str], str]:
     """The option with a value at the command line, and the same line of a recipe."""
     if key.kind is bool:
