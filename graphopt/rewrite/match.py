@@ -70,19 +70,24 @@ class Match:
 
     def array(self, tensor: Tensor) -> Array:
         """The values of a constant tensor, in float64 if they are floating; recorded as read."""
+        array = self.held(tensor)
+        return array.astype(np.float64) if array.dtype in FLOATS else array
+
+    def held(self, tensor: Tensor) -> Array:
+        """The values of a constant tensor as they are held; recorded as read."""
         held = values.constant(tensor)
-        self.require(held is not None, f"{tensor.name} is not constant")
+        if held is None:
+            self.refuse(f"{tensor.name} is not constant")
         if isinstance(tensor, Constant):
             self.reads[tensor] = None
-        array = held.values  # type: ignore[union-attr]
-        return array.astype(np.float64) if array.dtype in FLOATS else array
+        return held.values
 
     def attr(self, part: p.Node, name: str, default: Any = None) -> Any:
         """An attribute of the node of a call, or `default` if the node does not carry it."""
         return self._calls[part.key].attrs.get(name, default)
 
     def take(self, *nodes: Node) -> None:
-        """Count nodes that the rule found by itself among those that are matched: they go if nothing else needs them."""
+        """Count nodes that the rule itself found among those that are matched: they go if nothing else needs them."""
         self.nodes = tuple(dict.fromkeys((*self.nodes, *nodes)))
 
     def require(self, condition: object, reason: str) -> None:

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from passes.blocks.embedding import class_token, converted_lookup, row_in_table, shifted_lookup, sliced_table
+from tests.support import fires, refuses
+
+TABLES = {
+    "words": (10, 8),
+    "places": (6, 8),
+    "row": np.linspace(-1, 1, 8, dtype=np.float32),
+    "numbers": np.arange(6)[None],
+    "zero": np.array([0]),
+    "axis": np.array([1]),
+    "two": np.int64(2),
+    "token": np.linspace(0, 1, 8, dtype=np.float32).reshape(1, 1, 8),
+    "positions": np.linspace(-3, 3, 40, dtype=np.float32).reshape(1, 5, 8),
+}
+IDS = "int64[B,S] ids"
+WINDOW = "n = Shape<start = 1>(ids) w = Slice(numbers, zero, n, axis) p = Gather(places, w) "
+
+
+def test_numbered_rows_are_a_slice_of_the_table():
+    text = f"g ({IDS}) => (float[1,?,8] p) {{ {WINDOW} }}"
+    model = fires(sliced_table, text, TABLES, leaves=["Shape", "Slice"])
+    assert model.graph.nodes[-1].inputs[0].shape == (1, 6, 8)
+
+
+def test_fewer_numbers_than_rows():
+    text = f"g ({IDS}) => (float[1,?,8] p) {{ {WINDOW} }}"
+    model = fires(sliced_table, text, TABLES | {"numbers": np.arange(4)[None]}, leaves=["Shape", "Slice"])
+    assert model.graph.nodes[-1].inputs[0].shape == (1, 4, 8)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"),
+    [
+        (np.arange(1, 6)[None], "from 0 by 1"),
+        (np.arange(6)[None, ::-1].copy(), "from 0 by 1"),
+        (np.tile(np.arange(6), (2, 1)), "not a single row"),
+    ],
+)
+def test_other_numbers_are_looked_up(numbers: np.ndarray, reason: str):
+    text = f"g ({IDS}) => (float[?,?,8] p) {{ {WINDOW} }}"
+    refuses(sliced_table, text, TABLES | {"numbers": numbers}, reason=reason)
+
+
+def test_a_table_with_two_uses_is_not_stored_twice():
+    text = f"g ({IDS}) => (float[1,?,8] p, float[B,S,8] y) {{ {WINDOW} y = Gather(places, ids) }}"
+    refuses(sliced_table, text, TABLES, reason="used elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ("a = Gather(words, ids) y = Add(a, row)", ["Gather"]),
+        ("a = Add(x, row) b = Gather(words, ids) y = Add(a, b)", ["Gather", "Add"]),
+        ("a = Gather(words, ids) b = Add(x, a) y = Add(row, b)", ["Gather", "Add"]),
+    ],
+)
+def test_a_row_goes_into_the_table(body: str, left: list[str]):
+    text = f"g ({IDS}, float[B,S,8] x) => (float[B,S,8] y) {{ {body} }}"
+    fires(row_in_table, text, TABLES, leaves=left)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [((1,), "not one row"), ((5, 8), "not one row"), ((1, 1, 1, 8), "more dimensions")],
+)
+def test_only_a_row_goes_into_the_table(row: tuple[int, ...], reason: str):
+    text = "g (int64[B,5] ids) => (float[?,?,?] y) { a = Gather(words, ids) y = Add(a, row) }"
+    text = text.replace("float[?,?,?]", "float[1,?,?,?]") if len(row) > 3 else text
+    refuses(row_in_table, text, TABLES | {"row": np.ones(row, np.float32)}, reason=reason)
+
+
+POSITIVE = "e = Equal(ids, two) c = Cast<to = 7>(e) s = CumSum(c, one) "
+
+
+def test_ids_that_start_at_two_need_no_first_rows():
+    text = f"g ({IDS}) => (float[B,S,8] y) {{ {POSITIVE} i = Add(s, two) y = Gather(places, i) }}"
+    left = {"Equal": 1, "Cast": 1, "CumSum": 1, "Gather": 1}
+    weights = TABLES | {"one": np.int64(1), "places": (30, 8)}
+    model = fires(shifted_lookup, text, weights, leaves=left)
+    assert model.graph.nodes[-1].inputs[0].shape == (28, 8)
+
+
+def test_ids_that_may_be_negative_need_them():
+    text = f"g ({IDS}) => (float[B,S,8] y) {{ i = Add(ids, two) y = Gather(places, i) }}"
+    refuses(shifted_lookup, text, TABLES, reason="not known to be at least 0")
+
+
+def test_int32_ids_need_no_cast():
+    text = "g (int32[B,S] ids) => (float[B,S,8] y) { i = Cast<to = 7>(ids) y = Gather(words, i) }"
+    fires(converted_lookup, text, TABLES, leaves=["Gather"])
+
+
+def test_other_ids_need_one():
+    text = "g (float[B,S] ids) => (float[B,S,8] y) { i = Cast<to = 7>(ids) y = Gather(words, i) }"
+    refuses(converted_lookup, text, TABLES, reason="not cast from int32")
+
+
+EXPANDED = "b = Shape<end = 1>(x) s = Concat<axis = 0>(b, axis, eight) t = Expand(token, s) "
+JOINED = "j = Concat<axis = 1>(t, x) y = Add(j, positions)"
+EIGHT = {"eight": np.array([8])}
+
+
+@pytest.mark.parametrize(
+    "body", [EXPANDED + JOINED, EXPANDED + JOINED.replace("Add(j, positions)", "Add(positions, j)")]
+)
+def test_a_token_before_each_sequence_is_a_position(body: str):
+    text = f"g (float[B,4,8] x) => (float[B,5,8] y) {{ {body} }}"
+    fires([class_token, "clean"], text, TABLES | EIGHT, leaves=["Pad", "Add"])
+
+
+def test_a_token_for_a_known_batch():
+    text = "g (float[2,4,8] x) => (float[2,5,8] y) { j = Concat<axis = -2>(token, x) y = Add(j, positions) }"
+    tokens = {"token": np.tile(TABLES["token"], (2, 1, 1))}
+    fires(class_token, text, TABLES | tokens, leaves=["Pad", "Add"])
+
+
+@pytest.mark.parametrize(
+    ("token", "positions", "reason"),
+    [
+        (np.arange(16, dtype=np.float32).reshape(2, 1, 8), TABLES["positions"], "no single row"),
+        (np.ones((2, 1, 8), np.float32), np.ones((5, 1), np.float32), "not one row for each"),
+        (np.ones((2, 1, 8), np.float32), np.ones((2, 5, 8), np.float32), "not one row for each"),
+    ],
+)
+def test_other_tokens_stay(token: np.ndarray, positions: np.ndarray, reason: str):
+    text = "g (float[2,4,8] x) => (float[2,5,8] y) { j = Concat<axis = 1>(token, x) y = Add(j, positions) }"
+    refuses(class_token, text, TABLES | {"token": token, "positions": positions}, reason=reason)
+
+
+def test_two_tokens_stay():
+    text = "g (float[1,4,8] x) => (float[1,6,8] y) { j = Concat<axis = 1>(token, x) y = Add(j, positions) }"
+    weights = {"token": np.ones((1, 2, 8), np.float32), "positions": np.ones((1, 6, 8), np.float32)}
+    refuses(class_token, text, weights, reason="no single row")

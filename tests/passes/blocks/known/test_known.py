@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from passes.blocks.known import (
+    constant_lookup,
+    decided_and,
+    decided_mask,
+    grid_of_counters,
+    grid_of_indices,
+    one_dimension,
+    repeated_constant,
+)
+from tests.support import fires, refuses
+
+GRID = np.stack(np.unravel_index(np.arange(6), (2, 3)), -1).reshape(2, 1, 1, 3, 2)
+NUMBERS = {"zero": np.int64(0), "one": np.int64(1), "first": np.array([0]), "down": np.array([1, 2, 3])}
+NUMBERS["across"] = np.array([0, 1, 2])
+COUNTERS = """
+  s = Shape(x) b = Gather(s, zero) n = Gather(s, one)
+  i = Range(zero, b, one) j = Range(zero, n, one) iu = Unsqueeze(i, down) ju = Unsqueeze(j, across)
+  w = Mul(iu, n) k = Add(ju, w) f = Flatten<axis = 2>(x) y = Gather(f, k)
+"""
+LEFT = {"Unsqueeze": 1}
+
+
+def test_every_element_in_its_order_by_constant_indices():
+    text = "g (float[2,3] x) => (float[2,1,1,3] y) { y = GatherND(x, i) }"
+    model = fires(grid_of_indices, text, {"i": GRID}, leaves=["Reshape"])
+    assert model.graph.nodes[0].inputs[1].values.tolist() == [2, 1, 1, 3]
+
+
+def test_rows_in_their_order_by_constant_indices():
+    text = "g (float[3,N] x) => (float[1,3,N] y) { y = GatherND(x, i) }"
+    refuses(grid_of_indices, text, {"i": np.arange(3).reshape(1, 3, 1)}, reason="shape of the result is not known")
+    text = "g (float[3,4] x) => (float[1,3,4] y) { y = GatherND(x, i) }"
+    fires(grid_of_indices, text, {"i": np.arange(3).reshape(1, 3, 1)}, leaves=["Reshape"])
+
+
+@pytest.mark.parametrize(
+    ("indices", "reason"),
+    [
+        (GRID[..., ::-1, :], "not read in their order"),
+        (GRID[:1], "not each element is read"),
+    ],
+)
+def test_other_indices_move_something(indices: np.ndarray, reason: str):
+    text = "g (float[2,3] x) => (float[?,1,1,3] y) { y = GatherND(x, i) }"
+    refuses(grid_of_indices, text, {"i": np.ascontiguousarray(indices)}, reason=reason)
+
+
+def test_every_element_in_its_order_by_counters():
+    text = f"g (bool[B,S] x) => (bool[B,1,1,S,1] y) {{ {COUNTERS} }}"
+    model = fires([grid_of_counters, "clean"], text, NUMBERS, leaves=LEFT)
+    assert model.graph.nodes[0].inputs[1].values.tolist() == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("Range(zero, n, one)", "Range(one, n, one)", "does not go from 0 by 1"),
+        ("Mul(iu, n)", "Mul(iu, b)", "not known to be the number of columns"),
+        ("Range(zero, b, one)", "Range(zero, n, one)", "through all of its axis"),
+        ("Flatten<axis = 2>(x)", "Flatten<axis = 0>(x)", "do not lie in the first dimension"),
+    ],
+)
+def test_other_counters_move_something(old: str, new: str, reason: str):
+    text = f"g (float[B,S] x) => (float[?,?,?,?,?] y) {{ {COUNTERS.replace(old, new)} }}"
+    refuses(grid_of_counters, text, NUMBERS, reason=reason)
+
+
+TABLE = {"t": (4, 8), "zeros": np.zeros((1, 1), np.int64), "first": np.array([0])}
+
+
+def test_the_same_row_everywhere_is_a_row():
+    text = """g (float[B,S,8] x, int64[B,S] i) => (float[B,S,8] y) {
+        s = Shape(i) e = Expand(zeros, s) r = Gather(t, e) y = Add(r, x) }"""
+    fires([constant_lookup, "clean"], text, TABLE, leaves=["Add"])
+
+
+@pytest.mark.parametrize(
+    ("body", "x", "reason"),
+    [
+        ("r = Gather(t, i) y = Add(x, r)", "float[B,S,8]", "not known to be all the same"),
+        ("s = Shape(i) e = Expand(zeros, s) r = Gather(t, e) y = Add(x, r)", "float[8]", "shape of the sum"),
+        ("s = Shape(i) e = Expand(zeros, s) r = Gather<axis = 1>(t, e) y = Add(x, r)", "float[4,1,1]", ""),
+    ],
+)
+def test_other_lookups_stay(body: str, x: str, reason: str):
+    refuses(constant_lookup, f"g ({x} x, int64[B,S] i) => (float[?,?,?] y) {{ {body} }}", TABLE, reason=reason)
+
+
+ALWAYS = "n = Shape<start = 1>(c) s = Squeeze(n) r = Range(zero, s, one) a = GreaterOrEqual(r, zero) "
+SPREAD = ALWAYS + "u = Unsqueeze(a, across1) m = And(u, c) "
+MASK = NUMBERS | {"across1": np.array([1]), "low": np.float32(-1e4), "null": np.float32(0)}
+
+
+def test_a_condition_that_always_holds_goes():
+    text = f"g (bool[B,S] c) => (bool[B,S] y) {{ {ALWAYS} y = And(c, a) }}"
+    fires([decided_and, "clean"], text.replace("y = And(c, a)", "m = And(c, a) y = Not(m)"), MASK, leaves=["Not"])
+    refuses(
+        decided_and, text.replace("GreaterOrEqual", "Greater"), MASK, reason="no condition is known to hold everywhere"
+    )
+
+
+def test_a_condition_that_spreads_the_other_stays():
+    text = f"g (bool[1,S] c) => (bool[S,S] y) {{ {SPREAD} y = Not(m) }}"
+    refuses(decided_and, text, MASK, reason="broadcasts")
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ("w = Where(m, null, low) y = Add(x, w)", {"Where": 1, "Add": 1}),
+        ("y = Where(m, x, low)", {"Where": 1}),
+        ("n2 = Not(m) y = Where(n2, low, x)", {"Where": 1}),
+    ],
+)
+def test_a_mask_is_spread_by_what_it_masks(body: str, left: dict[str, int]):
+    text = f"g (float[S,S] x, bool[1,S] c) => (float[S,S] y) {{ {SPREAD} {body} }}"
+    fires([decided_mask, "clean"], text, MASK, leaves=left)
+
+
+def test_a_mask_that_spreads_what_it_masks_stays():
+    text = f"g (float[1,S] x, bool[1,S] c) => (float[S,S] y) {{ {SPREAD} y = Where(m, x, low) }}"
+    refuses(decided_mask, text, MASK, reason="may have another shape")
+
+
+def test_a_constant_that_repeats_itself():
+    same = np.tile(np.arange(4, dtype=np.float32), (2, 3, 1))
+    model = fires(
+        repeated_constant, "g (float[2,3,4] x) => (float[2,3,4] y) { y = Sub(c, x) }", {"c": same}, leaves=["Sub"]
+    )
+    assert model.graph.nodes[0].inputs[0].shape == (1, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"), [("float[2,1,4]", "may not have the result's shape"), ("float[N,3,4]", "may not have")]
+)
+def test_a_constant_that_gives_the_result_its_shape_stays(shape: str, reason: str):
+    same = np.tile(np.arange(4, dtype=np.float32), (2, 3, 1))
+    refuses(repeated_constant, f"g ({shape} x) => (float[2,3,4] y) {{ y = Add(x, c) }}", {"c": same}, reason=reason)
+
+
+def test_zeros_of_both_signs_are_not_the_same():
+    signs = np.array([[0.0], [-0.0]], np.float32)
+    refuses(repeated_constant, "g (float[2,1] x) => (float[2,1] y) { y = Add(x, c) }", {"c": signs})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "s = Shape(x) d = Gather(s, one) y = Unsqueeze(d, first)",
+        "s = Shape(x) y = Gather(s, last)",
+    ],
+)
+def test_one_dimension_as_a_vector(body: str):
+    weights = NUMBERS | {"last": np.array([-2])}
+    model = fires(one_dimension, f"g (float[A,B,C] x) => (int64[1] y) {{ {body} }}", weights, leaves=["Shape"])
+    assert model.graph.nodes[0].attrs == {"start": 1, "end": 2}
+
+
+def test_a_number_that_something_else_reads_stays():
+    body = "s = Shape(x) d = Gather(s, one) y = Unsqueeze(d, first) z = Neg(d)"
+    text = f"g (float[A,B] x) => (int64[1] y, int64 z) {{ {body} }}"
+    refuses(one_dimension, text, NUMBERS)
+
+
+def test_shape_has_no_limits_before_opset_15():
+    text = (
+        '<ir_version: 8, opset_import: ["": 14]> g (float[A,B] x) => (int64[1] y) { s = Shape(x) y = Gather(s, first) }'
+    )
+    refuses(one_dimension, text, NUMBERS, reason="needs opset 15")
