@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from graphopt.ir import walk
+from graphopt.ir.dtypes import bits
 from graphopt.ir.edit import Rewrite
-from graphopt.ir.storage import File, Payload, Sparse, encode
+from graphopt.ir.storage import File, Payload, Sparse, encode, raw_bytes
 from graphopt.ir.types import Array, Constant, Graph
 from graphopt.numerics.contract import Exact
 from graphopt.pipeline.context import Context
@@ -17,6 +18,8 @@ from graphopt.pipeline.journal import Status, Verdict
 EQUAL = Verdict(Status.VERIFIED, 0.0, "every byte was compared")
 PIECE = 1 << 20
 """Bytes that are read at once."""
+BYTE = 8
+"""Bits; elements of fewer are packed."""
 END = 1 << 12
 """Bytes at either end that are compared first."""
 
@@ -78,20 +81,24 @@ def _digest(constant: Constant) -> Hashable:
 
 
 class _Content:
-    """The raw_data of a constant. What lies in a file is read in pieces, not mapped, so it takes no memory."""
+    """The raw_data of a constant in pieces: what lies in a file is not mapped, what is only moved not rearranged."""
 
     def __init__(self, constant: Constant) -> None:
         held = constant.stored
         self.payload = held if isinstance(held, Payload) and held.plain and isinstance(held.source, File) else None
-        self.array: Array | None = None if self.payload else encode(constant.values)
-        self.length = self.payload.length if self.payload else int(self.array.nbytes)  # type: ignore[union-attr]
+        self.length = raw_bytes(constant.dtype, tuple(constant.shape))
+        self.array: Array | None = None
+        if self.payload is None:
+            whole_bytes = bits(constant.dtype) % BYTE == 0
+            self.array = constant.values if whole_bytes else encode(constant.values)
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """The bytes from `start` to `stop`, or to the end."""
+        """The bytes from `start` to `stop`, or to the end; both at the border of an element."""
         for at in range(start, min(stop, self.length), PIECE):
             end = min(at + PIECE, stop, self.length)
             if self.array is not None:
-                yield self.array[at:end].tobytes()
+                size = self.array.itemsize
+                yield encode(self.array.flat[at // size : end // size]).tobytes()
             elif self.payload is not None and isinstance(self.payload.source, File):
                 self.payload.source.check()
                 yield os.pread(self.payload.source.fd, end - at, self.payload.place.offset + at)

@@ -89,3 +89,18 @@ def test_not_of_two_branches_that_do_not_see_each_other():
                    else_branch = e () => (float[2] q) <float[2] i2 = {1, 2}> { q = Sub(x, i2) }>
     }"""
     refuses(STEP, text)
+
+
+def test_those_that_were_only_moved():
+    """Transposed before: equal, different in the middle, and equal to one that lies as it is."""
+    base = np.random.default_rng(0).standard_normal((64, 96)).astype(np.float32)
+    middle = base.copy()
+    middle[32, 48] += 1
+    text = """m (float[N, 96] x) => (float[N, 64] y, float[N, 64] z) {
+        ta = Transpose(a)  tb = Transpose(b)  tc = Transpose(c)
+        p = MatMul(x, ta)  q = MatMul(x, tb)  r = MatMul(x, tc)  s = MatMul(x, d)  y = Sum(p, q, r, s)  z = Neg(y) }"""
+    weights = {"a": base, "b": base + 0, "c": middle, "d": np.ascontiguousarray(base.T)}
+    result = graphopt.optimize(proto(text, weights), passes=f"fold,{STEP}")
+    kept = [held.values for held in result.model.graph.initializers]
+    assert sorted(np.array_equal(values, base.T) for values in kept) == [False, True]
+    assert sorted(np.array_equal(values, middle.T) for values in kept) == [False, True]
