@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from graphopt.cli.exits import INCOMPLETE
+from graphopt.cli.exits import FAILED, INCOMPLETE
 from graphopt.cli.optimize_options import Options
 from graphopt.cli.options import taking
-from graphopt.errors import UsageError
+from graphopt.errors import BudgetError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from graphopt.api import Result
     from graphopt.cli.watch import Progress, Silent
     from graphopt.report.record import Report
@@ -25,34 +27,43 @@ def optimize(options: Options) -> None:
     OUT appears whole and only after all checks, or not at all.
     """
     from graphopt.cli import watch
-    from graphopt.cli.files import check_outputs, write_text
-    from graphopt.cli.reporting import completed
+    from graphopt.cli.files import check_outputs
     from graphopt.report.formats import formatter
 
-    report, output = options.report, options.output
-    check_outputs(options.model, [one for one in (output, report, options.depfile) if one])
+    check_outputs(options.model, [one for one in (options.output, options.report, options.depfile) if one])
     _check_options(options)
-    format_report = formatter(report) if report else None
+    format_report = formatter(options.report) if options.report else None
     with watch.progress(quiet=options.quiet) as line:
-        result = _compile(options, line)
-        line.message(f"writing {output}")
-        from graphopt.ir.writer import save
-
-        if options.depfile:
-            _write_depfile(options, options.depfile)
-        save(
-            result.model,
-            output,
-            external_data=options.external_data,
-            reference_weights=options.reference_weights,
-            allow_outside=options.allow_outside,
-        )
-        told = completed(result, options)
-        if report and format_report:
-            write_text(report, format_report(told))
-    if not options.quiet:
-        _print(told, options)
+        result, missed = _compile(options, line)
+        writes = options.keep or not missed
+        told = _write(result, options, line, format_report) if writes else result.report
+    _print(told, options, written=writes)
+    if missed:
+        kept = "It was written all the same (--keep)" if writes else "Nothing was written; --keep writes the best found"
+        raise _failed(f"{missed} {kept}.")
     _leave(told, strict=options.strict)
+
+
+def _write(result: Result, options: Options, line: Progress, format_report: Callable[[Report], str] | None) -> Report:
+    """Write everything that was asked for; the report with what is known of the files."""
+    from graphopt.cli.files import write_text
+    from graphopt.cli.reporting import completed
+    from graphopt.ir.writer import save
+
+    line.message(f"writing {options.output}")
+    if options.depfile:
+        _write_depfile(options, options.depfile)
+    save(
+        result.model,
+        options.output,
+        external_data=options.external_data,
+        reference_weights=options.reference_weights,
+        allow_outside=options.allow_outside,
+    )
+    told = completed(result, options, line.message)
+    if options.report and format_report:
+        write_text(options.report, format_report(told))
+    return told
 
 
 def _check_options(options: Options) -> None:
@@ -74,11 +85,21 @@ def _write_depfile(options: Options, path: Path) -> None:
     write_text(path, depfile(str(options.output), map(str, dependencies(options))))
 
 
-def _compile(options: Options, line: Progress) -> Result:
+def _compile(options: Options, line: Progress) -> tuple[Result, str]:
+    """The result, and which limits it breaks, if any."""
+    try:
+        return _result(options, line), ""
+    except BudgetError as missed:
+        return missed.result, str(missed)
+
+
+def _result(options: Options, line: Progress) -> Result:
     from graphopt.api import optimize as run
+    from graphopt.cli.budget_options import budget_given, data_given
     from graphopt.cli.files import find_plugins, read_inputs
 
     feeds, allow_outside = options.feeds, options.allow_outside
+    budget = budget_given(options)
     return run(
         options.model,
         passes=options.passes,
@@ -92,6 +113,9 @@ def _compile(options: Options, line: Progress) -> Result:
         reproducers=options.reproducers or _beside(options.output, ".reproducers"),
         allow_outside=allow_outside,
         inline=options.inline,
+        budget=budget,
+        data=data_given(options, options.model, options.recipe, allow_outside=allow_outside),
+        metric=options.metric,
     )
 
 
@@ -110,14 +134,24 @@ def _beside(output: Path, ending: str) -> Path:
     return output.with_name(output.name + ending)
 
 
-def _print(report: Report, options: Options) -> None:
+def _print(report: Report, options: Options, *, written: bool) -> None:
     from graphopt.cli.terminal import emit, show
     from graphopt.report.text import layout
 
+    if options.quiet:
+        return
     if options.json:
         emit(report.to_json())
     else:
-        show(layout(report, output=str(options.output), timing=options.timing))
+        show(layout(report, output=str(options.output) if written else "", timing=options.timing))
+
+
+def _failed(message: str) -> typer.Exit:
+    """The exit to take after saying which limit was missed."""
+    from graphopt.cli.terminal import complain
+
+    complain(message)
+    return typer.Exit(FAILED)
 
 
 def _leave(report: Report, *, strict: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from graphopt.cli.budget_options import Budgeting
 from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, Seed, TargetName, pipeline_option
 from graphopt.cli.recipe import RecipeFile
 from graphopt.pipeline.level import Level
@@ -30,6 +31,9 @@ ReportFile = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE", help="Also write the report: FILE.html, .md, .json or .txt."),
     WRITTEN,
+]
+Bench = Annotated[
+    bool, typer.Option("--bench", help="Also measure how fast MODEL and OUT are on this machine, for the report.")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 if anything was rolled back or unverified.")]
 Reproducers = Annotated[
@@ -68,7 +72,7 @@ Timing = Annotated[bool, typer.Option("--timing", help="Also say how long each p
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Budgeting):
     """What `optimize` was asked to do; one field for each argument and option, in the order of the help."""
 
     model: ModelFile
@@ -82,6 +86,7 @@ class Options:
     limit: Limit = None
     plugins: Plugins = None
     report: ReportFile = None
+    bench: Bench = False
     json: Json = False
     strict: Strict = False
     reproducers: Reproducers = None

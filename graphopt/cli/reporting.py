@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,18 +10,38 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from graphopt.api import Result
     from graphopt.cli.optimize_options import Options
+    from graphopt.measure.record import Bench
     from graphopt.report.record import Report
 
 
-def completed(result: Result, options: Options) -> Report:
-    """The report with the size of the written file; if a program or a file asks for it, with layers and environment."""
+def completed(result: Result, options: Options, progress: Callable[[str], None]) -> Report:
+    """The report with the size of the written file and what else was asked for.
+
+    That is speed with --bench, and layers and environment if a file or a program is to have the report.
+    """
     report = replace(result.report, after=replace(result.report.after, file_bytes=_written(options.output)))
+    if options.bench:
+        report = replace(report, bench=_measured(options, progress))
     if options.report is None and not options.json:
         return report
     from graphopt.measure.environment import environment
-    from graphopt.report.layers import layers, worth_telling
+    from graphopt.report.layers import layers, timed, worth_telling
 
-    return replace(report, layers=worth_telling(layers(result.model)), environment=environment())
+    found = layers(result.model)
+    if report.bench is not None:
+        found = timed(found, result.model, report.bench.settings[0].models[1].operators)
+    return replace(report, layers=worth_telling(found), environment=environment())
+
+
+def _measured(options: Options, progress: Callable[[str], None]) -> Bench:
+    """How fast the model and the result are beside each other, on the inputs that were given, if any."""
+    from graphopt.cli.files import read_inputs
+    from graphopt.measure.bench import bench
+
+    outside = options.allow_outside
+    feeds = read_inputs(options.model, options.feeds, allow_outside=outside) if options.feeds else None
+    models = [options.model, options.output]
+    return bench(models, feeds=feeds, profile=True, seed=options.seed, allow_outside=outside, progress=progress)
 
 
 def _written(output: Path) -> int | None:

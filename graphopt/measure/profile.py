@@ -36,7 +36,7 @@ def operator_times(path: Path, skip: int = 0) -> tuple[OperatorTime, ...]:
 
 
 def summed(events: Sequence[Event], skip: int = 0) -> tuple[OperatorTime, ...]:
-    """The operators in the events of a profile, which tell microseconds: of each the median over the runs."""
+    """The operators in the events of a profile, which tell microseconds."""
     runs = sorted(event["ts"] for event in events if event["name"] == RUN)[skip:]
     spent: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * len(runs)))
     for event, alone in _alone([event for event in events if _is_kernel(event)]):
@@ -51,10 +51,12 @@ def summed(events: Sequence[Event], skip: int = 0) -> tuple[OperatorTime, ...]:
 
 
 def _row(operator: str, provider: str, nodes: Mapping[str, Sequence[int]]) -> OperatorTime:
-    """An operator, out of the microseconds that each of its nodes took in each run."""
-    whole = median(map(sum, zip(*nodes.values(), strict=True)))
+    """An operator, out of the microseconds that each of its nodes took in each run.
+
+    Each node counts by its median: on a busy machine hardly a run passes in which none of them is disturbed.
+    """
     alone = {name: median(times) / 1e6 for name, times in nodes.items()}
-    return OperatorTime(operator, provider, len(nodes), whole / 1e6, alone)
+    return OperatorTime(operator, provider, len(nodes), sum(alone.values()), alone)
 
 
 def _is_kernel(event: Event) -> bool:

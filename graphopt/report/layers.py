@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,11 @@ from graphopt.ir.edit import RULE, SOURCES
 from graphopt.ir.model import Model
 from graphopt.ir.types import Node, Tensor
 from graphopt.ir.values import constant
+from graphopt.measure.profile import OperatorTime
+from graphopt.report.changes import name_of
+
+FUSED = 4
+"""How many operators the runtime makes one of, at most, where only the last tensor tells which."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ def _layer(node: Node, shapes: Shapes, seen: set[Tensor]) -> Layer:
     seen.update(tensor for tensor, value in held if value is not None)
     cost = macs(node, shapes)
     return Layer(
-        name=node.name or next((tensor.name for tensor in node.outputs if tensor.name), ""),
+        name=name_of(node),
         operator=f"{node.domain}::{node.op}" if node.domain else node.op,
         parameters=sum(value.size for value in constants),
         weight_bytes=sum(value.nbytes for value in constants),
@@ -65,11 +71,48 @@ def _layer(node: Node, shapes: Shapes, seen: set[Tensor]) -> Layer:
     )
 
 
-def timed(found: Sequence[Layer], seconds: Mapping[str, float]) -> tuple[Layer, ...]:
-    """The layers with the seconds of one run by name."""
-    return tuple(replace(layer, seconds=seconds.get(layer.name)) for layer in found)
+def timed(found: Sequence[Layer], model: Model, operators: Sequence[OperatorTime]) -> tuple[Layer, ...]:
+    """The layers of `model` with their seconds, as far as the runtime's profile tells to which they belong."""
+    spent: dict[str, float] = defaultdict(float)
+    where = _Places(model)
+    for one in operators:
+        for name, seconds in one.by_node.items():
+            spent[where.find(one.operator, name)] += seconds
+    return tuple(replace(layer, seconds=spent.get(layer.name)) for layer in found)
+
+
+class _Places:
+    """Which node of a model an executed one is, or was made of.
+
+    ONNX Runtime keeps the names of nodes, but for two of its fusions: a Conv with its activation is called "fused " and
+    the Conv, and one in a layout of its own is called like the tensor that it computes, with an ending.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.nodes = {name_of(node): node for node in walk.nodes(model.graph)}
+        self.makers = {tensor.name: node for node in walk.nodes(model.graph) for tensor in node.outputs}
+
+    def find(self, operator: str, name: str) -> str:
+        """The name of the layer; "" for a node that the runtime added for itself."""
+        node = self.nodes.get(name.removeprefix("fused ")) or self.makers.get(name.removesuffix("_nchwc"))
+        near = [] if node is None else [node]
+        for _ in range(FUSED):
+            found = next((one for one in near if one.op == operator), None)
+            if found is not None:
+                return name_of(found)
+            near = [tensor.producer for one in near for tensor in one.inputs if tensor.producer is not None]
+        return "" if node is None else name_of(node)
 
 
 def worth_telling(found: Sequence[Layer]) -> tuple[Layer, ...]:
     """Those that hold something, may cost something, or took time."""
     return tuple(one for one in found if one.parameters or one.macs != 0 or one.seconds is not None)
+
+
+def heaviest(found: Sequence[Layer], most: int) -> list[Layer]:
+    """The layers with the largest shares of time, of multiply-accumulates or of weights, in the order of the model."""
+    costs = [(layer.seconds or 0.0, layer.macs or 0, layer.weight_bytes) for layer in found]
+    totals = [sum(column) or 1 for column in zip(*costs, strict=True)]
+    share = [max(cost / total for cost, total in zip(row, totals, strict=True)) for row in costs]
+    chosen = sorted(range(len(found)), key=lambda index: -share[index])[:most]
+    return [found[index] for index in sorted(chosen)]

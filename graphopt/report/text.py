@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from graphopt.ir.words import FEW, listed
 from graphopt.pipeline.journal import Entry, Status, Verdict
+from graphopt.report import budget_text
+from graphopt.report.quantities import quantities
 from graphopt.report.record import Report
 from graphopt.report.style import (
-    change,
     counted,
     indented,
     labelled,
@@ -20,7 +21,6 @@ from graphopt.report.style import (
     plain,
     sentence,
     shortened,
-    size,
     table,
     text,
 )
@@ -188,22 +188,15 @@ def operators_changed(report: Report) -> list[tuple[str, int, int]]:
 def _sizes(report: Report) -> Table:
     from rich.table import Table
 
-    before, after = report.before, report.after
     grid = Table.grid(padding=(0, 2, 0, 0))
-    alignment: list[Literal["left", "right"]] = ["left", "right", "left", "right", "right"]
+    alignment: list[Literal["left", "right"]] = ["left", "right", "left", "right", "right", "left"]
     for justify in alignment:
         grid.add_column(justify=justify)
-    count: Callable[[int], str] = "{:,}".format
-    rows = [("nodes", before.nodes, after.nodes, count)]
-    if before.all_nodes != before.nodes or after.all_nodes != after.nodes:
-        rows.append(("with subgraphs", before.all_nodes, after.all_nodes, count))
-    if before.weight_bytes or after.weight_bytes:
-        rows.append(("weights", before.weight_bytes, after.weight_bytes, size))
-    if before.file_bytes and after.file_bytes:
-        rows.append(("file", before.file_bytes, after.file_bytes, size))
-    for name, old, new, spell in rows:
-        style = "green" if new < old else "yellow" if new > old else ""
-        grid.add_row(text(name, "dim"), spell(old), "->", text(spell(new), "bold"), text(change(old, new), style))
+    for row in quantities(report):
+        style = {True: "green", False: "yellow", None: ""}[row.good]
+        arrow = "->" if row.before else ""
+        changed, note = text(row.change, style), text(row.note, "dim")
+        grid.add_row(text(row.name, "dim"), row.before, arrow, text(row.after, "bold"), changed, note)
     return grid
 
 
@@ -242,6 +235,9 @@ def _words(report: Report, output: str, *, whole: bool) -> Table:
 
 
 def _lists(report: Report, output: str, *, brief: bool) -> Iterator[tuple[str, str, list[str]]]:
+    if report.budget is not None:
+        yield "budget", "" if report.budget.met else "red", budget_text.limits(report.budget)
+        yield "left out", "yellow", budget_text.left_out(report.budget)
     yield "rolled back", "red", rolled_back(report, brief=brief)
     yield "unverified", "yellow", unverified(report, brief=brief)
     yield "notes", "", [sentence(note) for note in report.notes]

@@ -86,18 +86,21 @@ class Panel:
     colour: str = "after"
 
 
-def bars(names: Sequence[str], panels: Sequence[Panel], room: Room, tips_of: Sequence[str] = ()) -> Drawn:
+def bars(
+    names: Sequence[str], panels: Sequence[Panel], room: Room, tips_of: Sequence[str] = (), *, alike: bool = False
+) -> Drawn:
     """Rows of bars, one column for each panel; a panel without any value is left out.
 
-    tips_of: what to say of each row when a pointer rests on its bars.
+    tips_of: what to say of each row when a pointer rests on its bars. alike: all panels have one scale.
     """
     shown = [panel for panel in panels if any(value is not None for value in panel.values)]
     made, columns = figure(room, ROW * len(names) + HEADER, len(shown))
     tips: Tips = {}
+    largest = max((abs(value or 0.0) for panel in shown for value in panel.values), default=0.0)
     for number, (panel, axes) in enumerate(zip(shown, columns, strict=True)):
         values = [value or 0.0 for value in panel.values]
         drawn = axes.barh(range(len(names)), values, height=0.62, color=COLOURS[panel.colour])
-        most = max(map(abs, values)) or 1.0
+        most = (largest if alike else max(map(abs, values))) or 1.0
         axes.set(xlim=(0, most), xticks=[])
         axes.spines["bottom"].set_visible(False)
         axes.set_title(panel.title, pad=4)
@@ -198,5 +201,86 @@ def _powers(axes: Axes, most: float) -> None:
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How measurements of one thing are distributed. quantiles: 0, 0.05 and so on to 1. marks: those that are told."""
+
+    name: str
+    quantiles: Sequence[float]
+    marks: Sequence[tuple[str, float]]
+    colour: str
+
+
+def spreads(rows: Sequence[Spread], spell: Callable[[float], str], room: Room) -> Drawn:
+    """For each row a box over the middle half, a line over the middle eight tenths, and the median."""
+    made, (axes,) = figure(room, 0.5 * len(rows) + HEADER)
+    tips: Tips = {}
+    most = max(row.quantiles[18] for row in rows)
+    for index, row in enumerate(rows):
+        low, first, middle, third, high = (row.quantiles[place] for place in (2, 5, 10, 15, 18))
+        colour = COLOURS[row.colour]
+        axes.plot([low, high], [index, index], color=colour, linewidth=2, zorder=2)
+        box = axes.barh(index, third - first, left=first, height=0.42, color=colour, zorder=3)[0]
+        box.set_gid(f"tip{index}")
+        tips[f"tip{index}"] = f"{row.name}: " + ", ".join(f"{name} {spell(value)}" for name, value in row.marks)
+        axes.plot([middle] * 2, [index - 0.3, index + 0.3], color=COLOURS["ink"], linewidth=2.2, zorder=4)
+        words = spell(middle)
+        axes.annotate(
+            words, (middle, index - 0.3), (0, 2), textcoords="offset points", ha="center", size=8, weight="bold"
+        )
+    names = [label(row.name, room) for row in rows]
+    axes.set(yticks=range(len(rows)), yticklabels=names, ylim=(len(rows) - 0.45, -0.75), xlim=(0, most * 1.04))
+    _numbers(axes, spell, room)
+    _fit(made, names, right=4, top=0.06, bottom=HEADER - 0.06)
+    return made, tips
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number and the ends of its interval, if it has one."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    words: str
+    colour: str = "after"
+
+
+def intervals(rows: Sequence[Interval], spell: Callable[[float], str], room: Room, zero: float | None = None) -> Drawn:
+    """For each row a dot with its interval. zero: where nothing changes, a line."""
+    made, (axes,) = figure(room, 0.36 * len(rows) + HEADER)
+    tips: Tips = {}
+    for index, row in enumerate(rows):
+        colour = COLOURS[row.colour]
+        if row.low is not None and row.high is not None:
+            axes.plot([row.low, row.high], [index, index], color=colour, linewidth=3, zorder=2, alpha=0.55)
+        dot = axes.scatter([row.value], [index], s=52, color=colour, zorder=3)
+        dot.set_gid(f"tip{index}")
+        tips[f"tip{index}"] = f"{row.name}: {row.words}"
+    if zero is not None:
+        axes.axvline(zero, color=COLOURS["muted"], linewidth=1.2, zorder=1)
+    names = [label(row.name, room) for row in rows]
+    _rows(axes, names)
+    ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
+    ends += [] if zero is None else [zero]
+    low, high = min(ends), max(ends)
+    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    axes.set_xlim(low - margin, high + margin)
+    _numbers(axes, spell, room)
+    _fit(made, names, right=4, top=0.06, bottom=HEADER - 0.06)
+    return made, tips
+
+
+def _numbers(axes: Axes, spell: Callable[[float], str], room: Room) -> None:
+    """A few round numbers below the axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=3 if room.narrow else 6))
+    axes.xaxis.set_major_formatter(lambda value, _: spell(value))
     axes.grid(axis="x")
     axes.set_axisbelow(True)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphopt.pipeline.journal import Status
-from graphopt.report import kept, text
+from graphopt.report import budget_text, kept, text
 from graphopt.report.headline import TIMES, figures
 from graphopt.report.kept import Kept
-from graphopt.report.layers import Layer
+from graphopt.report.layers import Layer, heaviest
 from graphopt.report.page import charts
 from graphopt.report.page.charts import Pair, Panel, Promise
 from graphopt.report.page.drawing import Chart, Room, chart
 from graphopt.report.page.html import Item, Page, Section, Table, columns, html
 from graphopt.report.page.machine import machine
+from graphopt.report.page.scores import scores
+from graphopt.report.page.speed import speed
 from graphopt.report.record import Report
 from graphopt.report.style import amount, counted, duration, number, sentence, size
 
@@ -31,8 +33,17 @@ def render(report: Report) -> str:
 
 def page(report: Report) -> Page:
     """What the page holds."""
-    found = (before_after, attention, passes, layer_by_layer, surroundings)
-    sections = [section for part in found for section in part(report)]
+    names = ["before", "after"]
+    sections = [
+        *attention(report),
+        *before_after(report),
+        *speed(report.bench, names),
+        *scores(report.evaluation, names),
+        *budget(report),
+        *passes(report),
+        *layer_by_layer(report),
+        *surroundings(report),
+    ]
     grade = "bad" if report.rolled_back else "good" if report.clean and _checked(report) else "warn"
     badge = BADGES[grade] if report.rewrites or report.rolled_back else "unchanged"
     return Page(
@@ -113,6 +124,17 @@ def _cut(lines: list[str]) -> list[str]:
     return lines if more <= 0 else [*lines[:MOST_ROWS], f"... and {more:,} more, in the report with the ending .json."]
 
 
+def budget(report: Report) -> Iterator[Section]:
+    """How the result stands to its limits, and what was left out for them."""
+    if report.budget is None:
+        return
+    items = [Item(lines=budget_text.limits(report.budget))]
+    left_out = budget_text.left_out(report.budget)
+    if left_out:
+        items.append(Item("Left out", lines=_cut(left_out)))
+    yield Section("budget", "Budget", items, grade="" if report.budget.met else "bad")
+
+
 # ---- passes ----
 
 
@@ -180,27 +202,15 @@ def layer_by_layer(report: Report) -> Iterator[Section]:
     """What each layer of the result holds and costs."""
     if not report.layers:
         return
-    rows = _heaviest(report.layers)
+    rows = heaviest(report.layers, MOST_LAYERS)
     items = [Item(chart=_layers(rows, len(report.layers)))]
     titles = ("layer", "operator", "made by", "parameters", "multiply-adds", "time", "sensitivity")
-    shown = [_layer(layer) for layer in _heaviest(report.layers, MOST_ROWS)]
+    shown = [_layer(layer) for layer in heaviest(report.layers, MOST_ROWS)]
     used = [0, 1, *(index for index in range(2, len(titles)) if any(row[index] for row in shown))]
     head = columns(*(titles[index] for index in used), numbers=titles[3:])
     table = Table(head, [[row[index] for index in used] for row in shown], _more(report.layers, MOST_ROWS, "layer"))
     items.append(Item(table=table, folded=f"All {counted(len(report.layers), 'layer')}"))
     yield Section("layers", "Layers of the result", items)
-
-
-def _heaviest(layers: tuple[Layer, ...], most: int = MOST_LAYERS) -> list[Layer]:
-    """The layers that take most, in the order in which they run."""
-    total = [sum(_weights(layer)[part] for layer in layers) or 1.0 for part in range(3)]
-    share = [max(value / whole for value, whole in zip(_weights(layer), total, strict=True)) for layer in layers]
-    chosen = sorted(range(len(layers)), key=lambda index: -share[index])[:most]
-    return [layers[index] for index in sorted(chosen)]
-
-
-def _weights(layer: Layer) -> tuple[float, float, float]:
-    return (layer.seconds or 0.0, layer.macs or 0, layer.weight_bytes)
 
 
 def _layers(rows: list[Layer], count: int) -> Chart:
