@@ -61,11 +61,13 @@ class Aim:
             self.beyond_noise,
         )
 
-    def limit(self, measured: Measured, costs: Iterable[Cost]) -> Limit:
-        """How the result stands to the limit."""
+    def limit(self, measured: Measured, costs: Iterable[Cost], everything: float | None) -> Limit:
+        """How the result stands to the limit. everything: what it would be if nothing were left out."""
         found, original = self.judge(measured)
         met = excess(found, self.allowed, beyond_noise=self.beyond_noise) <= 0
-        return Limit(self.name, self.given, self.unit, self.allowed, original, found, met, self.metric, tuple(costs))
+        return Limit(
+            self.name, self.given, self.unit, self.allowed, original, found, met, self.metric, everything, tuple(costs)
+        )
 
 
 def _any(_unit: Unit) -> bool:

@@ -41,10 +41,15 @@ class Kept:
 
 @dataclass
 class Findings:
-    """What was learned: what is left out and why, what passes cost by limit, and how often it was compiled again."""
+    """What was learned.
+
+    What is left out and why; by limit, what passes cost, and what it was before anything was left out; and how often
+    it was compiled again.
+    """
 
     left_out: list[Cost] = field(default_factory=list)
     costs: dict[str, list[Cost]] = field(default_factory=dict)
+    everything: dict[str, float] = field(default_factory=dict)
     trials: int = 0
 
 
@@ -73,7 +78,9 @@ def keep_within(budget: Budget, job: manager.Compile, gauge: Gauge) -> Kept:
         path = Path(folder) / "result.onnx"
         outcome.context.model.save(path)
         found = _measured(path, gauge, timed=budget.max_latency is not None or budget.never_slower)
-        limits = tuple(aim.limit(found, findings.costs.get(aim.name, ())) for aim in goals)
+        limits = tuple(
+            aim.limit(found, findings.costs.get(aim.name, ()), findings.everything.get(aim.name)) for aim in goals
+        )
     budgeted = Budgeted(limits, tuple(findings.left_out), findings.trials) if budget else None
     return Kept(outcome, budgeted, found.evaluation, found.bench)
 
@@ -97,7 +104,8 @@ def _explored(
         search = Search([aim.objective(trials) for aim in goals], trials.units, lambda: trials.made)
         left = without_slower(search, trials, gauge) if budget.never_slower else frozenset()
         left = search.run(left)
-        for aim in goals:
+        for aim, objective in zip(goals, search.objectives, strict=True):
+            found.everything.setdefault(aim.name, objective.measure(frozenset()).value)
             if aim.name in search.by_pass:
                 found.costs.setdefault(aim.name, _by_pass(aim, search, trials))
         found.left_out += [_cost(unit, *search.blame[unit]) for unit in trials.units(frozenset()) if unit in left]

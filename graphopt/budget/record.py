@@ -26,10 +26,6 @@ class Figure:
         above = math.hypot(self.high - self.value, other.value - other.low)
         return Figure(value, value - below, value + above)
 
-    def shifted(self, by: float) -> Figure:
-        """The figure with a number that is not uncertain added to it."""
-        return Figure(self.value + by, self.low + by, self.high + by)
-
     def scaled(self, factor: float) -> Figure:
         """The figure in another unit. factor: positive."""
         return Figure(self.value * factor, self.low * factor, self.high * factor)
@@ -58,7 +54,7 @@ class Limit:
     name: "max-drop", "max-latency", "max-size" or "never-slower". given: as it was asked for. unit: "points"
     (hundredths of a share), "" (the metric's own scale), "s", "B", or "times" (as long as the original). allowed, found
     (of the result) and original (what the original takes or, for max-drop, scores) are in that unit.
-    metric: of max-drop, "" otherwise.
+    metric: of max-drop, "" otherwise. everything: what it would be if nothing were left out.
     met: whether the estimate is within; never-slower is only broken beyond noise. costs: what each pass takes of it, in
     the order of the passes, as far as it was looked for because the limit was broken on the way.
     """
@@ -71,12 +67,14 @@ class Limit:
     found: Figure
     met: bool
     metric: str = ""
+    everything: float | None = None
     costs: tuple[Cost, ...] = ()
 
     @property
     def straddles(self) -> bool:
         """Whether the limit lies inside the interval of what was found, so that noise may have decided."""
-        return self.found.low <= self.allowed <= self.found.high and self.found.low < self.found.high
+        low, high = self.found.low, self.found.high
+        return self.name != "never-slower" and low < high and low <= self.allowed <= high
 
     @property
     def costliest(self) -> Cost | None:

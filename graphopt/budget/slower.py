@@ -43,5 +43,5 @@ def _slower(
     cost = gauge.ratio(trials.file(left.union(suspects)), trials.file(left))
     if cost.low <= 1:
         return ()
-    search.blame.update(dict.fromkeys(suspects, (NAME, cost.shifted(-1.0), len(suspects))))
+    search.blame.update(dict.fromkeys(suspects, (NAME, cost, len(suspects))))
     return suspects

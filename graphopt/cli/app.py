@@ -19,8 +19,8 @@ from graphopt.cli.exits import BUG, DONE, FAILED, INTERRUPTED, USAGE
 from graphopt.errors import GraphoptError, VerificationError
 
 EPILOG = (
-    "Exit codes: 0 done; 1 a check failed; 2 usage, or input that cannot be read; 3 done, but something was rolled "
-    "back or unverified and --strict was given; 70 a bug in graphopt; 130 interrupted."
+    "Exit codes: 0 done; 1 a check failed, or a limit was missed; 2 usage, or input that cannot be read; 3 done, but "
+    "something was rolled back or unverified and --strict was given; 70 a bug in graphopt; 130 interrupted."
 )
 
 

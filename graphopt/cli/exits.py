@@ -2,7 +2,7 @@
 
 DONE = 0
 FAILED = 1
-"""A check failed: the result is wrong, or two models do not agree."""
+"""A check failed: the result is wrong or breaks a limit, or two models do not agree."""
 USAGE = 2
 """Usage, or input that cannot be read; nothing was written."""
 INCOMPLETE = 3

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from graphopt.budget.record import Budgeted, Cost, Figure, Limit
 from graphopt.budget.values import show_seconds
-from graphopt.report.style import counted, number, size
+from graphopt.ir.words import listed
+from graphopt.report.style import number, size
 
 SPELL: dict[str, Callable[[float], str]] = {
     "points": lambda value: f"{value:.2f} points",
@@ -54,11 +55,12 @@ def _blame(limit: Limit, budgeted: Budgeted) -> str:
     worst = limit.costliest
     if worst is not None:
         return f" What cost most of it is pass {worst.step}: {_spelled(worst.cost, limit.unit)}."
-    others = list(dict.fromkeys(one.limit for one in budgeted.left_out if one.limit != limit.name))
-    if others:
-        count = counted(sum(one.limit in others for one in budgeted.left_out), "pass or rewrite", "passes and rewrites")
-        return f" No pass costs any of it; {count} had to be left out for {' and '.join(others)}."
-    return " No pass costs any of it: the original is no better."
+    others = [one for one in budgeted.left_out if one.limit != limit.name]
+    if others and limit.everything is not None:
+        reasons = " and ".join(dict.fromkeys(one.limit for one in others))
+        without = f"{listed(map(_what, others), 2)} had to be left out for {reasons}"
+        return f" No pass costs any of it, but {without}; else it would be {SPELL[limit.unit](limit.everything)}."
+    return " No pass costs any of it."
 
 
 def _what(cost: Cost) -> str:
@@ -67,6 +69,8 @@ def _what(cost: Cost) -> str:
 
 def _cost(cost: Cost, unit: str) -> str:
     together = f"together with {cost.together - 1} more it" if cost.together > 1 else "it"
+    if unit == "times":
+        return f"with {'all of ' if cost.together > 1 else ''}it a run takes {_spelled(cost.cost, unit)} as long"
     return f"{together} costs {_spelled(cost.cost, unit)}"
 
 
@@ -79,9 +83,3 @@ def _spelled(found: Figure, unit: str) -> str:
 
 def _end(value: float, spell: Callable[[float], str]) -> str:
     return spell(value).removesuffix(" points").removesuffix(" times")
-
-
-def lines(budgeted: Budgeted) -> Iterator[tuple[str, str]]:
-    """Sentences with the colour in which they are shown."""
-    for limit in budgeted.limits:
-        yield _limit(limit), "green" if limit.met and not limit.straddles else "yellow" if limit.met else "red"
