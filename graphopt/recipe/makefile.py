@@ -84,7 +84,7 @@ def _rule(recipe: Recipe) -> str:
 def _verify(recipe: Recipe) -> Iterable[str]:
     """Both models on the same inputs; and on data, if the recipe has some to judge them by."""
     yield _line("compare", recipe)
-    if recipe.get("data") is not None and recipe.get("metric") is not None:
+    if recipe.get("data") is not None or "data" in recipe.settings.get("evaluate", {}):
         yield _line("evaluate", recipe)
 
 

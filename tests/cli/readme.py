@@ -19,7 +19,7 @@ README = ROOT / "README.md"
 WIDTH = "100"
 _CONSOLE = re.compile(r"```console\n\$ (graphopt [^\n]*)\n.*?```", re.DOTALL)
 _FILE = re.compile(r"```python\n# (\S+/\S+\.py)\n.*?```", re.DOTALL)
-_OWN = re.compile(r"```python\n# (\w+\.py)\n(.*?)```", re.DOTALL)
+_OWN = re.compile(r"```(?:python|toml)\n# (\w+\.(?:py|toml))\n(.*?)```", re.DOTALL)
 
 
 def folder(text: str, path: Path) -> Path:
