@@ -147,7 +147,7 @@ class Fitted:
         cheap = self.source.cheap([one.field for one in self.columns])
         if not (self.nan == "refuse" and cheap and 0 < self._bytes() <= SCANNED):
             batches = islice(batches, 1)
-        if not any(True for _ in batches):
+        if not sum(batch.count for batch in batches):
             raise UsageError(f"{self.name} holds no samples")
 
     def _bytes(self) -> int:

@@ -125,11 +125,11 @@ class Function:
         return chunk
 
     def _is_sample(self, chunk: Chunk) -> bool:
-        """Whether an item is one sample, by the number of axes of its inputs."""
-        for port in self.model.inputs:
-            if port.name in chunk and port.shape is not None:
-                return chunk[port.name].ndim == len(port.shape) - int(self.model.batched)
-        return any(array.ndim == 0 for array in chunk.values())
+        """Whether an item is one sample, by the number of axes of its first array and of the input of that name."""
+        name, array = next(iter(chunk.items()))
+        known = {port.name: port.shape for port in self.model.inputs}
+        shape = known.get(name, next(iter(known.values()), None))
+        return array.ndim == 0 or (shape is not None and array.ndim == len(shape) - int(self.model.batched))
 
 
 def function(text: str, model: Interface) -> Function:

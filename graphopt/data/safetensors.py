@@ -75,6 +75,8 @@ class Safetensors:
             if not 0 < length <= min(_LONGEST_HEADER, size - _HEAD):
                 raise ValueError(f"its header would have {length:,} bytes")
             found = json.loads(file.read(length))
+            if not isinstance(found, dict):
+                raise TypeError("its header is no JSON object")
             named = {name: _place(name, one, _HEAD + length) for name, one in found.items() if name != "__metadata__"}
             _check_places(named, size)
             return named
