@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SECONDS, PRECISION = 30.0, 0.01
 """By default, for one setting: how long, and how far the ends of an interval may be from its middle."""
-MOST_BATCH = 1 << 20
+MOST_BATCH = 1 << 16
 
 
 def bench(

@@ -106,6 +106,7 @@ def profiled(path: str, job: Job) -> tuple[OperatorTime, ...]:
         tempfile.TemporaryDirectory(prefix="graphopt-") as folder,
         job.open(path, Path(folder) / "profile") as session,
     ):
+        _wake(job)
         run = session.prepared(job.arrays())
         latency.warm(run)
         end = time.perf_counter() + PROFILED_S
@@ -117,6 +118,11 @@ def profiled(path: str, job: Job) -> tuple[OperatorTime, ...]:
 
 
 def _wake(job: Job) -> None:
-    """Let the runtime and its provider do what they do once in a process, with a model that does nothing."""
+    """Let the runtime and its provider do what they do once in a process, with a model that does nothing.
+
+    On the CPU nothing more may be allocated than is free: other providers reserve more than they use.
+    """
+    if job.provider.lower() == CPU:
+        memory.restrict()
     with open_session(job.idle, provider=job.provider, threads=job.threads) as session:
         session.run({"x": np.zeros(1, np.float32)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
@@ -50,12 +50,16 @@ def spelled(ratio: Ratio) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Three digits and a unit: `13.2 ms`; "-" for what is not known."""
+    """About three digits and a unit: `13.2 ms`; "-" for what is not known."""
     if seconds is None:
         return "-"
-    scale, unit = next(((s, u) for s, u in ((1, "s"), (1e-3, "ms")) if seconds >= s), (1e-6, "us"))
-    number = seconds / scale
-    return f"{number:.{max(0, 2 - len(str(int(number))) + 1)}f} {unit}"
+    scale, unit = next(((scale, unit) for scale, unit in ((1, "s"), (1e-3, "ms")) if seconds >= scale), (1e-6, "us"))
+    return f"{_three_digits(seconds / scale)} {unit}"
+
+
+def _three_digits(number: float) -> str:
+    """At least three digits, none of them behind a number of three: `4,850`, `62.7`, `0.123`."""
+    return f"{number:,.{max(0, 3 - len(str(int(number))))}f}"
 
 
 def letters(count: int) -> list[str]:
@@ -65,12 +69,10 @@ def letters(count: int) -> list[str]:
 
 def _models(record: Bench) -> Table:
     first = record.settings[0].models
-    grid = table("", "", "", "", right=("",))
-    grid.show_header = False
+    grid = table("", "model", "file", "", right=("file",))
     for letter, one in zip(letters(len(first)), first, strict=True):
-        grid.add_row(
-            text(letter, "bold"), text(one.model), size(one.file_bytes), change(first[0].file_bytes, one.file_bytes)
-        )
+        saved = change(first[0].file_bytes, one.file_bytes)
+        grid.add_row(text(letter, "bold"), text(one.model), size(one.file_bytes), saved)
     return grid
 
 
@@ -94,7 +96,7 @@ def _figures(setting: Setting, names: Sequence[str]) -> Table:
     for name, one in zip(names, setting.models, strict=True):
         times = [duration(seconds) for seconds in (one.latency.p50, one.latency.p90, one.latency.p99)]
         ratio = "" if one.ratio is None else spelled(one.ratio.inverse)
-        rest = (f"{one.throughput:,.{1 if one.throughput < 100 else 0}f}", duration(one.load_seconds), size(one.memory))
+        rest = (_three_digits(one.throughput), duration(one.load_seconds), size(one.memory))
         grid.add_row(text(name, "bold"), *times, *rest, ratio)
     return grid
 
@@ -112,19 +114,20 @@ def _operators(setting: Setting, names: Sequence[str]) -> Table:
 
 
 def _notes(record: Bench) -> list[str]:
-    notes = []
-    for setting in record.settings:
-        for name in setting.assumed:
-            notes.append(
-                f"{name}={setting.sizes[name]} was made up; --dim {name}=N gives it the size that it has for you."
-            )
-        for letter, one in zip(letters(len(setting.models)), setting.models, strict=True):
-            if one.left_to_cpu:
-                nodes = listed(map(str, one.left_to_cpu))
-                notes.append(
-                    f"{record.provider} left {counted(len(one.left_to_cpu), 'node')} of {letter} to the CPU: {nodes}."
-                )
+    notes = [note for setting in record.settings for note in (*_assumed(setting), *_left(record.provider, setting))]
     return [*dict.fromkeys(notes), _how(record), _where(record.environment)]
+
+
+def _assumed(setting: Setting) -> list[str]:
+    advice = "was made up: give the size that counts for you with"
+    return [f"{name}={setting.sizes[name]} {advice} --dim {name}=N." for name in setting.assumed]
+
+
+def _left(provider: str, setting: Setting) -> Iterator[str]:
+    for letter, one in zip(letters(len(setting.models)), setting.models, strict=True):
+        if one.left_to_cpu:
+            nodes = listed(map(str, one.left_to_cpu))
+            yield f"{provider} left {counted(len(one.left_to_cpu), 'node')} of {letter} to the CPU: {nodes}."
 
 
 def _how(record: Bench) -> str:
