@@ -23,6 +23,7 @@ from passes.blocks.known import (
     grid_of_indices,
     one_dimension,
     repeated_constant,
+    rolled,
 )
 from passes.blocks.residual import (
     simplified_norm,
@@ -35,6 +36,7 @@ from passes.blocks.residual import (
 
 __all__ = [
     "BLOCKS",
+    "POSITIONS",
     "RULES",
     "bias_fast_gelu",
     "bias_gelu",
@@ -55,6 +57,7 @@ __all__ = [
     "grid_of_indices",
     "one_dimension",
     "repeated_constant",
+    "rolled",
     "row_in_table",
     "shifted_lookup",
     "simplified_norm",
@@ -68,15 +71,24 @@ __all__ = [
 
 OPTIONAL = (*activation.OPTIONAL, *residual.OPTIONAL)
 """Right, but slower on the CPU than what they replace, or only smaller: the packages say why."""
-RULES = (*known.RULES, *embedding.RULES, *activation.RULES, *residual.RULES)
+RULES = (*activation.RULES, *residual.RULES)
 
 BLOCKS = rule_pass(
     "blocks",
     """Write blocks of networks as the operators that ONNX Runtime has for them.
 
-    What is spelled out, or stands in a row, becomes one operator of com.microsoft; positions, masks and lookups that
-    are known go. Rules that are slower on the CPU, or only make the file smaller, run when asked.
+    What is spelled out, or stands in a row, becomes one operator of com.microsoft. Rules that
+    are slower on the CPU, or only make the file smaller, run when asked.
     """,
     RULES,
     optional=OPTIONAL,
+)
+
+POSITIONS = rule_pass(
+    "positions",
+    """Simplify positions, masks and lookups.
+
+    What is known although it is computed goes; what is added to embeddings goes into their tables. Nothing but ai.onnx.
+    """,
+    (*known.RULES, *embedding.RULES),
 )

@@ -12,3 +12,18 @@ RULES = (
 )  # fmt: skip
 OPTIONAL = (conv_add_relu,)
 """On the CPU, a FusedConv with a summand leaves the blocked layout: it takes a third longer than Conv, Add and Relu."""
+
+__all__ = [
+    "OPTIONAL",
+    "RULES",
+    "bias_fast_gelu",
+    "bias_gelu",
+    "conv_activation",
+    "conv_add_relu",
+    "conv_relu",
+    "fast_gelu",
+    "fused_gelu",
+    "fused_quick_gelu",
+    "fused_silu",
+    "fused_swish",
+]

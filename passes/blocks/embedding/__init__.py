@@ -7,3 +7,12 @@ from passes.blocks.embedding.positions import row_in_table, sliced_table
 from passes.blocks.embedding.shifted import converted_lookup, shifted_lookup
 
 RULES = (class_token, sliced_table, row_in_table, shifted_lookup, converted_lookup)
+
+__all__ = [
+    "RULES",
+    "class_token",
+    "converted_lookup",
+    "row_in_table",
+    "shifted_lookup",
+    "sliced_table",
+]

@@ -10,3 +10,14 @@ RULES = (simplified_norm, simplified_norm_mixed, skip_layer_norm, skip_rms_norm,
 OPTIONAL = (skip_layer_norm_sum,)
 """On the CPU, SkipLayerNormalization takes two to six times as long as Add and LayerNormalization, which ONNX Runtime
 leaves as they are where the sum is used elsewhere, as in every network that normalises before its blocks."""
+
+__all__ = [
+    "OPTIONAL",
+    "RULES",
+    "simplified_norm",
+    "simplified_norm_mixed",
+    "skip_layer_norm",
+    "skip_layer_norm_sum",
+    "skip_rms_norm",
+    "skip_rms_norm_sum",
+]
