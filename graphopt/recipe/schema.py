@@ -23,7 +23,7 @@ class Key:
 
     name: in a recipe. field: the command's parameter. kind: the type of a value; many: whether there may be several.
     default: what holds without the key. argument: whether it is an argument, not an option. metavar: how
-    the help calls a value.
+    the help calls a value. panel: the part of the help in which it stands, "" for the first.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Key:
     default: object = None
     argument: bool = False
     metavar: str = ""
+    panel: str = ""
 
     @property
     def expected(self) -> str:
@@ -107,6 +108,7 @@ def _key(parameter: inspect.Parameter, spelled: Any) -> Key:
         default=None if parameter.default is inspect.Parameter.empty else parameter.default,
         argument=not any(text.startswith("-") for text in spelled.opts),
         metavar=spelled.metavar or "",
+        panel=getattr(spelled, "rich_help_panel", None) or "",
     )
 
 

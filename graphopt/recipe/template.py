@@ -20,11 +20,15 @@ WIDTH = 110
 EXAMPLES: Mapping[str, object] = {
     "classes": "classes.txt",
     "data": "validation.npz",
+    "depfile": "model.opt.onnx.d",
     "dim": ["batch=1"],
     "input": ["image=x"],
     "label": "label",
     "labels": "labels.csv",
     "length": 128,
+    "max-drop": "1%",
+    "max-latency": "5ms",
+    "max-size": "8MB",
     "metric": "top1",
     "passes": "clean,fuse",
     "plugin": ["my_rules"],
@@ -93,13 +97,23 @@ def template(found: Subject, name: str, schemas: Schemas) -> str:
     ]
     lines = [*_comment(head), "", f"model = {_toml(found.path)}", ""]
     lines += [*_comment(["A recipe whose keys hold where this one has none."]), f'# {EXTENDS} = "common.toml"', ""]
-    for key in schemas[MAIN].values():
-        if not key.argument:
+    for panel, part in _panels(schemas[MAIN].values()).items():
+        lines += [f"# ---- {panel} ----", ""] if panel else []
+        for key in part:
             lines += [*_shown(key, found, name), ""]
     for command, keys in schemas.items():
         if command != MAIN:
             lines += _table(command, keys, schemas[MAIN])
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _panels(keys: Iterable[Key]) -> dict[str, list[Key]]:
+    """The options by the part of the help in which they stand, the first part first."""
+    parts: dict[str, list[Key]] = {"": []}
+    for key in keys:
+        if not key.argument:
+            parts.setdefault(key.panel, []).append(key)
+    return parts
 
 
 def _table(command: str, keys: Mapping[str, Key], main: Mapping[str, Key]) -> Iterator[str]:

@@ -232,3 +232,11 @@ def test_a_folder_without_recipes(here):
     result = run("makefile")
     assert result.exit_code == 2
     assert "no recipe in the current folder" in result.stderr
+
+
+@pytest.mark.parametrize("line", ['data = "inputs/x.npz"', '[evaluate]\ndata = "inputs/x.npz"'])
+def test_data_is_for_evaluating(repository, line):
+    assert "evaluate --recipe" not in run("makefile", "net.toml").stdout
+    with (repository / "net.toml").open("a") as file:
+        file.write(f"\n{line}\n")
+    assert "\t$(GRAPHOPT) evaluate --recipe net.toml" in run("makefile", "net.toml").stdout.splitlines()
