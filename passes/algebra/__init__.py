@@ -8,9 +8,29 @@ from passes.algebra.matmul_matmul import matmul_matmul, parallel_matmul
 from passes.algebra.parallel_conv import parallel_conv
 from passes.algebra.scale import scale_to_weights
 
-__all__ = ["ALGEBRA", "RULES", "concat_conv", "conv_conv", "gemm_gemm", "matmul_matmul", "parallel_conv", "parallel_gemm", "parallel_matmul", "scale_to_weights"]
+__all__ = [
+    "ALGEBRA",
+    "RULES",
+    "concat_conv",
+    "conv_conv",
+    "gemm_gemm",
+    "matmul_matmul",
+    "parallel_conv",
+    "parallel_gemm",
+    "parallel_matmul",
+    "scale_to_weights",
+]
 
-RULES = (parallel_conv, conv_conv, parallel_matmul, matmul_matmul, parallel_gemm, gemm_gemm, concat_conv, scale_to_weights)
+RULES = (
+    parallel_conv,
+    conv_conv,
+    parallel_matmul,
+    matmul_matmul,
+    parallel_gemm,
+    gemm_gemm,
+    concat_conv,
+    scale_to_weights,
+)
 
 ALGEBRA = rule_pass(
     "algebra",

@@ -44,7 +44,8 @@ def _weights(m: Match, gemm: Node, part: Const) -> Array:
     rewritable(m, part)
     m.require(not m.attr(gemm, "transA", 0), "the first operand is transposed")
     held: Array = m[part].T if m.attr(gemm, "transB", 0) else m[part]
-    return held * m.attr(gemm, "alpha", 1.0)
+    scaled: Array = held * m.attr(gemm, "alpha", 1.0)
+    return scaled
 
 
 def _summand(m: Match, gemm: Node, part: Const) -> Array:

@@ -35,7 +35,7 @@ def matmul_matmul(m: Match, new: Builder) -> Tensor:
 
 @rule(pair | apart, numerics=Close(128), opset=7)
 def parallel_matmul(m: Match, new: Builder) -> Tensor:
-    """x w + x v is x (w + v); so is x w + (x a) b, an adapter of low rank that was left beside its weights."""
+    """(x w) + (x v) is x (w + v); so is (x w) + (x a) b, an adapter of low rank left beside its weights."""
     beside = [v] if v in m else [a, b]
     _matrices(m, w, *beside)
     added: Array = m[v] if v in m else m[a] @ m[b]

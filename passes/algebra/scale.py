@@ -13,7 +13,7 @@ product = x * factor
 
 @rule(product, numerics=Close(64), opset=7)
 def scale_to_weights(m: Match, new: Builder) -> Tensor:
-    """c f(w x) is f((c w) x), where f only moves, selects, averages or, for positive c, rectifies."""
+    """A factor c of f(w x) makes it f((c w) x), where f only moves, selects, averages or, for positive c, rectifies."""
     shape, given = m.shape(x), m.shape(factor)
     m.require(shape is not None and given is not None, "a shape is not known")
     m.require(m.dtype(x) in FLOATS, "the numbers are not known to be floating")

@@ -33,7 +33,7 @@ class Taps:
     @property
     def kernel(self) -> tuple[int, ...]:
         """Number of taps along each axis."""
-        return self.weights.shape[2:]
+        return tuple(map(int, self.weights.shape[2:]))
 
     @property
     def inputs(self) -> int:
@@ -67,13 +67,9 @@ def total(a: Taps, b: Taps, *, fits: bool = False) -> Taps | str:
         return "the two do not have the same channels"
     if a.strides != b.strides or (a.trim != b.trim and not fits):
         return "the two do not read the same places"
-    dilations = tuple(
-        d if k > 1 else e for d, e, k in zip(a.dilations, b.dilations, a.kernel, strict=True)
-    )
+    dilations = tuple(d if k > 1 else e for d, e, k in zip(a.dilations, b.dilations, a.kernel, strict=True))
     first = tuple(map(min, a.first, b.first))
-    ends = [
-        tuple(f + (k - 1) * d for f, k, d in zip(t.first, t.kernel, dilations, strict=True)) for t in (a, b)
-    ]
+    ends = [tuple(f + (k - 1) * d for f, k, d in zip(t.first, t.kernel, dilations, strict=True)) for t in (a, b)]
     kernel = tuple((max(pair) - f) // d + 1 for *pair, f, d in zip(*ends, first, dilations, strict=True))
     group = math.gcd(a.group, b.group)
     weights = np.zeros((a.weights.shape[0], a.inputs // group, *kernel))
@@ -82,7 +78,10 @@ def total(a: Taps, b: Taps, *, fits: bool = False) -> Taps | str:
         steps = [(f - g) % d for f, g, d in zip(t.first, first, dilations, strict=True)]
         if mixed or any(steps):
             return "the taps of the two lie between each other"
-        at = tuple(slice((f - g) // d, (f - g) // d + k) for f, g, d, k in zip(t.first, first, dilations, t.kernel, strict=True))
+        at = tuple(
+            slice((f - g) // d, (f - g) // d + k)
+            for f, g, d, k in zip(t.first, first, dilations, t.kernel, strict=True)
+        )
         weights[(slice(None), slice(None), *at)] += dense(t.weights, t.group, group)
     biases = [t.bias for t in (a, b) if t.bias is not None]
     bias: Array | None = np.sum(biases, axis=0) if biases else None

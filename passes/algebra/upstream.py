@@ -61,7 +61,9 @@ class Climb:
         with np.errstate(over="ignore", invalid="ignore"):
             cast = numbers.astype(held.dtype)
             error = np.abs(cast.astype(np.float64) - numbers).max(initial=0)
-        self.m.require(error <= epsilon(held.dtype) * np.abs(numbers).max(initial=0), f"the numbers do not fit {held.dtype}")
+        self.m.require(
+            error <= epsilon(held.dtype) * np.abs(numbers).max(initial=0), f"the numbers do not fit {held.dtype}"
+        )
         self.m.require(numbers.size <= held.size or numbers.nbytes <= COPY, f"{like.name} would become larger")
         return Constant("?", cast)
 
@@ -127,7 +129,9 @@ def _gemm(climb: Climb, node: Node, factor: Array) -> Tensor:
     x, w, *bias = node.inputs
     s = climb.along(factor, -1)
     weights = climb.array(w) * (s[:, None] if node.attrs.get("transB", 0) else s)
-    return climb.again(node, x, climb.weights(w, weights), *(climb.weights(b, climb.array(b) * s) for b in bias if b.name))
+    return climb.again(
+        node, x, climb.weights(w, weights), *(climb.weights(b, climb.array(b) * s) for b in bias if b.name)
+    )
 
 
 @_enter(ABSORB, "BatchNormalization")
@@ -154,7 +158,11 @@ def _layer(climb: Climb, node: Node, factor: Array) -> Tensor:
 @_enter(PASS, "Relu", "LeakyRelu", "GlobalMaxPool")
 def _rectified(climb: Climb, node: Node, factor: Array) -> Tensor:
     climb.positive(factor)
-    return _averaged(climb, node, factor) if node.op == "GlobalMaxPool" else climb.again(node, climb.scaled(node.inputs[0], factor))
+    return (
+        _averaged(climb, node, factor)
+        if node.op == "GlobalMaxPool"
+        else climb.again(node, climb.scaled(node.inputs[0], factor))
+    )
 
 
 @_enter(PASS, "AveragePool", "GlobalAveragePool")
@@ -205,7 +213,7 @@ def _concat(climb: Climb, node: Node, factor: Array) -> Tensor:
     parts = [factor] * len(node.inputs)
     if factor.shape[axis] != 1:
         shapes = [climb.m.shape(tensor) for tensor in node.inputs]
-        sizes = [shape[axis] for shape in shapes if shape is not None and isinstance(shape[axis], int)]
+        sizes = [dim for shape in shapes if shape is not None and isinstance(dim := shape[axis], int)]
         climb.m.require(len(sizes) == len(shapes), "the lengths of what is joined are not known")
         parts = np.split(factor, np.cumsum(sizes)[:-1], axis)
     return climb.again(node, *(climb.scaled(t, part) for t, part in zip(node.inputs, parts, strict=True)))
@@ -219,7 +227,9 @@ def _sum(climb: Climb, node: Node, factor: Array) -> Tensor:
         held, own = values.constant(tensor), climb.m.shape(tensor)
         alike = own == shape and own is not None and None not in own
         climb.m.require(alike or held is not None, f"{tensor.name} is spread out by {node.op}")
-        parts.append(climb.scaled(tensor, factor) if held is None else climb.weights(tensor, _row(climb, tensor, factor)))
+        parts.append(
+            climb.scaled(tensor, factor) if held is None else climb.weights(tensor, _row(climb, tensor, factor))
+        )
     return climb.again(node, *parts)
 
 

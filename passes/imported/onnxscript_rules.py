@@ -1,6 +1,6 @@
 """onnxscript's rewrite rules as a pass: each application is one rewrite, checked, named and undone alone.
 
-Needs the extra `onnxscript`. The rules match on a copy of the top level of the graph; graphs inside nodes are left alone.
+Needs the extra `onnxscript`. The rules match on a copy of the top level of the graph; nested graphs are left alone.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _apply(
     replace: dict[Tensor, Tensor] = {
         mirror.tensors[old]: known[new]
         for old, new in zip(found.match.outputs, found.new_outputs, strict=True)
-        if new is not None and old is not new
+        if old is not new
     }
     reads = frozenset(t for node in before for t in node.inputs if isinstance(t, Constant))
     made = context.apply(Rewrite(context.editor.graph, root, before, tuple(drafts), replace, reads), name, numerics)

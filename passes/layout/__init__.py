@@ -9,14 +9,15 @@ from graphopt.ir.edit import Rewrite
 from graphopt.ir.types import Node, Tensor
 from graphopt.numerics.contract import Close, Contract, Exact
 from graphopt.pipeline.context import Context
-from graphopt.pipeline.passes import Options, Pass
+from graphopt.pipeline.passes import rule_pass
 from graphopt.rewrite.driver import Refusal
 from passes.layout import operators as _operators  # noqa: F401 - fills the table
 from passes.layout.change import Change
+from passes.layout.flattened_weights import flattened_weights
 from passes.layout.plan import Plan
 from passes.layout.region import Region, grow
 
-__all__ = ["LAYOUT"]
+__all__ = ["LAYOUT", "RULES", "flattened_weights"]
 
 RULE = "transposes"
 ROUNDS = 16
@@ -42,7 +43,8 @@ def _settle(context: Context, seed: Node, covered: set[Node]) -> bool:
     if region is None:
         return False
     covered.update(region.transposes)
-    if any([_merge(context, region, old, new) for old, new in region.again()]):
+    merged = [_merge(context, region, old, new) for old, new in region.again()]
+    if any(merged):
         return True
     if not region.members:
         return _refuse(context, seed, region)
@@ -95,14 +97,15 @@ def _label(node: Node) -> str:
     return f"{node.op} {node.name or node.outputs[0].name}"
 
 
-def _run(context: Context, _: Options) -> None:
-    transposes(context)
+RULES = (flattened_weights,)
 
-
-LAYOUT = Pass(
+LAYOUT = rule_pass(
     "layout",
-    _run,
     """Push Transposes through whatever works in any layout, to where they cancel.
 
-    For each region of such operators the layouts are chosen that move the fewest bytes: a minimum cut.""",
+    For each region of such operators the layouts are chosen that move the fewest bytes: a minimum cut.
+    Weights that multiply what is flattened take Transposes in.
+    """,
+    RULES,
+    finish=transposes,
 )

@@ -28,7 +28,9 @@ class Value(Generic[Key]):
     weight: float
 
 
-def cost(values: Sequence[Value[Key]], labels: Mapping[Key | int, int], unary: Mapping[Key, tuple[float, float]]) -> float:
+def cost(
+    values: Sequence[Value[Key]], labels: Mapping[Key | int, int], unary: Mapping[Key, tuple[float, float]]
+) -> float:
     """What an assignment costs."""
     paid = sum(v.weight for v in values if any(labels[user] != labels[v.maker] for user in v.users))
     return paid + sum(pair[labels[key]] for key, pair in unary.items())

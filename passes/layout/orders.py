@@ -1,4 +1,4 @@
-"""Orders in which the axes of a tensor lie in memory, as permutations: a stored tensor is `Transpose(t, perm=order)`."""
+"""Orders in which the axes of a tensor lie in memory: what is stored is `Transpose(t, perm=order)`."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Plan:
 
     def best(self) -> dict[Node | int, int]:
         """The cheapest label for each member."""
-        values = [
+        values: list[Value[Node]] = [
             Value(use.maker, use.users, CALL + max(self.bytes[root])) for root, use in self.uses.items() if use.users
         ]
         return cheapest(list(self.region.members), values, dict(self._slow(0)))
@@ -115,7 +115,11 @@ class Plan:
                 yield group
 
     def _price(
-        self, uses: list[Use], group: list[Node], labels: Mapping[Node | int, int], slow: list[dict[Node, tuple[float, float]]]
+        self,
+        uses: list[Use],
+        group: list[Node],
+        labels: Mapping[Node | int, int],
+        slow: list[dict[Node, tuple[float, float]]],
     ) -> Price:
         paid = [use.root for use in uses if any(labels[user] != labels[use.maker] for user in use.users)]
         moved = [

@@ -83,7 +83,7 @@ def turned(count: int) -> onnx.ModelProto:
         op, inputs, attrs = ("Relu", "Sigmoid", "Add", "Tanh")[i % 4], [last], {}
         if op == "Add":
             inputs = [last, last]
-        if i % 8 == 7:  # noqa: PLR2004
+        if i % 8 == 7:
             op, attrs = "Transpose", {"perm": [1, 0]}
         nodes.append(helper.make_node(op, inputs, [f"t{i}"], name=f"n{i}", **attrs))
         last = f"t{i}"

@@ -1,4 +1,4 @@
-"""Networks as certain exporters spell them, of any depth: NHWC exports of Keras, re-parameterised towers, quantised ones."""
+"""Networks of any depth as exporters spell them: NHWC exports of Keras, towers in parallel branches, quantised ones."""
 
 from __future__ import annotations
 

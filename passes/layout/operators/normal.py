@@ -6,8 +6,10 @@ from passes.layout.axes import Axes, Call, keeping, operators
 from passes.layout.operators.reducing import SUMMED
 from passes.layout.orders import identity
 
-CHANNELS = {"BatchNormalization": (1,), "InstanceNormalization": (0, 1), "GlobalAveragePool": (0, 1), "GlobalMaxPool": (0, 1),
-            "LRN": (0, 1), "GroupNormalization": (0, 1)}  # fmt: skip
+CHANNELS = {
+    "BatchNormalization": (1,), "InstanceNormalization": (0, 1), "GroupNormalization": (0, 1), "LRN": (0, 1),
+    "GlobalAveragePool": (0, 1), "GlobalMaxPool": (0, 1),
+}  # fmt: skip
 """The axes that must stay where they are: batch and channels; pixels may lie in any order."""
 
 

@@ -10,9 +10,7 @@ PER_AXIS = 1
 """Rank of a scale that holds a number for each channel."""
 
 
-@operators(
-    "QuantizeLinear", "DequantizeLinear", "com.microsoft.QuantizeLinear", "com.microsoft.DequantizeLinear"
-)
+@operators("QuantizeLinear", "DequantizeLinear", "com.microsoft.QuantizeLinear", "com.microsoft.DequantizeLinear")
 def quantize(call: Call) -> Axes | None:
     """One scale for all, or one for each place along an axis."""
     rank, scale = call.rank(call.node.inputs[0]), call.node.inputs[1]

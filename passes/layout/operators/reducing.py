@@ -14,7 +14,16 @@ SOFTMAX_SINCE = 13
 AXES_AS_INPUT = {"ReduceSum": 13}
 AXES_AS_INPUT_SINCE = 18
 EXACT = ("ReduceMax", "ReduceMin")
-SUMS = ("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare")
+SUMS = (
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ReduceMean",
+    "ReduceProd",
+    "ReduceSum",
+    "ReduceSumSquare",
+)
 
 
 @operators(*EXACT, *SUMS)

@@ -22,8 +22,16 @@ def test_branches_become_one(axis):
     ("convs", "shapes", "reason"),
     [
         (("Conv (x, u)", "Conv (z, v)"), {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3)}, "more than their weights"),
-        (("Conv (x, u)", "Conv <pads = [1,1,1,1]> (x, v)"), {"u": (2, 3, 1, 1), "v": (2, 3, 3, 3)}, "more than their weights"),
-        (("Conv (x, u)", "Conv (x, v, b)"), {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3), "b": (2,)}, "more than their weights"),
+        (
+            ("Conv (x, u)", "Conv <pads = [1,1,1,1]> (x, v)"),
+            {"u": (2, 3, 1, 1), "v": (2, 3, 3, 3)},
+            "more than their weights",
+        ),
+        (
+            ("Conv (x, u)", "Conv (x, v, b)"),
+            {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3), "b": (2,)},
+            "more than their weights",
+        ),
         (("Conv <group = 3> (x, u)", "Conv <group = 3> (x, v)"), {"u": (3, 1, 3, 3), "v": (3, 1, 3, 3)}, "groups"),
         (("Conv (x, u)", "Relu (x)"), {"u": (2, 3, 1, 1)}, "not made by a Conv"),
     ],

@@ -10,7 +10,12 @@ def convs(first, second, x="float[N,6,9,8]", y="float[N,A,B,C]"):
 
 
 def test_two_of_single_pixels():
-    model = fires(conv_conv, convs("Conv (x, w, b)", "Conv (a, v, c)"), {"w": (8, 6, 1, 1), "b": (8,), "v": (4, 8, 1, 1), "c": (4,)}, leaves=["Conv"])
+    model = fires(
+        conv_conv,
+        convs("Conv (x, w, b)", "Conv (a, v, c)"),
+        {"w": (8, 6, 1, 1), "b": (8,), "v": (4, 8, 1, 1), "c": (4,)},
+        leaves=["Conv"],
+    )
     assert model.graph.nodes[0].inputs[1].shape == (4, 6, 1, 1)
 
 
@@ -38,7 +43,12 @@ def test_pixels_in_groups():
 @pytest.mark.parametrize(
     ("first", "second", "shapes", "reason"),
     [
-        ("Conv (x, w, b)", "Conv <pads = [1,1,1,1]> (a, v)", {"w": (8, 6, 1, 1), "b": (8,), "v": (4, 8, 3, 3)}, "shifted"),
+        (
+            "Conv (x, w, b)",
+            "Conv <pads = [1,1,1,1]> (a, v)",
+            {"w": (8, 6, 1, 1), "b": (8,), "v": (4, 8, 3, 3)},
+            "shifted",
+        ),
         ("Conv (x, w)", "Conv (a, v)", {"w": (2, 6, 1, 1), "v": (8, 2, 1, 1)}, "more multiplications"),
         ("Conv <group = 6> (x, w)", "Conv (a, v)", {"w": (6, 1, 3, 3), "v": (4, 6, 1, 1)}, "more multiplications"),
         ("Conv (x, w)", "Conv (a, v)", {"w": (6, 6, 3, 3), "v": (4, 6, 3, 3)}, "single pixels"),
@@ -111,11 +121,21 @@ def test_gemm_after_gemm(biases):
 
 
 def test_gemm_with_a_number_as_bias():
-    fires(gemm_gemm, GEMM.format("beta = 1.0", ", b", "alpha = 1.0", ", c"), {"w": (6, 8), "v": (8, 4), "b": np.float32(2), "c": np.float32(3)}, leaves=["Gemm"])
+    fires(
+        gemm_gemm,
+        GEMM.format("beta = 1.0", ", b", "alpha = 1.0", ", c"),
+        {"w": (6, 8), "v": (8, 4), "b": np.float32(2), "c": np.float32(3)},
+        leaves=["Gemm"],
+    )
 
 
 def test_refuses_gemm_of_low_rank():
-    refuses(gemm_gemm, GEMM.format("beta = 1.0", "", "alpha = 1.0", ""), {"w": (6, 1), "v": (1, 4)}, reason="more multiplications")
+    refuses(
+        gemm_gemm,
+        GEMM.format("beta = 1.0", "", "alpha = 1.0", ""),
+        {"w": (6, 1), "v": (1, 4)},
+        reason="more multiplications",
+    )
 
 
 def test_refuses_gemm_of_a_transposed_operand():

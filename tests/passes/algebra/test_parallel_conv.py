@@ -21,7 +21,9 @@ NORMAL = {name: positive(4) for name in ("gamma", "beta", "mean", "variance")}
 @pytest.mark.parametrize("biases", [("", ""), (", c", ""), ("", ", d"), (", c", ", d")])
 def test_a_large_and_a_small_kernel(biases):
     text = two(f"Conv <{SAME}> (x, w{biases[0]})", f"Conv (x, v{biases[1]})")
-    given = {"w": (4, 4, 3, 3), "v": (4, 4, 1, 1)} | ({"c": (4,)} if biases[0] else {}) | ({"d": (4,)} if biases[1] else {})
+    given = (
+        {"w": (4, 4, 3, 3), "v": (4, 4, 1, 1)} | ({"c": (4,)} if biases[0] else {}) | ({"d": (4,)} if biases[1] else {})
+    )
     model = fires(parallel_conv, text, given, leaves=["Conv"])
     assert model.graph.nodes[0].inputs[1].shape == (4, 4, 3, 3)
 

@@ -68,7 +68,12 @@ def test_into_gemm_and_what_follows_it():
 def test_into_normalisations():
     text = """g (float[N,5,4] x) => (float[N,4,5] y) {
         a = LayerNormalization (x, g1, b1) z = Transpose <perm = [0,2,1]> (a) y = Mul (z, s) }"""
-    fires(scale_to_weights, text, {"g1": (4,), "b1": (4,), "s": positive(4, 1)}, leaves=["LayerNormalization", "Transpose"])
+    fires(
+        scale_to_weights,
+        text,
+        {"g1": (4,), "b1": (4,), "s": positive(4, 1)},
+        leaves=["LayerNormalization", "Transpose"],
+    )
     text, held = picture("a = BatchNormalization (x, p, q, m, v) z = Relu (a)", (3, 1, 1))
     held |= {name: positive(3) for name in "pqmv"}
     fires(scale_to_weights, text, held, leaves=["BatchNormalization", "Relu"])
@@ -81,7 +86,11 @@ REFUSED = {
     "curved": ("a = Conv (x, w, b) z = Sigmoid (a)", positive(4, 1, 1), "Sigmoid lets no factor through"),
     "an input": ("z = Relu (x)", positive(3, 1, 1), "an input of the graph"),
     "a sum with an input": ("a = Conv (x, w, b) z = Add (a, p)", positive(4, 1, 1), "an input of the graph"),
-    "a spread summand": ("a = Conv (x, w, b) r = GlobalMaxPool (a) c = Conv (x, v) z = Add (r, c)", positive(4, 1, 1), "spread out"),
+    "a spread summand": (
+        "a = Conv (x, w, b) r = GlobalMaxPool (a) c = Conv (x, v) z = Add (r, c)",
+        positive(4, 1, 1),
+        "spread out",
+    ),
 }
 
 

@@ -56,7 +56,9 @@ def test_real_rules():
 
 def test_a_wrong_rule_is_undone_alone_and_named(tmp_path):
     rules = [forgetful(), *real_rules()[1:]]
-    result = apply([onnxscript_pass("theirs", "Rules of onnxscript.", rules), "clean"], TEXT, HELD, reproducers=tmp_path)
+    result = apply(
+        [onnxscript_pass("theirs", "Rules of onnxscript.", rules), "clean"], TEXT, HELD, reproducers=tmp_path
+    )
     assert {entry.rule for entry in result.report.rolled_back} == {"forgetful"}
     assert operators(result.model) == {"Conv": 1, "BatchNormalization": 1, "Relu": 1, "Reshape": 1}
     assert str(result.report.whole.status) == "verified"
@@ -69,7 +71,10 @@ def test_constants_and_operators_of_other_domains():
         lambda op, x: op.QuickGelu(x, alpha=1.0, _domain="com.microsoft"),
         name="quick",
     )
-    result = apply(onnxscript_pass("theirs", "One rule.", rule), "g (float[N,4] x) => (float[N,4] y) { a = Sigmoid (x) y = Mul (x, a) }")
+    result = apply(
+        onnxscript_pass("theirs", "One rule.", rule),
+        "g (float[N,4] x) => (float[N,4] y) { a = Sigmoid (x) y = Mul (x, a) }",
+    )
     assert operators(result.model) == {"QuickGelu": 1}
     assert result.model.opsets["com.microsoft"] == 1
     assert not result.report.rolled_back
@@ -93,7 +98,9 @@ def test_fuel():
 
 
 def test_a_rule_that_makes_functions_is_refused():
-    rule = orp.RewriteRule(lambda op, x: op.Relu(x), lambda op, x: op.Mine(x, _domain="mine"), name="mine", as_function=True)
+    rule = orp.RewriteRule(
+        lambda op, x: op.Relu(x), lambda op, x: op.Mine(x, _domain="mine"), name="mine", as_function=True
+    )
     with pytest.raises(UsageError, match="function"):
         onnxscript_pass("theirs", "One rule.", rule)
 
@@ -109,7 +116,19 @@ PASSES = (onnxscript_pass("theirs", "Relu of Relu is Relu.", successive_relu_rul
 def test_from_the_command_line(tmp_path: Path):
     (tmp_path / "theirs.py").write_text(PLUGIN, "utf-8")
     onnx.save(proto("g (float[N] x) => (float[N] y) { a = Relu (x) y = Relu (a) }"), tmp_path / "in.onnx")
-    command = [sys.executable, "-m", "graphopt.cli", "optimize", "in.onnx", "-o", "out.onnx", "--plugin", "theirs", "--passes", "theirs"]
+    command = [
+        sys.executable,
+        "-m",
+        "graphopt.cli",
+        "optimize",
+        "in.onnx",
+        "-o",
+        "out.onnx",
+        "--plugin",
+        "theirs",
+        "--passes",
+        "theirs",
+    ]
     root = str(Path(__file__).parents[3])
     env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), root))}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)

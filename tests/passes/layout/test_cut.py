@@ -36,7 +36,9 @@ def test_no_assignment_is_cheaper(seed):
     ]
     unary = {key: (float(rng.randint(0, 4)), float(rng.randint(0, 4))) for key in keys if rng.random() < 0.5}
     found = cost(values, cheapest(keys, values, unary), unary)
-    every = ({0: 0, 1: 1, **dict(zip(keys, labels, strict=True))} for labels in itertools.product((0, 1), repeat=len(keys)))
+    every = (
+        {0: 0, 1: 1, **dict(zip(keys, labels, strict=True))} for labels in itertools.product((0, 1), repeat=len(keys))
+    )
     assert found == min(cost(values, labels, unary) for labels in every)
 
 

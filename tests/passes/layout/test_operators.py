@@ -138,7 +138,9 @@ def test_top():
 
 @pytest.mark.parametrize("opset", [11, 13, 18, 21])
 def test_the_mean_of_a_picture(opset):
-    axes, weights = ("<axes = [1, 2], keepdims = 0> (a)", {}) if opset < 18 else ("<keepdims = 0> (a, axes)", {"axes": ints(1, 2)})
+    axes, weights = (
+        ("<axes = [1, 2], keepdims = 0> (a)", {}) if opset < 18 else ("<keepdims = 0> (a, axes)", {"axes": ints(1, 2)})
+    )
     text = f"""<ir_version: 7, opset_import: ["" : {opset}]> g (float[N,6,8,10] x) => (float[N,6] y) {{
         a = Transpose <perm = [0, 2, 3, 1]> (x) y = ReduceMean {axes} }}"""
     fires(LAYOUT, text, weights, leaves=["ReduceMean"])
@@ -174,7 +176,9 @@ def test_heads_may_be_stacked_in_another_way():
         a = Transpose <perm = [0, 2, 1, 3, 4]> (x) b = MatMul (a, w) y = Transpose <perm = [0, 2, 1, 3, 4]> (b) }"""
     model = fires(LAYOUT, text, leaves=["Transpose", "MatMul"])
     assert model.graph.nodes[0].inputs[0].name == "w"
-    both = text.replace("MatMul (a, w)", "MatMul (a, c)").replace("b =", "c = Transpose <perm = [0, 2, 1, 3, 4]> (w) b =")
+    both = text.replace("MatMul (a, w)", "MatMul (a, c)").replace(
+        "b =", "c = Transpose <perm = [0, 2, 1, 3, 4]> (w) b ="
+    )
     fires(LAYOUT, both.replace("[B,3,2,5,7]", "[B,2,3,5,7]"), leaves=["MatMul"])
 
 
@@ -189,7 +193,12 @@ REFUSED = {
 @pytest.mark.parametrize("case", ["LayerNormalization", "Conv"])
 def test_what_needs_its_axes_where_they_are(case):
     body, reason = REFUSED[case]
-    refuses(LAYOUT, around(body, "float[2,6,8,10]"), {**given(body), **({"pixels": (8, 8, 1, 1)} if case == "Conv" else {})}, reason=reason)
+    refuses(
+        LAYOUT,
+        around(body, "float[2,6,8,10]"),
+        {**given(body), **({"pixels": (8, 8, 1, 1)} if case == "Conv" else {})},
+        reason=reason,
+    )
 
 
 def test_refuses_softmax_over_all_axes_of_old():
