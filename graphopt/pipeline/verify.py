@@ -110,9 +110,10 @@ class Verifier:
 
     def _run_ahead(self, ahead: Ahead, built: Region, key: Hashable, numerics: Contract) -> Owed:
         before, after = built.models()
-        plans = self._plans(built.feeds)
+        plans = self._plans(built, numerics)
         coming = ahead.check_pair(before, after, plans, numerics, limit_s=REGION_SECONDS)
         self.checked += 1
+        self._outlines.add((built.outline, numerics))
 
         def owed() -> Verdict:
             verdict = self._judged(coming.result(), before, plans, numerics)
@@ -130,6 +131,8 @@ class Verifier:
         result = self.runner.check_pair(before, after, plans, numerics, limit_s=REGION_SECONDS)
         self.checked += 1
         verdict = self._judged(result, before, plans, numerics)
+        if verdict.status is Status.VERIFIED:
+            self._outlines.add((built.outline, numerics))
         if verdict.status is Status.WRONG and self.reproducers is not None:
             folder = write_reproducer(self.reproducers, rule, rewrite, before, after, plans, numerics, verdict)
             verdict = Verdict(verdict.status, verdict.error, verdict.detail, str(folder))

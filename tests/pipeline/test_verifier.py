@@ -148,10 +148,23 @@ def test_a_rule_that_changes_the_dtype_is_caught():
 def test_a_rule_that_emits_an_operator_which_the_opset_lacks_is_caught():
     @rule(op.Relu(x), numerics=Exact())
     def from_the_future(m, new):
-        return new.ReluSquaredHyper(m[x])
+        return new.Swish(m[x])
 
     (entry,) = apply(from_the_future, NET, WEIGHTS).report.rolled_back
-    assert "no operator ReluSquaredHyper" in entry.verdict.detail
+    assert "no operator Swish" in entry.verdict.detail
+
+
+def test_layers_with_other_weights_are_each_checked():
+    @rule(op.MatMul(x, c), numerics=Close(64))
+    def wrong_for_negative_weights(m, new):
+        return new.Gemm(m[x], abs(m[c]))
+
+    text = "agraph (float[N, 40] x) => (float[N, 40] y) { a = MatMul(x, u) [second] b = MatMul(a, v) y = MatMul(b, w) }"
+    positive = np.random.default_rng(0).uniform(0.1, 1, (40, 40)).astype(np.float32)
+    one_negative = positive.copy()
+    one_negative[7, 30] *= -1
+    result = apply(wrong_for_negative_weights, text, {"u": positive, "v": one_negative, "w": positive * 2})
+    assert [entry.place for entry in result.report.rolled_back] == ["MatMul second"]
 
 
 def forged(context, _options):
