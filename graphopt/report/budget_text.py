@@ -54,7 +54,9 @@ def _found(limit: Limit) -> str:
 def _blame(limit: Limit, budgeted: Budgeted) -> str:
     worst = limit.costliest
     if worst is not None:
-        return f" What cost most of it is pass {worst.step}: {_spelled(worst.cost, limit.unit)}."
+        out = any(one.step == worst.step for one in budgeted.left_out)
+        what = f"was pass {worst.step}, which is left out already" if out else f"is pass {worst.step}"
+        return f" What cost most of it {what}: {_spelled(worst.cost, limit.unit)}."
     others = [one for one in budgeted.left_out if one.limit != limit.name]
     if others and limit.everything is not None:
         reasons = " and ".join(dict.fromkeys(one.limit for one in others))
