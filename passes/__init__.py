@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphopt.pipeline.passes import Pass
-from passes.blocks import BLOCKS, POSITIONS
+from passes.blocks import BLOCKS
 from passes.algebra import ALGEBRA
 from passes.attention import ATTENTION
 from passes.canonical import CANONICAL
@@ -13,5 +13,6 @@ from passes.freeze import FREEZE
 from passes.fuse import FUSE
 from passes.layout import LAYOUT
 from passes.opset import OPSET
+from passes.positions import POSITIONS
 
 PASSES: tuple[Pass, ...] = (ALGEBRA, ATTENTION, BLOCKS, CLEAN, CANONICAL, FOLD, FREEZE, FUSE, LAYOUT, OPSET, POSITIONS)

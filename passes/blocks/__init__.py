@@ -1,7 +1,7 @@
-"""Blocks of networks as ONNX Runtime's own operators: activations, residual connections, products, embeddings."""
+"""Blocks of networks as ONNX Runtime's own operators: activations, residual connections, products."""
 
 from graphopt.pipeline.passes import rule_pass
-from passes.blocks import activation, embedding, known, residual
+from passes.blocks import activation, residual
 from passes.blocks.activation import (
     bias_fast_gelu,
     bias_gelu,
@@ -14,17 +14,6 @@ from passes.blocks.activation import (
     fused_silu,
     fused_swish,
 )
-from passes.blocks.embedding import class_token, converted_lookup, row_in_table, shifted_lookup, sliced_table
-from passes.blocks.known import (
-    constant_lookup,
-    decided_and,
-    decided_mask,
-    grid_of_counters,
-    grid_of_indices,
-    one_dimension,
-    repeated_constant,
-    rolled,
-)
 from passes.blocks.residual import (
     simplified_norm,
     simplified_norm_mixed,
@@ -36,37 +25,23 @@ from passes.blocks.residual import (
 
 __all__ = [
     "BLOCKS",
-    "POSITIONS",
     "RULES",
     "bias_fast_gelu",
     "bias_gelu",
-    "class_token",
-    "constant_lookup",
     "conv_activation",
     "conv_add_relu",
     "conv_relu",
-    "converted_lookup",
-    "decided_and",
-    "decided_mask",
     "fast_gelu",
     "fused_gelu",
     "fused_quick_gelu",
     "fused_silu",
     "fused_swish",
-    "grid_of_counters",
-    "grid_of_indices",
-    "one_dimension",
-    "repeated_constant",
-    "rolled",
-    "row_in_table",
-    "shifted_lookup",
     "simplified_norm",
     "simplified_norm_mixed",
     "skip_layer_norm",
     "skip_layer_norm_sum",
     "skip_rms_norm",
     "skip_rms_norm_sum",
-    "sliced_table",
 ]
 
 OPTIONAL = (*activation.OPTIONAL, *residual.OPTIONAL)
@@ -82,13 +57,4 @@ BLOCKS = rule_pass(
     """,
     RULES,
     optional=OPTIONAL,
-)
-
-POSITIONS = rule_pass(
-    "positions",
-    """Simplify positions, masks and lookups.
-
-    What is known although it is computed goes; what is added to embeddings goes into their tables. Nothing but ai.onnx.
-    """,
-    (*known.RULES, *embedding.RULES),
 )

@@ -2,18 +2,14 @@ from __future__ import annotations
 
 import graphopt
 import passes.blocks as package
-from passes.blocks import BLOCKS, OPTIONAL, POSITIONS, RULES
+from passes.blocks import BLOCKS, OPTIONAL, RULES
 from tests.support import apply, operators
 
 
 def test_every_rule_is_exported_by_its_name():
-    rules = {rule.name: rule for rule in (*BLOCKS.rules, *POSITIONS.rules)}
+    rules = {rule.name: rule for rule in BLOCKS.rules}
     assert rules == {name: getattr(package, name) for name in rules}
-    assert rules.keys() | {"BLOCKS", "POSITIONS", "RULES"} == set(package.__all__)
-
-
-def test_positions_are_portable():
-    assert not any(rule.emits for rule in POSITIONS.rules)
+    assert rules.keys() | {"BLOCKS", "RULES"} == set(package.__all__)
 
 
 def test_what_is_slower_on_the_cpu_runs_only_when_asked():

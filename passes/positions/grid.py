@@ -10,7 +10,7 @@ from graphopt import Builder, Const, Exact, Match, Opt, Value, op, rule
 from graphopt.analysis.symbolic import Scalar
 from graphopt.analysis.types import Dims
 from graphopt.ir.types import Tensor
-from passes.blocks.known.bounds import SMALL
+from passes.positions.bounds import SMALL
 
 MATRIX = 2
 

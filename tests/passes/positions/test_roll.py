@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passes.blocks.known import rolled
+from passes.positions import rolled
 from tests.support import fires, refuses
 
 W = {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passes.blocks.known import (
+from passes.positions import (
     constant_lookup,
     decided_and,
     decided_mask,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passes.blocks.embedding import class_token, converted_lookup, row_in_table, shifted_lookup, sliced_table
+from passes.positions import class_token, converted_lookup, row_in_table, shifted_lookup, sliced_table
 from tests.support import fires, refuses
 
 TABLES = {

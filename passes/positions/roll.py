@@ -9,6 +9,8 @@ from graphopt.ir.types import Array, Node, Tensor
 
 LARGEST = 1 << 16
 """Indices that are written down."""
+AXES = 3
+"""Which input of Slice holds the axes."""
 
 pieces = Rest("pieces")
 joined = op.Concat(pieces)
@@ -42,10 +44,10 @@ def _used(m: Match, node: Node) -> bool:
 def _cut(m: Match, node: Node, axis: int, length: int, rank: int) -> Array:
     """The indices, of that many along the axis, that a Slice cuts out. Raises Refused."""
     given = [m.known(tensor) if tensor.name else None for tensor in node.inputs[1:]]
-    absent = [np.array([number]) for number in (0, 0, axis, 1)]
-    start, end, along, step = [*given, *absent[len(given) :]]
+    given += [np.array([number]) for number in (0, 0, axis, 1)][len(given) :]
+    start, end, along, step = given
     if start is None or end is None or along is None or step is None:
         m.refuse("where a piece begins or ends is unknown")
     m.require([int(one) % rank for one in along] == [axis] and step[0], "a piece is cut along another axis")
-    m.require(len(given) > len("se") or rank == 1, "a piece is cut along another axis")
+    m.require(len(node.inputs) > AXES or rank == 1, "a piece is cut along another axis")
     return np.arange(length)[int(start[0]) : int(end[0]) : int(step[0])]

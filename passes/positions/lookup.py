@@ -6,7 +6,7 @@ from graphopt import Builder, Exact, Match, Value, op, rule
 from graphopt.analysis.operators.elementwise import broadcast
 from graphopt.ir.types import Tensor
 from graphopt.ir.values import constant
-from passes.blocks.known.bounds import uniform
+from passes.positions.bounds import uniform
 
 TABLE = 2
 """Dimensions of a table."""

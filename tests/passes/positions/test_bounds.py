@@ -12,7 +12,7 @@ from graphopt.analysis.shapes import Shapes
 from graphopt.ir.edit import Editor
 from graphopt.ir.reader import load
 from graphopt.rewrite.match import Matcher
-from passes.blocks.known.bounds import bounds, uniform
+from passes.positions.bounds import bounds, uniform
 from tests.support import proto
 
 x = Value("x")

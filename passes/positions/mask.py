@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphopt import Builder, Close, Exact, Match, Value, op, rule
 from graphopt.analysis.operators.elementwise import broadcast
 from graphopt.ir.types import Tensor
-from passes.blocks.known.bounds import ALWAYS, bounds
+from passes.positions.bounds import ALWAYS, bounds
 
 given, always, a, b, scores = Value("condition"), Value("always"), Value("a"), Value("b"), Value("scores")
 both = op.And(given, always)

@@ -6,8 +6,8 @@ import numpy as np
 
 from graphopt import Builder, Const, Exact, Match, op, rule
 from graphopt.ir.types import Tensor
-from passes.blocks.embedding.positions import cut, ids, table
-from passes.blocks.known.bounds import bounds
+from passes.positions.bounds import bounds
+from passes.positions.table import cut, ids, table
 
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
 

@@ -1,0 +1,55 @@
+"""Positions, masks and lookups that are known although they are computed."""
+
+from graphopt.pipeline.passes import rule_pass
+from passes.positions.class_token import class_token
+from passes.positions.dimension import one_dimension
+from passes.positions.grid import grid_of_counters, grid_of_indices
+from passes.positions.lookup import constant_lookup
+from passes.positions.mask import decided_and, decided_mask
+from passes.positions.narrow import repeated_constant
+from passes.positions.roll import rolled
+from passes.positions.shifted import converted_lookup, shifted_lookup
+from passes.positions.table import row_in_table, sliced_table
+
+__all__ = [
+    "POSITIONS",
+    "RULES",
+    "class_token",
+    "constant_lookup",
+    "converted_lookup",
+    "decided_and",
+    "decided_mask",
+    "grid_of_counters",
+    "grid_of_indices",
+    "one_dimension",
+    "repeated_constant",
+    "rolled",
+    "row_in_table",
+    "shifted_lookup",
+    "sliced_table",
+]
+
+RULES = (
+    grid_of_indices,
+    grid_of_counters,
+    constant_lookup,
+    decided_and,
+    decided_mask,
+    repeated_constant,
+    one_dimension,
+    rolled,
+    class_token,
+    sliced_table,
+    row_in_table,
+    shifted_lookup,
+    converted_lookup,
+)
+
+POSITIONS = rule_pass(
+    "positions",
+    """Simplify positions, masks and lookups.
+
+    What is known although it is computed goes; what is added to embeddings goes into their tables. Nothing but ai.onnx.
+    """,
+    RULES,
+)
