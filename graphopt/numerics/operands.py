@@ -274,6 +274,22 @@ def _at_positions(positions: tuple[int, ...], domain: Domain) -> dict[int, Rule]
     return dict.fromkeys(positions, _always(domain))
 
 
+MASKING = 1e3
+"""A number of this size, added to scores, hides them."""
+
+
+def _complement(use: Use) -> Domain | None:
+    """A mask x of zeros and ones where (1 - x) is made a large negative number, which then is added to scores."""
+    one = constant(use.node.inputs[0])
+    if one is None or one.size != 1 or float(one.values.reshape(())) != 1:
+        return None
+    for reader in use.node.outputs[0].outputs:
+        numbers = [held for tensor in reader.inputs if (held := constant(tensor)) is not None and held.size == 1]
+        if reader.op == "Mul" and any(float(held.values.reshape(())) <= -MASKING for held in numbers):
+            return Choice((0, 1))
+    return None
+
+
 _STANDARD: dict[str, dict[int, Rule]] = {
     # positions
     "Gather": {1: _indices(0)},
@@ -325,6 +341,7 @@ _STANDARD: dict[str, dict[int, Rule]] = {
     # signs and ranges
     "Log": {0: _always(Positive())},
     "Sqrt": {0: _always(Positive())},
+    "Sub": {1: _complement},
     "Reciprocal": {0: _always(NonZero())},
     "Div": {1: _always(NonZero())},
     "Mod": {1: _always(NonZero())},

@@ -38,7 +38,7 @@ class Target:
         floats = self.kernels.get(name)
         if floats is None:
             missing = domain in self.judged and not _is_function(op, domain)
-            missing = missing or (domain == ONNX and not _is_standard(op))
+            missing = missing or name in UNOFFICIAL
             return f"the target {self.name} does not run {name}" if missing else None
         on = "" if dtype is None or dtype not in dtypes.FLOATS else dtypes.name(dtype)
         wrong = on in kernels.LETTERS.values() and floats and on not in floats
@@ -64,13 +64,6 @@ def _is_function(op: str, domain: str) -> bool:
     except defs.SchemaError:
         return False
     return bool(schema.has_function or schema.has_context_dependent_function)
-
-
-@lru_cache(maxsize=4096)
-def _is_standard(op: str) -> bool:
-    from onnx import defs
-
-    return bool(defs.has(op))
 
 
 def _with_casts(table: Kernels) -> Kernels:

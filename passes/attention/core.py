@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphopt import Value, op
-from passes.attention.axes import Axis, View
+from passes.attention.axes import Axis, View, leaves
+from passes.attention.masks import Frame
 from passes.attention.operands import Operands, arrange
 from passes.attention.reading import Reading, sizes
 from passes.attention.scores import Scores, read_scores, sole
@@ -23,6 +24,10 @@ probabilities = softmax | guard | narrow
 product = op.MatMul(probabilities, values)
 
 
+BATCHED = 3
+"""Dimensions of scores: at least a batch, or heads, and queries and keys."""
+
+
 @dataclass(frozen=True, eq=False)
 class Attention:
     """An attention as it stands in the graph. guarded: a row of scores without a number gives zeros, not NaN."""
@@ -34,6 +39,12 @@ class Attention:
     guarded: bool
 
     @property
+    def frame(self) -> Frame:
+        """The axes of the scores."""
+        heads, dims = self.operands.heads, self.rows.dims
+        return Frame(heads.batch, heads.all, leaves(dims[-2]), leaves(dims[-1]))
+
+    @property
     def factor(self) -> float:
         """By what the products of queries and keys are multiplied."""
         query, key, _ = self.operands.all
@@ -43,7 +54,7 @@ class Attention:
 def read(m: Match, *, grouped: bool = False) -> Attention:
     """The attention of a match of `product`, whose nodes it then includes. Raises Refused."""
     size = sizes(m, m.tensor(scores))
-    if size is None or len(size) < 3:
+    if size is None or len(size) < BATCHED:
         m.refuse("the shape of the scores is unknown, or they have no batch")
     m.require(m.attr(softmax, "axis", -1) in (-1, len(size) - 1), "Softmax does not go over the keys")
     rows = View(m.tensor(scores), tuple((Axis(one),) for one in size))

@@ -38,22 +38,43 @@ def steps(view: View, wanted: Wanted) -> tuple[Step, ...] | None:
     have, want = [axis for dim in dims for axis in dim], [axis for dim in goal for axis in dim]
     if {*have} != {*want} or len(have) != len(want):
         return None
-    found = list(first)
+    moved = _moved(dims, goal, have, want)
+    return None if moved is None else (*first, *moved)
+
+
+def _moved(
+    dims: Sequence[Dimension], goal: Sequence[Dimension], have: list[Axis], want: list[Axis]
+) -> tuple[Step, ...] | None:
+    """Reshape, Transpose and Reshape, without those that change nothing. Axes that stay together are one unit."""
+    at = {axis: index for index, axis in enumerate(have)}
+    units: list[list[Axis]] = []
+    for axis in want:
+        together = bool(units) and at[units[-1][-1]] + 1 == at[axis]
+        units[-1].append(axis) if together else units.append([axis])
+    units.sort(key=lambda unit: at[unit[0]])
+    order = sorted(range(len(units)), key=lambda index: want.index(units[index][0]))
+    made: list[Step] = []
     shape = [product(dim) for dim in dims]
-    if have != want:
-        if any(len(dim) != 1 for dim in dims):
-            lengths = _target(shape, [axis.size for axis in have])
-            if lengths is None:
+    if order != sorted(order):
+        if [list(dim) for dim in dims] != units:
+            lengths = [product(unit) for unit in units]
+            if not _reshape(made, shape, lengths):
                 return None
-            found.append(Step("Reshape", lengths))
-        found.append(Step("Transpose", tuple(have.index(axis) for axis in want)))
-        shape = [axis.size for axis in want]
-    if len(shape) != len(goal) or any(len(dim) != 1 for dim in goal) or have == want:
-        lengths = _target(shape, [product(dim) for dim in goal])
-        if lengths is None:
-            return None
-        found.append(Step("Reshape", lengths))
-    return tuple(found)
+            shape = lengths
+        made.append(Step("Transpose", tuple(order)))
+        shape = [shape[index] for index in order]
+        dims = [tuple(units[index]) for index in order]
+    if list(dims) != list(goal) and not _reshape(made, shape, [product(dim) for dim in goal]):
+        return None
+    return tuple(made)
+
+
+def _reshape(made: list[Step], old: Sequence[Scalar], new: Sequence[Scalar]) -> bool:
+    """Add a Reshape; whether its target can be told."""
+    lengths = _target(old, new)
+    if lengths is not None:
+        made.append(Step("Reshape", lengths))
+    return lengths is not None
 
 
 def _cut(view: View) -> tuple[tuple[Step, ...], tuple[Dimension, ...]] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from passes.attention.axes import Axis, Dimension, leaves, product
+from passes.attention.axes import Dimension, leaves, product
 from passes.attention.layout import Step, steps
 from passes.attention.reading import Reading, seen
 
@@ -30,19 +30,26 @@ class Operand:
 
 
 @dataclass(frozen=True, eq=False)
-class Operands:
-    """Query, key and value; `batch` and `heads` are the axes over which there is an attention each.
+class Heads:
+    """The axes over which there is an attention each: a batch, and heads.
 
-    layout: of keys and values; queries are flat. shared: heads that have keys and values of their own.
+    shared: heads that have keys and values of their own. layout: of keys and values; queries are flat.
     """
+
+    batch: Dimension
+    all: Dimension
+    shared: Dimension
+    layout: str
+
+
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """Query, key and value."""
 
     query: Operand
     key: Operand
     value: Operand
-    batch: Dimension
-    heads: Dimension
-    shared: Dimension
-    layout: str
+    heads: Heads
 
     @property
     def all(self) -> tuple[Operand, Operand, Operand]:
@@ -50,9 +57,20 @@ class Operands:
         return self.query, self.key, self.value
 
     @property
+    def moves(self) -> int:
+        """How many nodes bring the operands in order; those that a tensor is split by count once."""
+        made = [(one.reading.view.tensor, way) for one in self.all for way in _pieces(one.way)]
+        return len({key for key in made if key[1][0] == "Split"}) + sum(way[0] != "Split" for _, way in made)
+
+    @property
     def cost(self) -> int:
-        """How many nodes it takes."""
-        return sum(len(operand.way) for operand in self.all)
+        """How many more nodes there are than before."""
+        return self.moves - len({node for one in self.all for node in one.reading.nodes})
+
+
+def _pieces(way: tuple[Step, ...]) -> list[tuple[str, tuple[int, ...]]]:
+    """The steps; a Split without saying which piece."""
+    return [(step.op, step.argument[:1] if step.op == "Split" else step.argument) for step in way]
 
 
 def arrange(m: Match, query: View, key: View, value: View, *, grouped: bool) -> Operands | None:
@@ -61,15 +79,17 @@ def arrange(m: Match, query: View, key: View, value: View, *, grouped: bool) -> 
     grouped: whether several heads may share keys and values.
     """
     readings = [seen(m, view.tensor, view.dims) for view in (query, key, value)]
-    lead = [dim for dim in query.dims[:-2]]
+    readings[-1] = [reading for reading in readings[-1] if reading.factor == 1]
+    ends = (query.dims[-2], query.dims[-1], value.dims[-2], value.dims[-1])
+    lead = list(query.dims[:-2])
     found = [
         one
         for batch, heads in _divisions(lead)
         for layout in (FLAT, APART)
         for shared in _shared(heads, readings[1:], grouped=grouped)
-        if (one := _arranged(readings, query, key, value, batch, heads, shared, layout)) is not None
+        if (one := _arranged(readings, ends, Heads(batch, heads, shared, layout))) is not None
     ]
-    return min(found, key=lambda one: one.cost, default=None)
+    return min(found, key=lambda one: (one.cost, one.moves), default=None)
 
 
 def _divisions(lead: Sequence[Dimension]) -> Iterator[tuple[Dimension, Dimension]]:
@@ -92,31 +112,22 @@ def _shared(heads: Dimension, readings: Sequence[list[Reading]], *, grouped: boo
             yield fewer
 
 
-def _arranged(
-    readings: list[list[Reading]],
-    query: View,
-    key: View,
-    value: View,
-    batch: Dimension,
-    heads: Dimension,
-    shared: Dimension,
-    layout: str,
-) -> Operands | None:
-    rows, size = query.dims[-2:]
-    columns, width = value.dims[-2:]
-    wanted = [(batch, rows, (*heads, *size))]
+def _arranged(readings: list[list[Reading]], ends: Sequence[Dimension], heads: Heads) -> Operands | None:
+    """The operands in one layout. ends: queries, their size, keys, and the size of values."""
+    rows, size, columns, width = ends
+    wanted: list[tuple[Dimension, ...]] = [(heads.batch, rows, (*heads.all, *size))]
     for last in (size, width):
-        flat, apart = (batch, columns, (*shared, *last)), (batch, shared, columns, last)
-        wanted.append(flat if layout == FLAT else apart)
-    operands = []
-    for found, goal in zip(readings, wanted, strict=True):
-        factors = found if len(operands) < 2 else [one for one in found if one.factor == 1]
-        ways = [(way, one) for one in factors if (way := steps(one.view, goal)) is not None]
+        flat, apart = (heads.batch, columns, (*heads.shared, *last)), (heads.batch, heads.shared, columns, last)
+        wanted.append(flat if heads.layout == FLAT else apart)
+    found: list[Operand] = []
+    for seen_so, goal in zip(readings, wanted, strict=True):
+        ways = [(way, one) for one in seen_so if (way := steps(one.view, goal)) is not None]
         if not ways:
             return None
-        way, reading = min(reversed(ways), key=lambda pair: len(pair[0]))
-        operands.append(Operand(reading, way))
-    return Operands(*operands, batch, heads, shared, layout)
+        way, reading = min(reversed(ways), key=lambda pair: (len(pair[0]) - len(pair[1].nodes), len(pair[0])))
+        found.append(Operand(reading, way))
+    query, key, value = found
+    return Operands(query, key, value, heads)
 
 
 def length(axes: Dimension) -> Scalar:

@@ -72,7 +72,7 @@ def _factor(m: Match, reading: Reading, node: Node) -> Reading | None:
 Dims = tuple[Dimension, ...]
 
 
-def _transpose(m: Match, view: View, node: Node) -> Dims | None:
+def _transpose(_: Match, view: View, node: Node) -> Dims | None:
     perm = node.attrs.get("perm") or list(range(len(view.dims)))[::-1]
     order = sorted(range(len(perm)), key=lambda at: perm[at])
     return tuple(view.dims[at] for at in order)

@@ -21,6 +21,7 @@ from passes.canonical.divide_by_constant import divide_by_constant, divide_by_po
 from passes.canonical.mul_chain import mul_chain, mul_chain_integers
 from passes.canonical.negated_operand import add_negated, multiply_negated, subtract_negated
 from passes.canonical.positive_axes import positive_axes
+from passes.canonical.split_sequence import split_sequence
 from passes.canonical.subtract_constant import subtract_constant
 from passes.canonical.sum_of_two import sum_of_two
 from passes.canonical.zero_term import zero_term
@@ -28,7 +29,7 @@ from passes.canonical.zero_term import zero_term
 RULES: tuple[Rule, ...] = (
     constant_right, subtract_constant, divide_by_power_of_two, divide_by_constant, zero_term, sum_of_two, cast_like,
     add_chain, add_chain_integers, mul_chain, mul_chain_integers, add_negated, subtract_negated, multiply_negated,
-    positive_axes,
+    positive_axes, split_sequence,
 )  # fmt: skip
 
 CANONICAL = rule_pass(

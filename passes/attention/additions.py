@@ -1,0 +1,139 @@
+"""What an attention adds to its scores, as inputs and attributes of one operator."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphopt.ir import dtypes
+from passes.attention.layout import Layout, steps
+from passes.attention.masks import BOOL, Frame, Keys, causal, never_all, of_keys
+from passes.attention.scores import Fill, Term
+
+if TYPE_CHECKING:
+    from graphopt import Builder, Match
+    from graphopt.ir.types import Tensor
+    from passes.attention.core import Attention
+
+LOWEST = float(np.finfo(np.float32).min)
+AXES_ARE_INPUTS, UNSQUEEZED_BY_INPUT, SHAPE_IN_PARTS = 18, 13, 15
+"""First opsets in which ReduceMax and Unsqueeze take their axes as inputs, and Shape a part of the shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class Additions:
+    """bias: (batch or 1, heads or 1, queries, keys). keys: (batch, keys), 0 for what does not count; filler: what is
+    added to scores there. causal: queries do not see later keys.
+
+    kept: a factor, (batch, 1, 1), for the result, 0 where all scores of a row are masked.
+    guarded: NaN in the result, from such rows, is 0.
+    """
+
+    bias: Tensor | None = None
+    keys: Tensor | None = None
+    filler: float | None = None
+    causal: bool = False
+    kept: Tensor | None = None
+    guarded: bool = False
+
+
+def additions(m: Match, new: Builder, attention: Attention) -> Additions:
+    """What is added to the scores of an attention. Raises Refused for what no operator takes."""
+    terms, frame = attention.scores.terms, attention.frame
+    if len(terms) == 1 and causal(m, terms[0], frame):
+        m.take(*attention.operands.key.reading.nodes)
+        return Additions(causal=True)
+    found = [(term, of_keys(m, term, frame)) for term in terms]
+    masks = [keys for _, keys in found if keys is not None]
+    mask = masks[0] if len(masks) == 1 else None
+    rest = [term for term, keys in found if keys is None or keys is not mask]
+    bias = _bias(m, new, attention, rest)
+    safe = not attention.guarded or not terms or (len(terms) == 1 and never_all(m, terms[0]))
+    if mask is None:
+        return Additions(bias, guarded=not safe)
+    m.take(*mask.nodes)
+    keys = _whole(m, new, mask)
+    if attention.guarded and mask.number == -math.inf and not rest:
+        return Additions(bias, keys, LOWEST, kept=_kept(m, new, mask))
+    return Additions(bias, keys, mask.number, guarded=not safe)
+
+
+def cleared(new: Builder, extra: Additions, made: Tensor) -> Tensor:
+    """The result of an attention, with zeros for rows of which all scores are masked, if that is what the graph has."""
+    if extra.kept is not None:
+        return new.Mul(made, extra.kept)
+    if extra.guarded:
+        return new.Where(new.IsNaN(made), 0.0, made)
+    return made
+
+
+def _bias(m: Match, new: Builder, attention: Attention, terms: list[Term | Fill]) -> Tensor | None:
+    """The sum of the terms."""
+    total: Tensor | None = None
+    for term in terms:
+        if not isinstance(term, Term):
+            m.refuse("a number takes the place of scores that are not those of whole keys")
+        m.require(m.dtype(term.view.tensor) == m.dtype(attention.value.tensor), "scores have another dtype than values")
+        one = _spread(m, new, attention, term)
+        total = one if total is None else new.Add(one, total)
+    return total
+
+
+def _spread(m: Match, new: Builder, attention: Attention, term: Term) -> Tensor:
+    """A term with four dimensions, and a number for each query and key."""
+    frame = attention.frame
+    there = {axis for dim in term.view.leaves for axis in dim}
+    batch, heads, rows, columns = (
+        tuple(axis for axis in axes if axis in there) for axes in (frame.batch, frame.heads, frame.rows, frame.columns)
+    )
+    m.require(batch in ((), frame.batch), "what is added to the scores differs in part of the batch")
+    m.require(heads in ((), frame.heads), "what is added to the scores differs in part of the heads")
+    m.require(columns == frame.columns, "what is added to the scores is the same for all keys")
+    way = steps(term.view, (batch, heads, rows, columns))
+    if way is None:
+        m.refuse("the dimensions of what is added to the scores are unknown")
+    one = Layout(new).write(term.view.tensor, way)
+    if rows == frame.rows:
+        return one
+    m.require(m.opset >= SHAPE_IN_PARTS, f"before opset {SHAPE_IN_PARTS} it takes more to repeat a mask for each query")
+    sizes = [m.shapes.dims(attention.rows.tensor)[at] for at in (-2, -1)]  # type: ignore[index]
+    if isinstance(sizes[0], int):
+        return new.Expand(one, np.array([1, 1, sizes[0], 1], np.int64))
+    m.require(sizes[0] == sizes[1], "a mask of keys alone, for another number of queries")
+    queries = new.Shape(term.view.tensor, start=-1)
+    ones = np.ones(2, np.int64)
+    return new.Expand(one, new.Concat(ones, queries, ones[:1], axis=0))
+
+
+def _whole(m: Match, new: Builder, mask: Keys) -> Tensor:
+    """The mask as int32."""
+    tensor = mask.mask
+    if mask.inverted:
+        m.require(m.dtype(tensor) == BOOL, "a mask of numbers, of which zero counts")
+        tensor = new.Not(tensor)
+    elif m.dtype(tensor) == np.int32:
+        return tensor
+    return new.Cast(tensor, to=dtypes.elem_type(np.dtype(np.int32)))
+
+
+def _kept(m: Match, new: Builder, mask: Keys) -> Tensor:
+    """1 where any key counts, else 0: (batch, 1, 1)."""
+    dtype = m.dtype(m.root.outputs[0])
+    if dtype is None:
+        m.refuse("the dtype of the result is unknown")
+    numbers = new.Cast(new.Not(mask.mask) if mask.inverted else mask.mask, to=dtypes.elem_type(dtype))
+    by_input = m.opset >= AXES_ARE_INPUTS
+    largest = (
+        new.ReduceMax(numbers, np.array([1], np.int64), keepdims=1)
+        if by_input
+        else new.ReduceMax(numbers, axes=[1], keepdims=1)
+    )
+    if m.opset >= UNSQUEEZED_BY_INPUT:
+        return new.Unsqueeze(largest, np.array([2], np.int64))
+    return new.Unsqueeze(largest, axes=[2])
+
+
+__all__ = ["Additions", "Frame", "additions", "cleared"]

@@ -1,0 +1,143 @@
+"""What is added to scores, told apart: which keys count, which keys come later, and everything else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphopt.ir import values
+from graphopt.ir.dtypes import INTEGERS
+from passes.attention.axes import Dimension, View
+from passes.attention.layout import steps
+from passes.attention.reading import seen
+from passes.attention.scores import Fill, Term, align
+
+if TYPE_CHECKING:
+    from graphopt.ir.types import Array, Node, Tensor
+    from graphopt.rewrite import Match
+
+HUGE = 1e30
+"""A number of this size takes the place of any score that it is added to."""
+MASK = 1e3
+"""A number of this size that is added to scores where something is 0 says that this something is a mask."""
+BOOL = np.dtype(bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Keys:
+    """Scores of keys for which `mask`, (batch, keys), is zero have `number` added.
+
+    mask: of zeros and ones, or of truth values. nodes: from the mask to what is added.
+    """
+
+    mask: Tensor
+    inverted: bool
+    number: float
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The axes of scores: batch, heads, queries, keys."""
+
+    batch: Dimension
+    heads: Dimension
+    rows: Dimension
+    columns: Dimension
+
+
+def of_keys(m: Match, term: Term | Fill, frame: Frame) -> Keys | None:
+    """The term as a mask of keys; None if it is none."""
+    if isinstance(term, Fill):
+        taken = abs(term.number) >= HUGE
+        return _condition(m, term.view, frame, term.number, inverted=term.where) if taken else None
+    for reading in seen(m, term.view.tensor, term.view.dims):
+        node = reading.view.tensor.producer
+        if node is not None and reading.factor == 1 and not node.domain:
+            found = _where(m, reading.view, node, frame) if node.op == "Where" else None
+            found = _complement(m, reading.view, node, frame) if node.op == "Mul" else found
+            if found is not None:
+                return Keys(found.mask, found.inverted, found.number, (*reading.nodes, node, *found.nodes))
+    return None
+
+
+def _where(m: Match, view: View, node: Node, frame: Frame) -> Keys | None:
+    """Where(condition, 0, number), or the other way round."""
+    numbers = [values.scalar(tensor) for tensor in node.inputs[1:]]
+    condition = align(m, view, node.inputs[0])
+    if condition is None or numbers.count(0) != 1 or None in numbers:
+        return None
+    number = numbers[0] or numbers[1]
+    return _condition(m, condition, frame, float(number or 0), inverted=numbers[1] == 0)
+
+
+def _complement(m: Match, view: View, node: Node, frame: Frame) -> Keys | None:
+    """(1 - x) number, of which x then is a mask of zeros and ones, or not x."""
+    number = next((n for tensor in node.inputs if (n := values.scalar(tensor)) is not None), None)
+    other = next((tensor for tensor in node.inputs if values.scalar(tensor) is None), None)
+    if number is None or other is None or number > -MASK:
+        return None
+    source, inverted, nodes = other, True, []
+    if (node := other.producer) is not None and node.op == "Sub" and values.scalar(node.inputs[0]) == 1:  # type: ignore[assignment]
+        source, inverted = node.inputs[1], False
+        nodes.append(node)
+    for reading in seen(m, source, view.dims):
+        cast = reading.view.tensor.producer
+        if cast is None or cast.op != "Cast" or reading.factor != 1:
+            continue
+        whole = m.dtype(cast.inputs[0])
+        if whole == BOOL or (whole in INTEGERS and not inverted):
+            found = _condition(m, View(cast.inputs[0], reading.view.dims), frame, number, inverted=inverted)
+            if found is not None:
+                return Keys(found.mask, found.inverted, number, (*nodes, *reading.nodes, cast, *found.nodes))
+    return None
+
+
+def _condition(m: Match, view: View, frame: Frame, number: float, *, inverted: bool) -> Keys | None:
+    """A condition that depends on batch and keys alone, read back to where it has no other dimensions."""
+    for reading in seen(m, view.tensor, view.dims):
+        if steps(reading.view, (frame.batch, frame.columns)) == ():
+            return Keys(reading.view.tensor, inverted, number, reading.nodes)
+        node = reading.view.tensor.producer
+        if node is None or node.domain:
+            continue
+        if node.op == "Not":
+            found = _condition(m, View(node.inputs[0], reading.view.dims), frame, number, inverted=not inverted)
+            return found and Keys(found.mask, found.inverted, number, (*reading.nodes, node, *found.nodes))
+    return None
+
+
+def causal(m: Match, term: Term | Fill, frame: Frame) -> bool:
+    """Whether a term hides from each query exactly the keys that come later, and is constant."""
+    array = _constant(m, term, frame)
+    if array is None or array.shape[-1] != array.shape[-2] or array.shape[-1] == 1:
+        return False
+    earlier = np.tril(np.ones(array.shape[-2:], bool))
+    return bool(np.all(np.where(earlier, array == 0, array <= -HUGE)))
+
+
+def _constant(m: Match, term: Term | Fill, frame: Frame) -> Array | None:
+    """The numbers added, if they are constant and each query has one for each key."""
+    held = values.constant(term.view.tensor)
+    if held is None or term.view.leaves[-2:] != (frame.rows, frame.columns):
+        return None
+    array = m.array(term.view.tensor)
+    return array if isinstance(term, Term) else np.where(array == term.where, term.number, 0)
+
+
+def never_all(m: Match, term: Term | Fill) -> bool:
+    """Whether a term leaves, in every row, a number that is neither NaN nor minus infinity."""
+    held = values.constant(term.view.tensor)
+    if isinstance(term, Fill):
+        return math.isfinite(term.number)
+    if held is not None:
+        array = m.array(term.view.tensor)
+        return bool(np.isfinite(array.max(axis=-1)).all() and not np.isnan(array).any())
+    node = term.view.tensor.producer
+    numbers = (
+        [values.scalar(tensor) for tensor in node.inputs[1:]] if node is not None and node.op == "Where" else [None]
+    )
+    return all(number is not None and math.isfinite(number) for number in numbers)
