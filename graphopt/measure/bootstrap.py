@@ -17,11 +17,13 @@ from graphopt.ir.types import Array
 
 LEVEL = 0.95
 """The share of draws that an interval holds."""
+FEWEST = 6
+"""Samples; of fewer even all changing for the better happens by chance more often than in 1 of 20 cases (2 / 2**5)."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval; low and high are None where there is none (fewer than two samples)."""
+    """A number and its 95 % interval; low and high are None where there is none (fewer than six samples)."""
 
     value: float
     low: float | None = None
@@ -59,9 +61,9 @@ def estimates(
 
 
 def _draws(samples: int, resamples: int, seed: int) -> Iterator[Array]:
-    """How often each sample is drawn, draw by draw; none of fewer than two samples."""
+    """How often each sample is drawn, draw by draw; none of fewer than `FEWEST` samples."""
     rng = np.random.default_rng(seed)
-    for _ in range(resamples if samples > 1 else 0):
+    for _ in range(resamples if samples >= FEWEST else 0):
         yield np.bincount(rng.integers(samples, size=samples), minlength=samples).astype(np.float64)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from graphopt.data.functions import is_function
@@ -34,7 +35,7 @@ METRICS: Mapping[str, Callable[..., Metric]] = {
 
 
 def metric(text: str | Metric) -> Metric:
-    """The metric that a text stands for: a name of `METRICS` with options, or `module:function`.
+    """The metric that a text stands for: a name of `METRICS` with options, or `module:function`. Its name is the text.
 
     Raises UsageError for anything else.
     """
@@ -47,7 +48,8 @@ def metric(text: str | Metric) -> Metric:
             return own(text)
         raise UsageError(f"there is no metric {quoted(name)}; there are: {', '.join(METRICS)}, and module:function")
     options = inspect.signature(make).parameters
-    return make(**dict(_option(name, change, options) for change in changes))
+    made = make(**dict(_option(name, change, options) for change in changes))
+    return replace(made, name=text.strip())
 
 
 def _option(name: str, text: str, options: Mapping[str, inspect.Parameter]) -> tuple[str, object]:

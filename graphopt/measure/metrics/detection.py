@@ -109,7 +109,7 @@ def mean_average_precision(
         raise UsageError(f"map: iou must be at least 0 and below 1, found {iou}")
     _library()
     return Metric(
-        "map" if not iou else f"map{round(100 * iou)}",
+        "map",
         "%",
         higher_is_better=True,
         update=partial(_kept, boxes=boxes, scores=scores, classes=classes),
