@@ -177,7 +177,7 @@ def _member(context: Context, region: Region, node: Node, tensor: Tensor) -> Mem
     given = None if letters is None else lettered(letters, region.layouts[tensor][1 - own])
     if letters is None or given is None:
         return f"{node.op} ({node.name or node.outputs[0].name}) takes {tensor.name} in this layout only"
-    turned = _turned(axes, arranged(axes.universe, given))
+    turned = _turned(axes, arranged(axes.universe, _hinted(node, axes, tensor, given)))
     change = axes.retune(turned)
     reason = None if change is None else _too_large(node, axes)
     if change is None or reason:
@@ -189,6 +189,27 @@ def _member(context: Context, region: Region, node: Node, tensor: Tensor) -> Mem
     count = len(node.inputs)
     as_is = _turned(axes, axes.universe)
     return Member(node, own, inputs[:count], outputs, change, axes.error, (axes.slow(as_is), axes.slow(turned)))
+
+
+def _hinted(node: Node, axes: Axes, tensor: Tensor, given: Letters) -> Letters:
+    """The order `given`, with the axes that it leaves open where a Transpose on the other side wants them."""
+    for other, letters in _lettered(node, axes):
+        if other is not tensor and not set(letters) <= set(given):
+            for order in _wishes(other, len(letters)):
+                wanted = lettered(letters, order) or ()
+                agreed = [one for one in wanted if one in given] == [one for one in given if one in wanted]
+                if wanted and agreed:
+                    return arranged(given, wanted)
+    return given
+
+
+def _wishes(tensor: Tensor, rank: int) -> Iterator[Order]:
+    """The orders in which Transposes beside a tensor would have nothing to do."""
+    producer = tensor.producer
+    made = None if producer is None else permutation(producer, rank)
+    if made is not None:
+        yield inverse(made)
+    yield from (perm for reader in tensor.outputs if (perm := permutation(reader, rank)) is not None)
 
 
 def _lettered(node: Node, axes: Axes) -> Iterator[tuple[Tensor, Letters]]:
