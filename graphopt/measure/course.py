@@ -19,10 +19,10 @@ from graphopt.measure.record import Measured, Setting
 from graphopt.measure.statistics import Ratio, log_ratio, ratio, summary
 from graphopt.measure.subject import Subject
 
-PROCESS_S = 1.0
+PROCESS_S = 0.7
 """Seconds of timing in one process: about as long as it takes to start one."""
-FEWEST, MOST = 8, 100
-"""Processes in which models are timed; of fewer than 8 there is no interval of 99 %."""
+FEWEST, MOST = 10, 100
+"""Processes in which models are timed: of fewer than 8 there is no interval of 99 %, and from 10 on one may go wild."""
 
 Progress = Callable[[str], None]
 

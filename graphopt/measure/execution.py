@@ -84,20 +84,24 @@ def trial(path: str, job: Job) -> Trial:
 
 
 def together(paths: Sequence[str], job: Job, pace: Pace, seed: Sequence[int]) -> Timings:
-    """Load models in an order drawn by `seed`, and run them in turns at `pace`. Raises ModelError, UsageError."""
+    """Load models and run them until they are warm, in an order drawn by `seed`; then run them in turns at `pace`.
+
+    Nothing but chance tells equal models apart. Raises ModelError, UsageError.
+    """
     rng = np.random.default_rng(seed)
     feeds = job.arrays()
     _wake(job)
-    sessions: dict[int, Session] = {}
+    runs: dict[int, Callable[[], object]] = {}
     loading: dict[int, float] = {}
     for index in rng.permutation(len(paths)).tolist():
         begin = time.perf_counter()
-        sessions[index] = job.open(paths[index])
+        session = job.open(paths[index])
         loading[index] = time.perf_counter() - begin
-    runs: list[Callable[[], object]] = [sessions[index].prepared(feeds) for index in range(len(paths))]
-    for run in runs:
-        latency.warm(run)
-    return Timings(tuple(loading[i] for i in range(len(paths))), tuple(latency.interleaved(runs, pace, rng)))
+        runs[index] = session.prepared(feeds)
+        latency.warm(runs[index])
+    places = range(len(paths))
+    running = latency.interleaved([runs[index] for index in places], pace, rng)
+    return Timings(tuple(loading[index] for index in places), tuple(running))
 
 
 def profiled(path: str, job: Job) -> tuple[OperatorTime, ...]:

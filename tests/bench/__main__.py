@@ -1,4 +1,4 @@
-"""The project's own measurements: `python -m tests.bench [counts|conformance|scale|speed]...`.
+"""The project's own measurements: `python -m tests.bench [counts|conformance|scale|speed|steadiness]...`.
 
 Every table in the README comes from here. Peers are optimisers installed by `pip install --group bench`; a peer that
 is not installed is left out and said to be. Times are medians of runs that alternate between all contenders.
@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import conformance, counts, scale, speed
+from tests.bench import conformance, counts, scale, speed, steadiness
 
-TABLES = {"counts": counts.main, "conformance": conformance.main, "scale": scale.main, "speed": speed.main}
+TABLES = {
+    "counts": counts.main,
+    "conformance": conformance.main,
+    "scale": scale.main,
+    "speed": speed.main,
+    "steadiness": steadiness.main,
+}
 QUICK = ("counts", "conformance", "scale")
 
 
