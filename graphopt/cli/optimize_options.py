@@ -32,8 +32,8 @@ ReportFile = Annotated[
     typer.Option("--report", metavar="FILE", help="Also write the report: FILE.html, .md, .json or .txt."),
     WRITTEN,
 ]
-Bench = Annotated[
-    bool, typer.Option("--bench", help="Also measure how fast MODEL and OUT are on this machine, for the report.")
+Timed = Annotated[
+    bool, typer.Option("--measure", help="Also measure how fast MODEL and OUT are on this machine, for the report.")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 if anything was rolled back or unverified.")]
 Reproducers = Annotated[
@@ -86,7 +86,7 @@ class Options(Budgeting):
     limit: Limit = None
     plugins: Plugins = None
     report: ReportFile = None
-    bench: Bench = False
+    measure: Timed = False
     json: Json = False
     strict: Strict = False
     reproducers: Reproducers = None

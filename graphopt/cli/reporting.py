@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def completed(result: Result, options: Options, progress: Callable[[str], None]) -> Report:
     """The report with the size of the written file and what else was asked for.
 
-    That is speed with --bench, and layers and environment if a file or a program is to have the report.
+    That is speed with --measure, and layers and environment if a file or a program is to have the report.
     """
     report = replace(result.report, after=replace(result.report.after, file_bytes=_written(options.output)))
-    if options.bench:
+    if options.measure:
         report = replace(report, bench=_measured(options, progress))
     if options.report is None and not options.json:
         return report
@@ -34,14 +34,18 @@ def completed(result: Result, options: Options, progress: Callable[[str], None])
 
 
 def _measured(options: Options, progress: Callable[[str], None]) -> Bench:
-    """How fast the model and the result are beside each other, on the inputs that were given, if any."""
+    """How fast the model and the result are beside each other, on the inputs or the data that were given, if any."""
+    from graphopt.cli.budget_options import data_given
     from graphopt.cli.files import read_inputs
     from graphopt.measure.bench import bench
 
     outside = options.allow_outside
     feeds = read_inputs(options.model, options.feeds, allow_outside=outside) if options.feeds else None
+    data = None if feeds is not None else data_given(options, options.model, options.recipe, allow_outside=outside)
     models = [options.model, options.output]
-    return bench(models, feeds=feeds, profile=True, seed=options.seed, allow_outside=outside, progress=progress)
+    return bench(
+        models, feeds=feeds, data=data, profile=True, seed=options.seed, allow_outside=outside, progress=progress
+    )
 
 
 def _written(output: Path) -> int | None:

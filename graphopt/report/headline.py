@@ -60,7 +60,7 @@ def speed(bench: Bench | None) -> Figure:
     setting = None if bench is None else bench.settings[0]
     ratio = None if setting is None or len(setting.models) < PAIR else setting.models[1].ratio
     if setting is None or ratio is None:
-        return Figure("speed", title, NOT_MEASURED, ("say --bench to measure both models on this machine",), "none")
+        return Figure("speed", title, NOT_MEASURED, ("say --measure to time both models on this machine",), "none")
     first, second = setting.models[:2]
     fold = ratio.inverse
     grade: Grade = "" if not fold.differs else "good" if fold.value > 1 else "bad"

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+from graphopt.budget.record import Budgeted, Cost, Figure, Limit
+from graphopt.measure.bootstrap import Estimate
+from graphopt.measure.environment import Environment
+from graphopt.measure.evaluate import Evaluation, Measure, Score, Scored
+from graphopt.measure.profile import OperatorTime
+from graphopt.measure.record import Bench, Measured, Setting
+from graphopt.measure.statistics import Latency, Ratio
 from graphopt.pipeline.journal import Entry, Status, StepRecord, Verdict
+from graphopt.report.layers import Layer
 from graphopt.report.record import Report, Size
 from graphopt.rewrite.driver import Refusal
 
@@ -54,4 +63,77 @@ DIRTY = replace(
         Refusal("conv_batchnorm", "Conv x", "Conv x", 6, "in training mode"),
     ),
     notes=("the opset was raised",),
+)
+
+MACHINE = Environment("A processor", "x86_64", ("avx2",), 2, 4, 8_000_000_000, "Linux", 0.1, {"onnxruntime": "1.2.3"})
+
+
+def latency(p50: float) -> Latency:
+    return Latency(p50, 1.1 * p50, None, p50, 50, tuple(p50 * (0.9 + 0.01 * step) for step in range(21)))
+
+
+def timed(model: str, p50: float, ratio: Ratio | None, operators: tuple[OperatorTime, ...]) -> Measured:
+    return Measured(model, 1, 2, latency(p50), 1 / p50, ratio, 0.01, 4_000_000, 1_000_000, operators, ())
+
+
+BENCH = Bench(
+    models=("m.onnx", "out.onnx"),
+    provider="cpu",
+    feeds="drawn",
+    settings=(
+        Setting(1, 2, {"x": "float[1, 4]"}, {"n": 1}, (), 8, 80, (
+            timed("m.onnx", 0.002, None, (
+                OperatorTime("Conv", "cpu", 1, 0.001, {"conv": 0.001}),
+                OperatorTime("Relu", "cpu", 1, 2e-4, {"r": 2e-4}),
+            )),
+            timed("out.onnx", 0.001, Ratio(0.5, 0.4, 0.6), (OperatorTime("Conv", "cpu", 1, 8e-4, {"conv": 8e-4}),)),
+        )),
+    ),
+    environment=MACHINE,
+    seed=0,
+    seconds=10.0,
+)  # fmt: skip
+EVALUATION = Evaluation(
+    data="val.npz",
+    samples=200,
+    metrics=(
+        Measure("top1", "%", higher_is_better=True, relative=False),
+        Measure("sqnr", "dB", higher_is_better=True, relative=True),
+    ),
+    models=(
+        Scored("m.onnx", (Score("top1", Estimate(0.90, 0.85, 0.95), None), Score("sqnr", Estimate(math.inf), None))),
+        Scored(
+            "out.onnx",
+            (
+                Score("top1", Estimate(0.88, 0.83, 0.93), Estimate(-0.02, -0.03, -0.01)),
+                Score("sqnr", Estimate(41.0, 40.0, 42.0), None),
+            ),
+        ),
+    ),
+    reference="m.onnx",
+    provider="cpu",
+    threads=2,
+    seed=0,
+    left_to_cpu={},
+    seconds=1.0,
+)
+BUDGET = Budgeted(
+    limits=(
+        Limit("max-drop", "3 points", "points", 3.0, 90.0, Figure(2.0, 1.0, 3.0), met=True, metric="top1"),
+    ),
+    left_out=(Cost("fuse", "conv_batchnorm", "BatchNormalization b", "max-drop", Figure(4.0, 3.5, 4.5)),),
+    trials=3,
+)  # fmt: skip
+FULL = replace(
+    DIRTY,
+    before=replace(CLEAN.before, file_bytes=2_100_000),
+    after=replace(CLEAN.after, file_bytes=1_050_000),
+    layers=(
+        Layer("conv", "Conv", 500, 2000, 90_000, 8e-4, None, "conv_batchnorm", ("c", "b")),
+        Layer("odd", "Thing", 0, 0, None),
+    ),
+    environment=MACHINE,
+    budget=BUDGET,
+    evaluation=EVALUATION,
+    bench=BENCH,
 )

@@ -219,7 +219,7 @@ def spreads(rows: Sequence[Spread], spell: Callable[[float], str], room: Room) -
     """For each row a box over the middle half, a line over the middle eight tenths, and the median."""
     made, (axes,) = figure(room, 0.5 * len(rows) + HEADER)
     tips: Tips = {}
-    most = max(row.quantiles[18] for row in rows)
+    most = max(row.quantiles[18] for row in rows) or 1.0
     for index, row in enumerate(rows):
         low, first, middle, third, high = (row.quantiles[place] for place in (2, 5, 10, 15, 18))
         colour = COLOURS[row.colour]
