@@ -3,9 +3,10 @@
 from graphopt.pipeline.passes import rule_pass
 from passes.attention.multi_head import multi_head_attention
 from passes.attention.packed import packed_attention
+from passes.attention.standard import standard_attention
 
-__all__ = ["ATTENTION", "RULES", "multi_head_attention", "packed_attention"]
+__all__ = ["ATTENTION", "RULES", "multi_head_attention", "packed_attention", "standard_attention"]
 
-RULES = (multi_head_attention, packed_attention)
+RULES = (multi_head_attention, packed_attention, standard_attention)
 
 ATTENTION = rule_pass("attention", """Make attention one operator, in whatever way it is spelled.""", RULES)

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphopt.ir import dtypes
 from passes.attention.layout import Layout, steps
-from passes.attention.masks import BOOL, Frame, Keys, causal, never_all, of_keys
+from passes.attention.masks import BOOL, HUGE, Frame, Keys, causal, never_all, of_keys
 from passes.attention.scores import Fill, Term
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def additions(m: Match, new: Builder, attention: Attention) -> Additions:
     masks = [keys for _, keys in found if keys is not None]
     mask = masks[0] if len(masks) == 1 else None
     rest = [term for term, keys in found if keys is None or keys is not mask]
-    bias = _bias(m, new, attention, rest)
+    bias = total_bias(m, new, attention, rest)
     safe = not attention.guarded or not terms or (len(terms) == 1 and never_all(m, terms[0]))
     if mask is None:
         return Additions(bias, guarded=not safe)
@@ -70,19 +70,22 @@ def cleared(new: Builder, extra: Additions, made: Tensor) -> Tensor:
     return made
 
 
-def _bias(m: Match, new: Builder, attention: Attention, terms: list[Term | Fill]) -> Tensor | None:
+def total_bias(m: Match, new: Builder, attention: Attention, terms: list[Term | Fill]) -> Tensor | None:
     """The sum of the terms."""
     total: Tensor | None = None
     for term in terms:
-        if not isinstance(term, Term):
-            m.refuse("a number takes the place of scores that are not those of whole keys")
-        m.require(m.dtype(term.view.tensor) == m.dtype(attention.value.tensor), "scores have another dtype than values")
         one = _spread(m, new, attention, term)
+        if isinstance(term, Fill):
+            m.require(abs(term.number) >= HUGE, "the number in place of scores is too small to be one that is added")
+            one = new.Where(one, term.number, 0.0) if term.where else new.Where(one, 0.0, term.number)
+        else:
+            same = m.dtype(term.view.tensor) == m.dtype(attention.value.tensor)
+            m.require(same, "what is added to the scores has another dtype than values")
         total = one if total is None else new.Add(one, total)
     return total
 
 
-def _spread(m: Match, new: Builder, attention: Attention, term: Term) -> Tensor:
+def _spread(m: Match, new: Builder, attention: Attention, term: Term | Fill) -> Tensor:
     """A term with four dimensions, and a number for each query and key."""
     frame = attention.frame
     there = {axis for dim in term.view.leaves for axis in dim}
@@ -136,4 +139,4 @@ def _kept(m: Match, new: Builder, mask: Keys) -> Tensor:
     return new.Unsqueeze(largest, axes=[2])
 
 
-__all__ = ["Additions", "Frame", "additions", "cleared"]
+__all__ = ["Additions", "Frame", "additions", "cleared", "total_bias"]

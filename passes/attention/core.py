@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from graphopt import Value, op
 from passes.attention.axes import Axis, View, leaves
+from passes.attention.layout import Layout, steps
 from passes.attention.masks import Frame
 from passes.attention.operands import Operands, arrange
 from passes.attention.reading import Reading, sizes
-from passes.attention.scores import Scores, read_scores, sole
+from passes.attention.scores import Scores, read_scores
 
 if TYPE_CHECKING:
+    from graphopt.ir.types import Tensor
     from graphopt.rewrite import Match
 
 scores, values = Value("scores"), Value("values")
@@ -51,8 +53,8 @@ class Attention:
         return self.scores.factor * query.reading.factor * key.reading.factor
 
 
-def read(m: Match, *, grouped: bool = False) -> Attention:
-    """The attention of a match of `product`, whose nodes it then includes. Raises Refused."""
+def read(m: Match, **options: Any) -> Attention:
+    """The attention of a match of `product`, whose nodes it then includes. options: of `arrange`. Raises Refused."""
     size = sizes(m, m.tensor(scores))
     if size is None or len(size) < BATCHED:
         m.refuse("the shape of the scores is unknown, or they have no batch")
@@ -66,11 +68,20 @@ def read(m: Match, *, grouped: bool = False) -> Attention:
         m.refuse("the values have not as many dimensions as the scores")
     lead = (() if one == 1 else dim for dim, one in zip(rows.dims[:-2], own, strict=False))
     value = View(m.tensor(values), (*lead, rows.dims[-1], (Axis(own[-1]),)))
-    operands = arrange(m, found.query, found.key, value, grouped=grouped)
+    operands = arrange(m, found.query, found.key, value, **options)
     if operands is None:
         m.refuse("the dimensions of queries, keys and values do not tell batch and heads")
     m.take(*found.nodes, *(node for operand in operands.all for node in operand.reading.nodes))
     return Attention(operands, found, rows, value, guard in m)
+
+
+def restored(m: Match, layout: Layout, attention: Attention, made: Tensor) -> Tensor:
+    """The result of an operator, (batch, queries, heads * size), as the product had it. Raises Refused."""
+    frame, last = attention.frame, attention.value.dims[-1]
+    view = View(made, (frame.batch, frame.rows, (*frame.heads, *last)))
+    way = steps(view, (*attention.rows.dims[:-1], last))
+    m.require(way is not None, "the dimensions of the result are unknown")
+    return layout.write(made, way or ())
 
 
 def scale(attention: Attention) -> Any:
@@ -80,4 +91,4 @@ def scale(attention: Attention) -> Any:
     return None if usual else attention.factor
 
 
-__all__ = ["Attention", "guard", "probabilities", "product", "read", "scale", "scores", "softmax", "sole", "values"]
+__all__ = ["Attention", "guard", "probabilities", "product", "read", "restored", "scale", "scores", "softmax", "values"]

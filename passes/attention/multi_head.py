@@ -5,9 +5,8 @@ from __future__ import annotations
 from graphopt import Builder, Close, Match, rule
 from graphopt.ir.types import Tensor
 from passes.attention.additions import additions, cleared
-from passes.attention.axes import View
-from passes.attention.core import Attention, product, read, scale
-from passes.attention.layout import Layout, steps
+from passes.attention.core import product, read, restored, scale
+from passes.attention.layout import Layout
 from passes.attention.operands import length
 
 MICROSOFT = "com.microsoft"
@@ -33,13 +32,4 @@ def multi_head_attention(m: Match, new: Builder) -> Tensor:
         unidirectional=1 if extra.causal else None,
         mask_filter_value=extra.filler,
     )
-    return _back(m, layout, attention, cleared(new, extra, made))
-
-
-def _back(m: Match, layout: Layout, attention: Attention, made: Tensor) -> Tensor:
-    """The result as the product had it, heads before rows."""
-    frame, last = attention.frame, attention.value.dims[-1]
-    view = View(made, (frame.batch, frame.rows, (*frame.heads, *last)))
-    way = steps(view, (*attention.rows.dims[:-1], last))
-    m.require(way is not None, "the dimensions of the result are unknown")
-    return layout.write(made, way or ())
+    return restored(m, layout, attention, cleared(new, extra, made))

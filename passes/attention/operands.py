@@ -73,10 +73,12 @@ def _pieces(way: tuple[Step, ...]) -> list[tuple[str, tuple[int, ...]]]:
     return [(step.op, step.argument[:1] if step.op == "Split" else step.argument) for step in way]
 
 
-def arrange(m: Match, query: View, key: View, value: View, *, grouped: bool) -> Operands | None:
+def arrange(
+    m: Match, query: View, key: View, value: View, *, grouped: bool = False, layouts: Sequence[str] = (FLAT, APART)
+) -> Operands | None:
     """The cheapest way to lay out the operands of an attention; None where there is none.
 
-    grouped: whether several heads may share keys and values.
+    grouped: whether several heads may share keys and values. layouts: those that these may have.
     """
     readings = [seen(m, view.tensor, view.dims) for view in (query, key, value)]
     readings[-1] = [reading for reading in readings[-1] if reading.factor == 1]
@@ -85,7 +87,7 @@ def arrange(m: Match, query: View, key: View, value: View, *, grouped: bool) -> 
     found = [
         one
         for batch, heads in _divisions(lead)
-        for layout in (FLAT, APART)
+        for layout in layouts
         for shared in _shared(heads, readings[1:], grouped=grouped)
         if (one := _arranged(readings, ends, Heads(batch, heads, shared, layout))) is not None
     ]
