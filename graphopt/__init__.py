@@ -26,9 +26,13 @@ from graphopt.errors import (
 if TYPE_CHECKING:
     from graphopt.api import Result, optimize
     from graphopt.budget import Budget
+    from graphopt.data.opening import open_data
+    from graphopt.data.preprocess import Preprocess
     from graphopt.ir.model import Model
     from graphopt.ir.reader import load
     from graphopt.ir.writer import save
+    from graphopt.measure.evaluate import Evaluation, evaluate
+    from graphopt.measure.metrics import Metric
     from graphopt.numerics.contract import Close, Exact, Lossy
     from graphopt.pipeline.passes import Pass, rule_pass
     from graphopt.pipeline.text import Pipeline
@@ -38,9 +42,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "graphopt.api": ("Result", "optimize"),
     "graphopt.budget": ("Budget",),
+    "graphopt.data.opening": ("open_data",),
+    "graphopt.data.preprocess": ("Preprocess",),
     "graphopt.ir.reader": ("load",),
     "graphopt.ir.model": ("Model",),
     "graphopt.ir.writer": ("save",),
+    "graphopt.measure.evaluate": ("Evaluation", "evaluate"),
+    "graphopt.measure.metrics": ("Metric",),
     "graphopt.numerics.contract": ("Close", "Exact", "Lossy"),
     "graphopt.pipeline.passes": ("Pass", "rule_pass"),
     "graphopt.pipeline.text": ("Pipeline",),
@@ -56,10 +64,12 @@ __all__ = [
     "Builder",
     "Close",
     "Const",
+    "Evaluation",
     "Exact",
     "GraphoptError",
     "Lossy",
     "Match",
+    "Metric",
     "Model",
     "ModelError",
     "Opt",
@@ -67,6 +77,7 @@ __all__ = [
     "Pass",
     "PassError",
     "Pipeline",
+    "Preprocess",
     "Report",
     "Rest",
     "Result",
@@ -75,8 +86,10 @@ __all__ = [
     "UsageError",
     "Value",
     "VerificationError",
+    "evaluate",
     "load",
     "op",
+    "open_data",
     "optimize",
     "rule",
     "rule_pass",
