@@ -13,7 +13,7 @@ from graphopt.pipeline.journal import Status, Verdict
 from graphopt.report import kept, markdown, text
 from graphopt.report.headline import TIMES, accuracy, compression, speed
 from graphopt.report.quantities import quantities
-from tests.report.reports import BENCH, CLEAN, DIRTY, EVALUATION, FULL
+from tests.report.reports import BENCH, CLEAN, DIRTY, EVALUATION, FULL, VERIFIED
 
 
 def ratio_of(ratio):
