@@ -3,10 +3,19 @@
 from graphopt.pipeline.passes import rule_pass
 from passes.attention.multi_head import multi_head_attention
 from passes.attention.packed import packed_attention
+from passes.attention.rotary import rotary_embedding, standard_rotary_embedding
 from passes.attention.standard import standard_attention
 
-__all__ = ["ATTENTION", "RULES", "multi_head_attention", "packed_attention", "standard_attention"]
+__all__ = [
+    "ATTENTION",
+    "RULES",
+    "multi_head_attention",
+    "packed_attention",
+    "rotary_embedding",
+    "standard_attention",
+    "standard_rotary_embedding",
+]
 
-RULES = (multi_head_attention, packed_attention, standard_attention)
+RULES = (rotary_embedding, standard_rotary_embedding, multi_head_attention, packed_attention, standard_attention)
 
 ATTENTION = rule_pass("attention", """Make attention one operator, in whatever way it is spelled.""", RULES)

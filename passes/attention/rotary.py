@@ -1,0 +1,162 @@
+"""Rotary position embeddings: pairs of elements turned by an angle that grows with the position.
+
+The pairs are (i, i + n/2), "half", or (2 i, 2 i + 1), "interleaved". Source: Su et al., RoFormer, 2021.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from graphopt import Builder, Close, Match, Value, op, rule
+from graphopt.ir import values
+from graphopt.ir.types import Array, Node, Tensor
+from passes.attention.axes import Axis, View
+from passes.attention.layout import Layout, steps
+from passes.attention.reading import REGROUPING, Reading, seen, sizes
+
+MICROSOFT = "com.microsoft"
+HEADS = 4
+"""Dimensions of what is turned: batch, heads, positions, elements."""
+
+x, cosine, sine = Value("x"), Value("cosine"), Value("sine")
+second, first = Value("second"), Value("first")
+turned = x * cosine + op.Concat(op.Neg(second), first) * sine
+
+
+@rule(turned, numerics=Close(16), emits="com.microsoft::RotaryEmbedding")
+def rotary_embedding(m: Match, new: Builder) -> Tensor:
+    """A sum x cos + (-x2, x1) sin, where x1 and x2 are the halves of x, is RotaryEmbedding(x)."""
+    size = _size(m)
+    _halves(m, size)
+    cos, sin = (_half(m, new, m[part], size) for part in (cosine, sine))
+    return _written(m, new, cos, sin, _heads(m))
+
+
+@rule(turned, numerics=Close(16), opset=23)
+def standard_rotary_embedding(m: Match, new: Builder) -> Tensor:
+    """A sum x cos + (-x2, x1) sin is RotaryEmbedding(x) of ai.onnx, where the target has no other."""
+    other = m.target.runs("RotaryEmbedding", MICROSOFT, m.dtype(turned))
+    m.require(not other, f"the target {m.target} has an operator for any opset")
+    size = _size(m)
+    _halves(m, size)
+    cos, sin = (_half(m, new, m[part], size) for part in (cosine, sine))
+    dims = m.shape(x) or ()
+    batch = dims[0]
+    m.require(isinstance(batch, int), "the batch is free, and angles are wanted for every row of it")
+    m.require(not isinstance(cos, Tensor) and not isinstance(sin, Tensor), "the angles are computed")
+    rows = [np.tile(one[None], (batch, 1, 1)) for one in (cos, sin)]  # type: ignore[arg-type]
+    made: Tensor = new.RotaryEmbedding(m[x], *rows)
+    return made
+
+
+def _size(m: Match) -> int:
+    """The number of elements that are turned at each position. Raises Refused."""
+    shape = m.shape(x)
+    m.require(shape is not None and len(shape) == HEADS, "what is turned has not four dimensions")
+    size = (shape or (None,))[-1]
+    if not isinstance(size, int) or size % 2:
+        m.refuse("the number of elements that are turned is unknown, or odd")
+    m.require(m.shape(turned) == shape, "the angles broadcast what is turned")
+    return size
+
+
+def _halves(m: Match, size: int) -> None:
+    """Require that the turned pairs are the halves of x. Raises Refused."""
+    for part, start in ((first, 0), (second, size // 2)):
+        node = m[part].producer
+        found = None if node is None else _cut(m, node, m[part])
+        m.require(found == (start, start + size // 2), "what is turned is not in pairs of halves")
+        m.take(node)
+    last = [node.attrs.get("axis") for node in m.nodes if node.op == "Concat"]
+    m.require(last[0] in (-1, HEADS - 1), "the halves are not put together along the last axis")
+
+
+def _cut(m: Match, node: Node, piece: Tensor) -> tuple[int, int] | None:
+    """From where to where, on the last axis, a Slice or Split cuts `piece` out of x; None for anything else."""
+    if node.domain or node.inputs[0] is not m[x]:
+        return None
+    whole, own = m.shape(x) or (), m.shape(piece)
+    if own is None or own[:-1] != whole[:-1] or not isinstance(own[-1], int):
+        return None
+    if node.op == "Split" and node.attrs.get("axis", 0) in (-1, HEADS - 1):
+        widths = [(m.shape(output) or (None,))[-1] for output in node.outputs]
+        at = next(index for index, output in enumerate(node.outputs) if output is piece)
+        start = sum(width for width in widths[:at] if isinstance(width, int))
+        return start, start + own[-1]
+    if node.op != "Slice" or own[-1] == whole[-1]:
+        return None
+    given = [node.attrs.get(name) for name in ("starts", "steps")]
+    starts, strides = (
+        known if known is not None else (m.known(node.inputs[at]) if len(node.inputs) > at else np.ones(1))
+        for known, at in zip(given, (1, 4), strict=True)
+    )
+    if starts is None or strides is None or len(starts) != 1 or int(strides[0]) != 1:
+        return None
+    start = int(starts[0]) % int(whole[-1] or 1)
+    return start, start + own[-1]
+
+
+def _half(m: Match, new: Builder, tensor: Tensor, size: int) -> Array | Tensor:
+    """The cosines or sines, (positions, size / 2): the second half is the first again. Raises Refused."""
+    held = values.constant(tensor)
+    if held is None:
+        return _computed(m, new, tensor, size)
+    m.require(all(one == 1 for one in held.shape[:-2]), "the angles differ from row to row, or from head to head")
+    m.require(len(held.shape) > 1 and held.shape[-1] == size, "the angles are not those of each position")
+    table = m.held(tensor).reshape(held.shape[-2:])
+    halves = table[:, : size // 2], table[:, size // 2 :]
+    m.require(np.array_equal(*halves), "the elements of a pair are turned by different angles")
+    positions = (m.shape(x) or ())[2]
+    m.require(positions == len(table), "the angles are not those of each position")
+    return np.ascontiguousarray(halves[0])
+
+
+def _computed(m: Match, new: Builder, tensor: Tensor, size: int) -> Tensor:
+    """Cos or Sin of angles that were put beside themselves: of these angles alone. Raises Refused."""
+    nodes: list[Node] = []
+    current = tensor
+    while (node := current.producer) is not None and node.op in REGROUPING:
+        nodes.append(node)
+        current = node.inputs[0]
+    twice = node.inputs[0].producer if node is not None and node.op in ("Cos", "Sin") else None
+    if node is None or twice is None or twice.op != "Concat" or len({*map(id, twice.inputs)}) != 1:
+        m.refuse("the angles are not known to be the same for both elements of a pair")
+    angles = twice.inputs[0]
+    shape, dims = m.shape(angles), m.shapes.dims(m[x])
+    whole = sizes(m, tensor)
+    fits = shape is not None and shape[-1] == size // 2 and len(twice.inputs) == 2  # noqa: PLR2004
+    m.require(fits and twice.attrs.get("axis") in (-1, len(shape or ()) - 1), "the angles are not those of pairs")
+    m.require(whole is not None and dims is not None and whole[-2] == dims[2], "the angles are not those of positions")
+    m.require(all(one == 1 for one in (whole or ())[:-2]), "the angles differ from row to row")
+    m.take(*nodes, node, twice)
+    table: Tensor = new.Reshape(new.node(node.op, angles), np.array([-1, size // 2], np.int64))
+    return table
+
+
+def _heads(m: Match) -> Reading | None:
+    """Where what is turned is read from with the elements of all heads side by side; None if nowhere."""
+    size = sizes(m, m[x])
+    if size is None:
+        return None
+    batch, heads, rows, last = ((Axis(one),) for one in size)
+    flat = (batch, rows, (*heads, *last))
+    for reading in reversed(seen(m, m[x], (batch, heads, rows, last))):
+        if reading.factor == 1 and steps(reading.view, flat) == ():
+            return reading
+    return None
+
+
+def _written(m: Match, new: Builder, cos: Array | Tensor, sin: Array | Tensor, flat: Reading | None) -> Tensor:
+    """RotaryEmbedding, where it can be before the heads are set apart: what comes after then needs no order."""
+    start = np.zeros(1, np.int64)
+    if flat is None:
+        found: Tensor = new.RotaryEmbedding(m[x], start, cos, sin, domain=MICROSOFT)
+        return found
+    m.take(*flat.nodes)
+    heads = (m.shape(x) or ())[1]
+    made = new.RotaryEmbedding(flat.view.tensor, start, cos, sin, domain=MICROSOFT, num_heads=heads)
+    size = sizes(m, m[x]) or ()
+    batch, many, rows, last = ((Axis(one),) for one in size)
+    way = steps(View(made, (batch, rows, (*many, *last))), (batch, many, rows, last))
+    m.require(way is not None and isinstance(heads, int), "the number of heads is unknown")
+    return Layout(new).write(made, way or ())
