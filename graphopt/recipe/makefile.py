@@ -93,8 +93,10 @@ def _line(command: str, recipe: Recipe) -> str:
 
 
 def _clean(recipe: Recipe) -> str:
-    made = (_word(recipe.output + ending) for ending in ("", ".data", ".d", ".reproducers"))
-    return f"\trm -rf -- {' '.join(made)}"
+    files = [recipe.output + ending for ending in ("", ".data", ".d")]
+    report = recipe.get("report")
+    words = " ".join(map(_word, [*files, *([report] if report else [])]))
+    return f"\trm -f -- {words}\n\trm -rf -- {_word(recipe.output + '.reproducers')}"
 
 
 def _word(text: str) -> str:
