@@ -14,7 +14,7 @@ from graphopt.rewrite.match import Match
 from graphopt.rewrite.pattern import Either, Node, Pattern
 from graphopt.rewrite.tape import Builder
 
-Replacement = Tensor | Sequence[Tensor | None] | Mapping[Node, Tensor] | None
+Replacement = Tensor | Sequence[Tensor | None] | Mapping[Node | Tensor, Tensor] | Mapping[Node, Tensor] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +24,8 @@ class Rule:
     name: how texts and reports call it; the function's name.
     pattern: what to look for; alternatives have the same meaning.
     apply: `(match, new) -> tensor`: the tensor that replaces the root's output; several replace its outputs in order
-        (None keeps one), and a mapping those of any calls of the pattern. It may call `match.require` anywhere and must
-        not touch the graph.
+        (None keeps one), and a mapping other tensors, or the outputs of any calls of the pattern. It may call
+        `match.require` anywhere and must not touch the graph.
     numerics: the contract that every rewrite is checked against.
     opset: the first version of ai.onnx that has the operators which the rule emits.
     emits: those of them that not every target runs ("com.microsoft::BiasGelu"): elsewhere the rule does nothing.
@@ -65,7 +65,7 @@ class Rule:
 def _pairs(match: Match, result: Replacement) -> list[tuple[Tensor, Tensor | None]]:
     """Each tensor that is replaced, and by what."""
     if isinstance(result, Mapping):
-        return [(match.tensor(call), value) for call, value in result.items()]
+        return [(match.tensor(old) if isinstance(old, Node) else old, value) for old, value in result.items()]
     results = (result,) if isinstance(result, Tensor) else tuple(result or ())
     return list(zip(match.root.outputs, results, strict=False))
 

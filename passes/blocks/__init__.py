@@ -1,7 +1,7 @@
 """Blocks of networks as ONNX Runtime's own operators: activations, residual connections, products."""
 
 from graphopt.pipeline.passes import rule_pass
-from passes.blocks import activation, residual
+from passes.blocks import activation, linear, residual
 from passes.blocks.activation import (
     bias_fast_gelu,
     bias_gelu,
@@ -14,6 +14,7 @@ from passes.blocks.activation import (
     fused_silu,
     fused_swish,
 )
+from passes.blocks.linear import gemm_activation, merged_products, scaled_product, transposed_operand
 from passes.blocks.residual import (
     simplified_norm,
     simplified_norm_mixed,
@@ -36,17 +37,21 @@ __all__ = [
     "fused_quick_gelu",
     "fused_silu",
     "fused_swish",
+    "gemm_activation",
+    "merged_products",
+    "scaled_product",
     "simplified_norm",
     "simplified_norm_mixed",
     "skip_layer_norm",
     "skip_layer_norm_sum",
     "skip_rms_norm",
     "skip_rms_norm_sum",
+    "transposed_operand",
 ]
 
-OPTIONAL = (*activation.OPTIONAL, *residual.OPTIONAL)
+OPTIONAL = (*activation.OPTIONAL, *linear.OPTIONAL, *residual.OPTIONAL)
 """Right, but slower on the CPU than what they replace, or only smaller: the packages say why."""
-RULES = (*activation.RULES, *residual.RULES)
+RULES = (*activation.RULES, *linear.RULES, *residual.RULES)
 
 BLOCKS = rule_pass(
     "blocks",

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from passes.blocks.linear import gemm_activation, merged_products, scaled_product, transposed_operand
+from tests.support import fires, refuses
+
+Q, K = "float[N,2,S,8]", "float[N,2,T,8]"
+SCORES = f"g ({Q} q, {K} k) => (float[N,2,S,T] y) {{{{ {{}} }}}}"
+FACTOR = {"c": np.float32(0.125)}
+SWAP = "Transpose<perm = [0, 1, 3, 2]>"
+
+
+def test_a_transposed_second_operand():
+    model = fires(transposed_operand, SCORES.format(f"t = {SWAP}(k) y = MatMul(q, t)"), leaves=["FusedMatMul"])
+    assert model.graph.nodes[0].attrs == {"transB": 1}
+
+
+def test_a_transposed_first_operand():
+    text = "g (float[8,S] q, float[8,T] k) => (float[S,T] y) { t = Transpose(q) y = MatMul(t, k) }"
+    model = fires(transposed_operand, text, leaves=["FusedMatMul"])
+    assert model.graph.nodes[0].attrs == {"transA": 1}
+
+
+def test_both_operands_and_the_factor():
+    body = "t = Transpose(q) u = Transpose(k) p = MatMul(t, u) y = Mul(p, c)"
+    text = f"g (float[8,S] q, float[T,8] k) => (float[S,T] y) {{ {body} }}"
+    model = fires([transposed_operand, scaled_product], text, FACTOR, leaves=["FusedMatMul"])
+    assert model.graph.nodes[0].attrs == {"transA": 1, "transB": 1, "alpha": 0.125}
+
+
+def test_half_precision():
+    body = "t = Transpose<perm = [0, 2, 1]>(k) y = MatMul(q, t)"
+    text = f"g (float16[N,S,8] q, float16[N,T,8] k) => (float16[N,S,T] y) {{ {body} }}"
+    fires(transposed_operand, text, leaves=["FusedMatMul"])
+
+
+def test_a_transposed_tensor_that_something_else_reads_stays():
+    text = f"g ({Q} q, {K} k) => (float[N,2,S,T] y, float[N,2,8,T] z) {{ t = {SWAP}(k) y = MatMul(q, t) z = Neg(t) }}"
+    refuses(transposed_operand, text)
+
+
+def test_other_axes_stay_where_they_are():
+    body = "t = Transpose<perm = [0, 2, 1, 3]>(q) y = MatMul(t, k)"
+    text = f"g (float[N,S,2,8] q, float[N,2,8,T] k) => (float[N,2,S,T] y) {{ {body} }}"
+    refuses(transposed_operand, text, reason="other axes")
+
+
+def test_a_vector_has_no_axes_to_exchange():
+    text = "g (float[8,S] q, float[8] k) => (float[S] y) { t = Transpose(q) y = MatMul(t, k) }"
+    refuses(transposed_operand, text, reason="a vector")
+
+
+def test_a_factor():
+    text = "g (float[N,S,8] q, float[N,8,T] k) => (float[N,S,T] y) { p = MatMul(q, k) y = Mul(c, p) }"
+    model = fires(scaled_product, text, FACTOR, leaves=["FusedMatMul"])
+    assert model.graph.nodes[0].attrs == {"alpha": 0.125}
+
+
+@pytest.mark.parametrize(
+    ("c", "y", "reason"),
+    [
+        (np.ones(8), "[N,S,8]", "not a single number"),
+        (np.array(np.inf), "[N,S,8]", "fit an attribute"),
+        (np.ones((1, 1, 1, 1)), "[1,N,S,8]", "more dimensions"),
+    ],
+)
+def test_only_a_number_is_a_factor(c: np.ndarray, y: str, reason: str):
+    text = f"g (float[N,S,8] q, float[N,8,8] k) => (float{y} y) {{ p = MatMul(q, k) y = Mul(p, c) }}"
+    refuses(scaled_product, text, {"c": c.astype(np.float32)}, reason=reason)
+
+
+def test_weights_take_the_factor_themselves():
+    text = "g (float[N,S,8] q) => (float[N,S,4] y) { p = MatMul(q, w) y = Mul(p, c) }"
+    refuses(scaled_product, text, FACTOR | {"w": (8, 4)}, reason="constant")
+
+
+def test_portable_models_keep_their_transposes():
+    text = SCORES.format(f"t = {SWAP}(k) y = MatMul(q, t)")
+    refuses(transposed_operand, text, reason="does not run com.microsoft::FusedMatMul", target="portable")
+
+
+GEMM = "g (float[N,8] x) => (float[N,4] y) {{ h = Gemm<transB = 1, alpha = 0.5>(x, w, b) {} }}"
+WEIGHTS = {"w": (4, 8), "b": (4,)}
+
+
+@pytest.mark.parametrize(
+    "activation", ["Relu(h)", "Sigmoid(h)", "Tanh(h)", "LeakyRelu(h)", "LeakyRelu<alpha = 0.3>(h)"]
+)
+def test_an_activation_goes_into_gemm_on_the_cpu(activation: str):
+    text = GEMM.format(f"y = {activation}")
+    model = fires(gemm_activation, text, WEIGHTS, leaves=["FusedGemm"], target="cpu")
+    assert model.graph.nodes[0].attrs["activation"] == activation.split("<", maxsplit=1)[0].split("(", maxsplit=1)[0]
+    refuses(gemm_activation, text, WEIGHTS, reason="does not run com.microsoft::FusedGemm")
+
+
+def test_a_product_that_something_else_reads_stays():
+    refuses(gemm_activation, GEMM.format("r = Relu(h) y = Add(r, h)"), WEIGHTS, target="cpu")
+
+
+QKV = "q = MatMul(x, wq) k = MatMul(x, wk) v = MatMul(x, wv) s = Mul(q, k) y = Add(s, v)"
+PARTS = {"wq": (8, 4), "wk": (8, 4), "wv": (8, 4)}
+
+
+def test_products_of_one_tensor_are_one():
+    text = f"g (float[N,S,8] x) => (float[N,S,4] y) {{ {QKV} }}"
+    fires(merged_products, text, PARTS, leaves={"MatMul": 1, "Split": 1, "Mul": 1, "Add": 1})
+
+
+def test_products_of_different_widths_that_the_graph_returns():
+    text = "g (float[N,S,8] x) => (float[N,S,4] q, float[N,S,6] k) { q = MatMul(x, wq) k = MatMul(x, wk) }"
+    model = fires(merged_products, text, PARTS | {"wk": (8, 6)}, leaves={"MatMul": 1, "Split": 1})
+    assert [tensor.name for tensor in model.graph.outputs] == ["q", "k"]
+
+
+@pytest.mark.parametrize(
+    ("body", "weights"),
+    [
+        ("y = MatMul(x, wq)", {"wq": (8, 4)}),
+        ("a = MatMul(x, wq) b = MatMul(x, wq) y = Add(a, b)", {"wq": (8, 4)}),
+        ("n = Neg(x) a = MatMul(x, wq) b = MatMul(n, wk) y = Add(a, b)", PARTS),
+    ],
+)
+def test_other_products_stay(body: str, weights: dict[str, tuple[int, ...]]):
+    refuses(merged_products, f"g (float[N,S,8] x) => (float[N,S,4] y) {{ {body} }}", weights, reason="nothing else")
