@@ -66,7 +66,7 @@ def speed(bench: Bench | None) -> Figure:
     grade: Grade = "" if not fold.differs else "good" if fold.value > 1 else "bad"
     notes = (
         f"{duration(first.latency.p50)} → {duration(second.latency.p50)} at batch {setting.batch}",
-        f"{fold.confidence:.0%} interval {times(fold.low)} to {times(fold.high)}",
+        f"{100 * fold.confidence:.0f} % interval {times(fold.low)} to {times(fold.high)}",
         "" if fold.differs else NOISE,
     )
     return Figure("speed", title, times(fold.value), tuple(filter(None, notes)), grade)

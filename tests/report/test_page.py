@@ -138,7 +138,7 @@ def test_the_page_opens_with_the_three_figures(full):
     assert keys == ["figure-compression", "figure-speed", "figure-accuracy", "before-after"]
     for words in (
         f"Compression ratio 2.00{TIMES} 2.1 MB → 1.1 MB on disk",
-        f"Speed-up 2.00{TIMES} 2.00 ms → 1.00 ms at batch 1 99% interval 1.67{TIMES} to 2.50{TIMES}",
+        f"Speed-up 2.00{TIMES} 2.00 ms → 1.00 ms at batch 1 99 % interval 1.67{TIMES} to 2.50{TIMES}",
         "Accuracy change -2.00 points top1 90.00 % → 88.00 % 95 % interval -3.00 to -1.00 200 samples of val.npz",
     ):
         assert words in page.said

@@ -61,8 +61,10 @@ def operators(rows: Sequence[tuple[str, int, int]], room: Room) -> Drawn:
     tips: Tips = {}
     for index, (name, before, after) in enumerate(rows):
         axes.plot([before, after], [index, index], color=COLOURS["line"], linewidth=3, zorder=1)
-        axes.scatter([before], [index], s=44, color=COLOURS["surface"], edgecolors=COLOURS["before"], linewidths=2)
-        dot = axes.scatter([after], [index], s=44, color=COLOURS["after"], zorder=3)
+        axes.scatter(
+            [before], [index], s=44, color=COLOURS["surface"], edgecolors=COLOURS["before"], linewidths=2, clip_on=False
+        )
+        dot = axes.scatter([after], [index], s=44, color=COLOURS["after"], zorder=3, clip_on=False)
         dot.set_gid(f"tip{index}")
         tips[f"tip{index}"] = f"{name}: {before:,} before, {after:,} after"
         words = f"{before:,} → {after:,}" if before != after else f"{after:,}"
@@ -177,7 +179,7 @@ def _fit(
 def _gap(room: Room, columns: int, names: Sequence[str]) -> float:
     """Room for the numbers at the ends of bars, in parts of the width of one of the columns."""
     left = LETTER * max(map(len, names), default=0) + 0.14
-    need = LETTER * 8
+    need = LETTER * 9.5
     width = (room.width - left - need - (columns - 1) * need) / columns
     return need / max(width, 0.1)
 

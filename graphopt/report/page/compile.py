@@ -17,7 +17,7 @@ from graphopt.report.page.machine import machine
 from graphopt.report.page.scores import scores
 from graphopt.report.page.speed import speed
 from graphopt.report.record import Report
-from graphopt.report.style import amount, counted, duration, number, sentence, size
+from graphopt.report.style import counted, duration, number, sentence, size
 
 MOST_OPERATORS, MOST_LAYERS, MOST_RULES, MOST_ROWS = 14, 20, 24, 300
 """Rows of charts and tables; what is left out is counted, and is in the JSON."""
@@ -269,7 +269,10 @@ def _count(value: float) -> str:
 
 def _short(value: float) -> str:
     """A large number in few letters."""
-    return amount(value) if value >= 10**6 else f"{value / 1000:.3g} K" if value >= 10**4 else f"{value:,.0f}"
+    for unit, scale in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if value >= 10 * scale or (value >= scale and unit != "K"):
+            return f"{value / scale:.3g} {unit}"
+    return f"{value:,.0f}"
 
 
 def _more(rows: object, most: int, what: str) -> str:

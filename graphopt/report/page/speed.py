@@ -44,10 +44,12 @@ def speed(bench: Bench | None, names: list[str]) -> Iterator[Section]:
 
 def _how(bench: Bench) -> str:
     setting = bench.settings[0]
+    fed = {"drawn": "drawn inputs", "given": "the given inputs"}.get(bench.feeds, f"samples of {bench.feeds}")
+    kinds = ", ".join(f"{name} {kind}" for name, kind in setting.inputs.items())
     where = f"{bench.environment.processor}, {counted(setting.threads, 'thread')}, provider {bench.provider}"
     return (
-        f"Measured in turns, in {setting.processes} processes one after another, on {bench.feeds} inputs: "
-        f"{', '.join(f'{name} {kind}' for name, kind in setting.inputs.items())}. {where}."
+        f"Measured in turns, in {counted(setting.processes, 'process', 'processes')} one after another, on {fed}: "
+        f"{kinds or 'none'}. {where}."
     )
 
 
@@ -81,14 +83,17 @@ def _ratios(setting: Setting, names: list[str], key: str) -> Item:
 
 
 def _table(setting: Setting, names: list[str]) -> Table:
+    """The numbers; columns of which nothing is known are left out."""
     titles = ("", "p50", "p90", "p99", "samples/s", "load", "memory", "times as fast")
     rows = []
     for name, one in zip(names, setting.models, strict=True):
-        quantiles = ["-" if at is None else duration(at) for at in (one.latency.p50, one.latency.p90, one.latency.p99)]
+        quantiles = ["" if at is None else duration(at) for at in (one.latency.p50, one.latency.p90, one.latency.p99)]
         fold = None if one.ratio is None else one.ratio.inverse
         ratio = "" if fold is None else f"{times(fold.value)} ({times(fold.low)} to {times(fold.high)})"
         rows.append((name, *quantiles, f"{one.throughput:,.0f}", duration(one.load_seconds), size(one.memory), ratio))
-    return Table(columns(*titles, numbers=titles[1:]), rows)
+    used = [index for index in range(len(titles)) if any(row[index] for row in rows)]
+    head = columns(*(titles[index] for index in used), numbers=titles[1:])
+    return Table(head, [[row[index] for index in used] for row in rows])
 
 
 def _operators(setting: Setting, names: list[str]) -> Item:
