@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graphopt.api import Result
-    from graphopt.cli.watch import Progress, Silent
+    from graphopt.cache import Cache
+    from graphopt.cli.watch import InputGuard, Progress, Silent
     from graphopt.report.record import Report
 
 
@@ -94,7 +95,33 @@ def _compile(options: Options, line: Progress) -> tuple[Result, str]:
 
 
 def _result(options: Options, line: Progress) -> Result:
-    from graphopt.api import optimize as run
+    """What was compiled, now or earlier."""
+    from graphopt.api import optimize
+    from graphopt.cache.key import files_of
+
+    guard, *observers = _observers(options, line)
+    cache = _cache(options)
+    if cache is None:
+        return _run(optimize, options, [guard, *observers])
+    result = _run(cache.optimize, options, [guard, *observers])
+    if result.report.cached:
+        guard.check(files_of(options.model, allow_outside=options.allow_outside))
+    return result
+
+
+def _cache(options: Options) -> Cache | None:
+    """The cache, unless somebody wants to see the compile, or weights in the file in which they are."""
+    from graphopt.budget.values import size
+    from graphopt.cache import Cache
+    from graphopt.cache.results import default_folder, default_limit
+
+    if options.no_cache or options.dump or options.reference_weights:
+        return None
+    limit = size(options.cache_size, "cache-size") if options.cache_size else default_limit()
+    return Cache(options.cache_dir or default_folder(), limit)
+
+
+def _run(run: Callable[..., Result], options: Options, observers: list[Silent]) -> Result:
     from graphopt.cli.budget_options import budget_given, data_given
     from graphopt.cli.files import find_plugins, read_inputs
 
@@ -109,7 +136,7 @@ def _result(options: Options, line: Progress) -> Result:
         feeds=read_inputs(options.model, feeds, allow_outside=allow_outside) if feeds else None,
         limit=options.limit,
         plugins=find_plugins(options.plugins, options.recipe),
-        observers=_observers(options, line),
+        observers=observers,
         reproducers=options.reproducers or _beside(options.output, ".reproducers"),
         allow_outside=allow_outside,
         inline=options.inline,
@@ -119,15 +146,15 @@ def _result(options: Options, line: Progress) -> Result:
     )
 
 
-def _observers(options: Options, line: Progress) -> list[Silent]:
+def _observers(options: Options, line: Progress) -> tuple[InputGuard, *tuple[Silent, ...]]:
     from graphopt.cli import watch
 
     report = [options.report] if options.report else []
-    observers: list[Silent] = [watch.InputGuard([options.output, _beside(options.output, ".data"), *report]), line]
-    if options.dump:
-        options.dump.mkdir(parents=True, exist_ok=True)
-        observers.append(watch.Dumps(options.dump))
-    return observers
+    guard = watch.InputGuard([options.output, _beside(options.output, ".data"), *report])
+    if not options.dump:
+        return guard, line
+    options.dump.mkdir(parents=True, exist_ok=True)
+    return guard, line, watch.Dumps(options.dump)
 
 
 def _beside(output: Path, ending: str) -> Path:

@@ -67,6 +67,21 @@ ReferenceWeights = Annotated[
 Inline = Annotated[
     bool, typer.Option("--inline", help="First replace calls of the model's own functions by their bodies.")
 ]
+CACHE = "Cache"
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Compile even what was compiled before.", rich_help_panel=CACHE)
+]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where results are kept; by default $GRAPHOPT_CACHE, or graphopt in the user's "
+                 "folder for caches.", rich_help_panel=CACHE),
+    WRITTEN,
+]  # fmt: skip
+CacheSize = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="How much it may hold; by default $GRAPHOPT_CACHE_SIZE, or 4GB.",
+                 rich_help_panel=CACHE),
+]  # fmt: skip
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Timing = Annotated[bool, typer.Option("--timing", help="Also say how long each pass took.")]
 
@@ -96,5 +111,8 @@ class Options(Budgeting):
     reference_weights: ReferenceWeights = False
     allow_outside: AllowOutside = False
     inline: Inline = False
+    no_cache: NoCache = False
+    cache_dir: CacheDir = None
+    cache_size: CacheSize = None
     quiet: Quiet = False
     timing: Timing = False

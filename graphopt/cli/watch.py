@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,7 +109,11 @@ class InputGuard(Silent):
         if self._looked:
             return
         self._looked = True
-        for source in weight_files(context.model):
+        self.check(weight_files(context.model))
+
+    def check(self, sources: Iterable[Path]) -> None:
+        """Raises UsageError if an output is one of the files."""
+        for source in sources:
             for output in self.outputs:
                 if same_file(source, output):
                     raise UsageError(f"{output} holds weights of the model itself; choose another name for the output")

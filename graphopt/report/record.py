@@ -66,6 +66,7 @@ class Report:
     rewrites together, or "none" where they do not add up.
     budget: the limits that were set, and what was left out to keep them. evaluation, bench: of the original and the
     result, in this order, as far as they were scored and timed.
+    cached: whether the result was compiled earlier and came from the cache.
     layers: of the result. They and the environment are only noted where a report is written.
     """
 
@@ -90,6 +91,7 @@ class Report:
     budget: Budgeted | None = None
     evaluation: Evaluation | None = None
     bench: Bench | None = None
+    cached: bool = False
     schema: int = SCHEMA
 
     @property

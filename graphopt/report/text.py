@@ -238,6 +238,8 @@ def _lists(report: Report, output: str, *, brief: bool) -> Iterator[tuple[str, s
     if report.budget is not None:
         yield "budget", "" if report.budget.met else "red", budget_text.limits(report.budget)
         yield "left out", "yellow", budget_text.left_out(report.budget)
+    if report.cached:
+        yield "cache", "", [f"The result is from the cache; it was compiled in {report.seconds:.1f} s."]
     yield "rolled back", "red", rolled_back(report, brief=brief)
     yield "unverified", "yellow", unverified(report, brief=brief)
     yield "notes", "", [sentence(note) for note in report.notes]

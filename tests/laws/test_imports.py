@@ -23,9 +23,9 @@ ROOMS = (
     "pipeline",
     "budget",
     "report",
-    "cache",
     "api",
     "recipe",
+    "cache",
     "cli",
 )
 """From the bottom to the top."""
