@@ -72,8 +72,9 @@ class Course:
     def _first(self, ways: Sequence[Feeding], threads: int) -> tuple[Feeding, Job, Trial]:
         """How the first model runs. Raises the error of the first way if it runs in none."""
         failures = []
+        names = {subject.path: subject.name for subject in self.subjects}
         for way in ways:
-            job = Job(way.feeds, idle(), self.provider, threads)
+            job = Job(way.feeds, idle(), names, self.provider, threads)
             try:
                 return way, job, self._trial(self.subjects[0], job)
             except RunError as error:

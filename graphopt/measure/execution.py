@@ -30,17 +30,19 @@ PROFILED_RUNS, PROFILED_S = 20, 2.0
 class Job:
     """How models are run: on which inputs, by which provider, with how many threads.
 
-    idle: a serialised model that does nothing, with an input x float[1].
+    idle: a serialised model that does nothing, with an input x float[1]. names: of the models in errors, by path.
     """
 
     feeds: Feeds
     idle: bytes
+    names: Mapping[str, str]
     provider: str = CPU
     threads: int | None = None
 
     def open(self, path: str, profile: Path | None = None) -> Session:
         """Load a model. Raises as `open_session`."""
-        return open_session(path, provider=self.provider, threads=self.threads, profile=profile)
+        name = self.names.get(path, path)
+        return open_session(path, provider=self.provider, threads=self.threads, profile=profile, name=name)
 
     def arrays(self) -> Mapping[str, Array]:
         """The inputs. Raises ModelError if they are too large to be drawn."""

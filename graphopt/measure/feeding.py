@@ -43,8 +43,8 @@ class Feeding:
 def drawings(model: Model, batch: int | None, sizes: Mapping[str, int], seed: int) -> list[Feeding]:
     """Ways to draw inputs, the likeliest to run first: free dimensions have the given sizes, others small ones.
 
-    batch: of the dimensions that hold samples, 1 by default. Raises UsageError for sizes or a batch that do not fit,
-    and where types or ranks of inputs are not known.
+    batch: of the dimensions that hold samples; by default 1, or what the other free ones have.
+    Raises UsageError for sizes or a batch that do not fit, and where types or ranks of inputs are not known.
     """
     shapes = Shapes(model)
     free = _free(model, shapes)
@@ -53,10 +53,13 @@ def drawings(model: Model, batch: int | None, sizes: Mapping[str, int], seed: in
     holding = [name for name in _samples(model, shapes) if name not in sizes]
     if batch is not None and not holding:
         _check_fixed(model, shapes, batch, sizes)
-    chosen = {**dict.fromkeys(holding, batch or 1), **sizes}
-    assumed = tuple(name for name in free if name not in chosen)
-    ways = [default_binding(model, shapes=shapes), *(uniform_bindings(model) if assumed else [])]
-    return [_drawn(model, {**way, **chosen}, assumed, seed) for way in ways]
+    said = {**dict.fromkeys(holding, batch or 1), **sizes}
+    uniform = uniform_bindings(model)
+    ways = [{**way, **said} for way in (default_binding(model, shapes=shapes), *uniform)]
+    if batch is None:
+        ways += [{**way, **sizes} for way in uniform]
+    different = {tuple(way.items()): way for way in ways}.values()
+    return [_drawn(model, way, tuple(n for n in free if way[n] != said.get(n)), seed) for way in different]
 
 
 def given(model: Model, name: str, feeds: Feeds, batch: int | None) -> Feeding:

@@ -15,9 +15,11 @@ from graphopt.numerics.values import Array
 Clock = Callable[[], float]
 Run = Callable[[], object]
 
-TURN_S = 0.005
-"""A turn of a fast model lasts about this long, so that neither the clock nor cold caches matter."""
-MOST_RUNS = 1000
+TURN_S, LONGEST_TURN_S = 0.005, 0.05
+"""A turn of the fastest model lasts about this long, so that neither the clock nor cold caches matter, unless the turn
+of the slowest then lasts longer than it may."""
+SHORTEST_S = 1e-5
+"""No run is taken to be shorter: so long it takes to call the runtime."""
 FEWEST_ROUNDS, MOST_ROUNDS = 2, 100
 WARM_UPS = 2
 TRIALS, TRIAL_S = 5, 0.1
@@ -26,9 +28,13 @@ TRIALS, TRIAL_S = 5, 0.1
 
 @dataclass(frozen=True)
 class Pace:
-    """runs: timed ones in a turn of each model. rounds: in each of which every model has a turn."""
+    """runs: timed ones in a turn. rounds: in each of which every model has a turn.
 
-    runs: tuple[int, ...]
+    The number of runs is the same for all models: when a machine is disturbed in bursts, the median of five runs is
+    less than that of one run, on the average, though the models are equal.
+    """
+
+    runs: int
     rounds: int
 
 
@@ -48,9 +54,10 @@ def estimate(run: Run, clock: Clock = time.perf_counter) -> float:
 
 def pace(seconds: Sequence[float], limit: float) -> Pace:
     """How many runs and rounds make up about `limit` seconds, where one run of each model takes `seconds`."""
-    runs = tuple(max(1, min(MOST_RUNS, round(TURN_S / max(one, 1e-9)))) for one in seconds)
-    turns = sum((count + (count > 1)) * one for count, one in zip(runs, seconds, strict=True))
-    return Pace(runs, max(FEWEST_ROUNDS, min(MOST_ROUNDS, int(limit / max(turns, 1e-9)))))
+    fastest, slowest = max(min(seconds), SHORTEST_S), max(*seconds, SHORTEST_S)
+    runs = max(1, round(min(TURN_S / fastest, LONGEST_TURN_S / slowest)))
+    turns = (runs + (runs > 1)) * max(sum(seconds), SHORTEST_S)
+    return Pace(runs, max(FEWEST_ROUNDS, min(MOST_ROUNDS, int(limit / turns))))
 
 
 def interleaved(
@@ -61,7 +68,7 @@ def interleaved(
     In every second round the order of the models is that of the round before, backwards. A turn of more than one run
     begins with one that is not timed: the model before has left the caches full of its own.
     """
-    times = [np.empty((pace.rounds, count)) for count in pace.runs]
+    times = [np.empty((pace.rounds, pace.runs)) for _ in models]
     order = list(range(len(models)))
     collecting = gc.isenabled()
     gc.disable()
@@ -69,9 +76,9 @@ def interleaved(
         for index in range(pace.rounds):
             order = rng.permutation(len(models)).tolist() if index % 2 == 0 else order[::-1]
             for model in order:
-                if pace.runs[model] > 1:
+                if pace.runs > 1:
                     models[model]()
-                times[model][index] = _timed(models[model], pace.runs[model], clock)
+                times[model][index] = _timed(models[model], pace.runs, clock)
     finally:
         if collecting:
             gc.enable()

@@ -28,7 +28,7 @@ def types(name, batch=None, **sizes):
 
 
 def test_one_sample_is_drawn_by_default():
-    (way,) = drawings(model("pictures"), None, {}, 0)
+    way = drawings(model("pictures"), None, {}, 0)[0]
     assert way.types == {"x": "float[1, 3, 8, 8]"}
     assert (way.samples, way.sizes, way.assumed) == (1, {"batch": 1}, ())
     assert way.feeds.draw()["x"].shape == (1, 3, 8, 8)
@@ -49,10 +49,17 @@ def test_sizes_go_before_the_batch():
 
 
 def test_sizes_that_nobody_gave_are_told_and_there_are_other_ways():
-    ways = drawings(model("texts"), None, {}, 0)
+    ways = drawings(model("texts"), 2, {}, 0)
     assert all(way.assumed == ("sequence",) for way in ways)
-    assert all(way.sizes["n"] == 1 for way in ways)
+    assert all(way.sizes["n"] == 2 for way in ways)
     assert len({way.sizes["sequence"] for way in ways}) > 1
+
+
+def test_other_batches_come_last_and_only_where_none_is_asked_for():
+    first, *_, last = drawings(model("pictures"), None, {}, 0)
+    assert (first.assumed, last.assumed) == ((), ("batch",))
+    assert last.samples > 1
+    assert [way.samples for way in drawings(model("pictures"), 3, {}, 0)] == [3]
 
 
 def test_a_size_for_what_is_not_free_is_refused():
@@ -116,7 +123,7 @@ def test_given_inputs_that_do_not_fit_are_refused():
 
 def test_models_with_other_inputs_cannot_be_measured_together():
     first = model("pictures")
-    (way,) = drawings(first, None, {}, 0)
+    way = drawings(first, None, {}, 0)[0]
     check_same(first, model("pictures"), way)
     with pytest.raises(UsageError, match="has no array 'ids'"):
         check_same(first, model("texts"), way)

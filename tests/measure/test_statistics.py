@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from graphopt.measure.statistics import CONFIDENCE, Ratio, log_ratio, ratio, signed_rank, summary
@@ -69,23 +69,27 @@ def test_of_all_signs_of_errors_as_few_as_promised_lead_astray(count):
     assert 0 < missed / 2**count <= 1 - CONFIDENCE
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_the_estimate_lies_in_its_interval(row):
     value, low, high = signed_rank(row)
     assert min(row) <= low <= value <= high <= max(row)
 
 
+@settings(deadline=None)
 @given(ROWS, NUMBERS)
 def test_what_all_have_in_common_shifts_everything(row, shift):
     np.testing.assert_allclose(signed_rank([x + shift for x in row]), np.add(signed_rank(row), shift), atol=1e-9)
 
 
+@settings(deadline=None)
 @given(ROWS, st.randoms())
 def test_the_order_of_the_measurements_does_not_matter(row, random):
     shuffled = random.sample(row, len(row))
     assert signed_rank(row) == signed_rank(shuffled)
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_the_other_way_round_everything_is_inverted(row):
     one, other = ratio(row), ratio([-x for x in row]).inverse
@@ -93,12 +97,14 @@ def test_the_other_way_round_everything_is_inverted(row):
     assert one.differs == other.differs
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-6, 10), min_size=1, max_size=50), st.floats(0.1, 10), st.integers(0, 2**32))
 def test_rounds_that_are_slow_as_a_whole_do_not_matter(times, factor, seed):
     slow = np.random.default_rng(seed).uniform(1, 100, len(times))
     assert log_ratio(slow * times, factor * slow * times) == pytest.approx(math.log(factor), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(ROWS, NUMBERS)
 def test_one_measurement_gone_wild_moves_the_estimate_no_further_than_the_others_reach(row, wild):
     assume(len(row) >= 9)
