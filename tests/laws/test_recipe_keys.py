@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,16 @@ SPELLED = {
     if text.startswith("--")
 }
 NO_KEYS = {"recipe", "help"}
-SAMPLES: dict[str, object] = {}
+SAMPLES = {"nan": "keep"}
 """Values for options that take only certain texts; others get any."""
-TOML = {bool: "true", int: "3", float: "2.5"}
 
 
 def sample(key: Key) -> str:
     if key.name in SAMPLES:
-        return str(SAMPLES[key.name])
-    parameter = SPELLED[key.name]
-    choices = getattr(parameter.type_descriptor, "choices", None)
-    return (
-        str(getattr(choices[0], "value", choices[0])) if choices else {int: "3", float: "2.5"}.get(key.kind, "one.two")
-    )
+        return SAMPLES[key.name]
+    if issubclass(key.kind, Enum):
+        return str(next(iter(key.kind)).value)
+    return {int: "3", float: "2.5"}.get(key.kind, "one.two")
 
 
 def parsed(*arguments: str) -> dict[str, Any]:
