@@ -149,8 +149,8 @@ def _run(run: Callable[..., Result], options: Options, observers: list[Silent]) 
 def _observers(options: Options, line: Progress) -> tuple[InputGuard, *tuple[Silent, ...]]:
     from graphopt.cli import watch
 
-    report = [options.report] if options.report else []
-    guard = watch.InputGuard([options.output, _beside(options.output, ".data"), *report])
+    others = [one for one in (options.report, options.depfile) if one]
+    guard = watch.InputGuard([options.output, _beside(options.output, ".data"), *others])
     if not options.dump:
         return guard, line
     options.dump.mkdir(parents=True, exist_ok=True)

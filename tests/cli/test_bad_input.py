@@ -134,8 +134,8 @@ def test_an_output_that_holds_weights_of_the_input(here):
     message = proto("agraph (float[n, 64] x) => (float[n, 64] y) { a = MatMul(x, w) y = Relu(a) }", weights)
     onnx.save(message, "m.onnx", save_as_external_data=True, location="w.data", size_threshold=0)
     before = content(here)
-    for output in ("w.data", "w"):
-        result = run("optimize", "m.onnx", "-o", output, *PLUGIN, "--passes", "right")
+    for output in (("-o", "w.data"), ("-o", "w"), ("-o", "out.onnx", "--depfile", "w.data")):
+        result = run("optimize", "m.onnx", *output, *PLUGIN, "--passes", "right")
         assert result.exit_code == 2
         assert "weights of the model itself" in result.stderr
         assert content(here) == before
