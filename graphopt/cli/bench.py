@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from graphopt.cli.options import AllowOutside, Dimensions, Json, sizes
-from graphopt.cli.recipe import RecipeFile
+from graphopt.cli.data_options import PANEL, Reading, open_given
+from graphopt.cli.options import AllowOutside, Dimensions, Json, sizes, taking
 from graphopt.errors import UsageError
-from graphopt.recipe.names import LIST, MODEL, READ
 
 Models = Annotated[
     list[Path],
     typer.Argument(metavar="MODEL...", help="ONNX files; the first is what the others are compared with."),
-    MODEL,
 ]
 Feeds = Annotated[
-    Path | None, typer.Option(metavar="FILE.npz", help="Inputs, one array for each by name; drawn by default."), READ
+    Path | None, typer.Option(metavar="FILE.npz", help="Inputs, one array for each by name; drawn by default.")
 ]
-DataFile = Annotated[Path | None, typer.Option("--data", metavar="DATA", help="Data, of which a batch is fed."), READ]
+Place = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA", help="What is fed instead: the first samples of FILE.npz, a folder, ...", rich_help_panel=PANEL
+    ),
+]
 Provider = Annotated[str, typer.Option(metavar="NAME", help="Where the models run: cpu, cuda, ...")]
 Threads = Annotated[
-    str, typer.Option(metavar="N,...", help="Threads that compute one operator; by default one for each core."), LIST
+    str, typer.Option(metavar="N,...", help="Threads that compute one operator; by default one for each core.")
 ]
 Batches = Annotated[
-    str, typer.Option("--batch", metavar="N,...", help="Samples in one run; by default 1, or as many as are fed."), LIST
+    str, typer.Option("--batch", metavar="N,...", help="Samples in one run; by default 1, or as many as are fed.")
 ]
-Seconds = Annotated[float, typer.Option(metavar="S", help="Time for each setting, if it does not suffice sooner.")]
+Seconds = Annotated[
+    float, typer.Option(metavar="S", help="Time for each setting, though never less than ten processes take.")
+]
 Precision = Annotated[
     float, typer.Option(metavar="P", help="End sooner when ratios are known to within this share, such as 0.01.")
 ]
@@ -36,50 +42,60 @@ Profile = Annotated[bool, typer.Option("--profile", help="Also show where the ti
 Seed = Annotated[int, typer.Option(min=0, help="Seed of drawn inputs, and of the order in which models run.")]
 
 
-def bench(
-    models: Models,
-    recipe: RecipeFile = None,  # noqa: ARG001 - it has filled in the others
-    feeds: Feeds = None,
-    data: DataFile = None,
-    provider: Provider = "cpu",
-    threads: Threads = "",
-    batches: Batches = "",
-    dimensions: Dimensions = None,
-    seconds: Seconds = 30.0,
-    precision: Precision = 0.01,
-    profile: Profile = False,
-    seed: Seed = 0,
-    json: Json = False,
-    allow_outside: AllowOutside = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options(Reading):
+    """What `bench` was asked to do."""
+
+    models: Models
+    feeds: Feeds = None
+    data: Place = None
+    provider: Provider = "cpu"
+    threads: Threads = ""
+    batches: Batches = ""
+    dimensions: Dimensions = None
+    seconds: Seconds = 30.0
+    precision: Precision = 0.01
+    profile: Profile = False
+    seed: Seed = 0
+    json: Json = False
+    allow_outside: AllowOutside = False
+
+
+@taking(Options)
+def bench(options: Options) -> None:
     """Measure latency, throughput, load time, memory and size of models, and how certain their ratios are.
 
     All models run in turns, in one process after another, so that what else the machine does disturbs all of them.
     """
     from graphopt.cli.terminal import emit, show
     from graphopt.cli.watch import progress
+    from graphopt.ir.reader import load
     from graphopt.measure.bench import bench as measure
     from graphopt.numerics.inputs import read_feeds
     from graphopt.report.bench_text import layout
     from graphopt.report.encode import to_json
 
-    with progress(quiet=json) as line:
+    threads, batches = _numbers("--threads", options.threads), _numbers("--batch", options.batches)
+    with progress(quiet=options.json) as line:
+        data = None
+        if options.data is not None:
+            data = open_given(options.data, load(options.models[0], allow_outside=options.allow_outside), options)
         record = measure(
-            models,
-            feeds=None if feeds is None else read_feeds(feeds),
+            options.models,
+            feeds=None if options.feeds is None else read_feeds(options.feeds),
             data=data,
-            provider=provider,
-            threads=_numbers("--threads", threads),
-            batches=_numbers("--batch", batches),
-            sizes=sizes(dimensions),
-            profile=profile,
-            seconds=seconds,
-            precision=precision,
-            seed=seed,
-            allow_outside=allow_outside,
+            provider=options.provider,
+            threads=threads,
+            batches=batches,
+            sizes=sizes(options.dimensions),
+            profile=options.profile,
+            seconds=options.seconds,
+            precision=options.precision,
+            seed=options.seed,
+            allow_outside=options.allow_outside,
             progress=line.message,
         )
-    if json:
+    if options.json:
         emit(to_json(record))
     else:
         show(layout(record))
