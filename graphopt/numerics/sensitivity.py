@@ -11,6 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -78,6 +79,9 @@ def hidden_roundings(model: Model, rewrites: int) -> int:
 
 
 def shaken(array: Array, rng: np.random.Generator) -> Array:
-    """The array with every element one rounding error larger or smaller, of the same dtype."""
+    """The array with every element one rounding error larger or smaller, of the same dtype; the largest stay finite."""
     signs = rng.integers(0, 2, size=array.shape) * 2.0 - 1.0
-    return (array.astype(np.float64) * (1.0 + epsilon(array.dtype) * signs)).astype(array.dtype)
+    wide = array.astype(np.float64)
+    moved = wide * (1.0 + epsilon(array.dtype) * signs)
+    most = float(cast("Any", ml_dtypes).finfo(array.dtype).max)
+    return np.where(np.isfinite(wide), np.clip(moved, -most, most), wide).astype(array.dtype)

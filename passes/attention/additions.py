@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphopt.ir import dtypes
-from passes.attention.layout import Layout, steps
+from passes.attention.layout import Layout, steps, unsqueezed
 from passes.attention.masks import BOOL, HUGE, Frame, Keys, causal, never_all, of_keys
 from passes.attention.scores import Fill, Term
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from passes.attention.core import Attention
 
 LOWEST = float(np.finfo(np.float32).min)
-AXES_ARE_INPUTS, UNSQUEEZED_BY_INPUT, SHAPE_IN_PARTS = 18, 13, 15
-"""First opsets in which ReduceMax and Unsqueeze take their axes as inputs, and Shape a part of the shape."""
+AXES_ARE_INPUTS, SHAPE_IN_PARTS = 18, 15
+"""First opsets in which ReduceMax takes its axes as an input, and Shape a part of the shape."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ def _spread(m: Match, new: Builder, attention: Attention, term: Term | Fill) -> 
     way = steps(term.view, (batch, heads, rows, columns))
     if way is None:
         m.refuse("the dimensions of what is added to the scores are unknown")
-    one = Layout(new).write(term.view.tensor, way)
+    one = Layout(new, m.opset).write(term.view.tensor, way)
     if rows == frame.rows:
         return one
     m.require(m.opset >= SHAPE_IN_PARTS, f"before opset {SHAPE_IN_PARTS} it takes more to repeat a mask for each query")
@@ -134,9 +134,7 @@ def _kept(m: Match, new: Builder, mask: Keys) -> Tensor:
         if by_input
         else new.ReduceMax(numbers, axes=[1], keepdims=1)
     )
-    if m.opset >= UNSQUEEZED_BY_INPUT:
-        return new.Unsqueeze(largest, np.array([2], np.int64))
-    return new.Unsqueeze(largest, axes=[2])
+    return unsqueezed(new, largest, [2], m.opset)
 
 
 __all__ = ["Additions", "Frame", "additions", "cleared", "total_bias"]

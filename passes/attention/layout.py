@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from graphopt.ir.types import Tensor
     from graphopt.rewrite import Builder
 
+BY_INPUT = 13
+"""The first opset in which Split and Unsqueeze take lengths and axes as inputs."""
 Wanted = Sequence[Sequence[Axis]]
 
 
@@ -70,7 +72,11 @@ def _moved(
 
 
 def _reshape(made: list[Step], old: Sequence[Scalar], new: Sequence[Scalar]) -> bool:
-    """Add a Reshape; whether its target can be told."""
+    """Add an Unsqueeze where that is enough, or a Reshape; whether its target can be told."""
+    inserted = tuple(range(len(new) - len(old)))
+    if inserted and list(new) == [1] * len(inserted) + list(old):
+        made.append(Step("Unsqueeze", inserted))
+        return True
     lengths = _target(old, new)
     if lengths is not None:
         made.append(Step("Reshape", lengths))
@@ -101,10 +107,10 @@ def _target(old: Sequence[Scalar], new: Sequence[Scalar]) -> tuple[int, ...] | N
 
 
 class Layout:
-    """Writes steps on a tape; what several operands are cut from is split once."""
+    """Writes steps on a tape, for a model of an opset; what several operands are cut from is split once."""
 
-    def __init__(self, new: Builder) -> None:
-        self.new = new
+    def __init__(self, new: Builder, opset: int) -> None:
+        self.new, self.opset = new, opset
         self._splits: dict[tuple[Tensor, int], Any] = {}
 
     def write(self, tensor: Tensor, way: Sequence[Step]) -> Tensor:
@@ -115,6 +121,8 @@ class Layout:
                 tensor = self._split(tensor, axis, count, width)[piece]
             elif step.op == "Reshape":
                 tensor = self.new.Reshape(tensor, np.array(step.argument, np.int64))
+            elif step.op == "Unsqueeze":
+                tensor = unsqueezed(self.new, tensor, step.argument, self.opset)
             else:
                 tensor = self.new.Transpose(tensor, perm=list(step.argument))
         return tensor
@@ -122,6 +130,16 @@ class Layout:
     def _split(self, tensor: Tensor, axis: int, count: int, width: int) -> Any:
         key = (tensor, axis)
         if key not in self._splits:
-            sizes = np.full(count, width, np.int64)
-            self._splits[key] = self.new.node("Split", tensor, sizes, axis=axis, outputs=count)
+            if self.opset >= BY_INPUT:
+                made = self.new.node("Split", tensor, np.full(count, width, np.int64), axis=axis, outputs=count)
+            else:
+                made = self.new.node("Split", tensor, split=[width] * count, axis=axis, outputs=count)
+            self._splits[key] = made
         return self._splits[key]
+
+
+def unsqueezed(new: Builder, tensor: Tensor, axes: Sequence[int], opset: int) -> Tensor:
+    """The tensor with axes of length 1 inserted."""
+    if opset >= BY_INPUT:
+        return new.Unsqueeze(tensor, np.array(axes, np.int64))
+    return new.Unsqueeze(tensor, axes=list(axes))

@@ -22,7 +22,7 @@ def multi_head_attention(m: Match, new: Builder) -> Tensor:
     m.require(isinstance(heads, int), "the number of heads is unknown")
     m.require(attention.operands.moves <= MOST_MOVES, "queries, keys and values are spread over too many dimensions")
     extra = additions(m, new, attention)
-    layout = Layout(new)
+    layout = Layout(new, m.opset)
     q, k, v = (layout.write(one.reading.view.tensor, one.way) for one in attention.operands.all)
     made: Tensor = new.MultiHeadAttention(
         *(q, k, v, None, extra.keys, extra.bias),

@@ -159,4 +159,4 @@ def _written(m: Match, new: Builder, cos: Array | Tensor, sin: Array | Tensor, f
     batch, many, rows, last = ((Axis(one),) for one in size)
     way = steps(View(made, (batch, rows, (*many, *last))), (batch, many, rows, last))
     m.require(way is not None and isinstance(heads, int), "the number of heads is unknown")
-    return Layout(new).write(made, way or ())
+    return Layout(new, m.opset).write(made, way or ())

@@ -33,7 +33,7 @@ def standard_attention(m: Match, new: Builder) -> Tensor:
     terms = attention.scores.terms
     later = len(terms) == 1 and causal(m, terms[0], attention.frame)
     bias = None if later else _bias(m, new, attention)
-    layout = Layout(new)
+    layout = Layout(new, m.opset)
     q, k, v = (layout.write(one.reading.view.tensor, one.way) for one in attention.operands.all)
     numbers = {"q_num_heads": many, "kv_num_heads": shared, "scale": scale(attention)}
     made: Tensor = new.Attention(q, k, v, bias, is_causal=1 if later else None, **numbers)

@@ -1,0 +1,170 @@
+"""What is added to scores: biases, masks of keys, causal masks, and rows of which nothing is left."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from passes.attention import multi_head_attention
+from tests.passes.attention.spelling import GUARDED, PARTS, attention, masked, weights
+from tests.support import apply, fires, operators, proto, refuses
+
+PASS = [multi_head_attention, "clean"]
+FREE = {"i12": np.array([1, 2]), "many": np.float32(-10000.0), "one": np.float32(1)}
+FIXED = {"inputs": "float[2, 5, 32] q, float[2, 5, 32] k, float[2, 5, 32] v", "output": "float[2, 5, 32] y"}
+LATER = np.triu(np.ones((5, 5)), 1)
+
+
+def the_attention(model):
+    return next(node for node in model.graph.nodes if node.op == "MultiHeadAttention")
+
+
+# ---- biases ----
+
+
+@pytest.mark.parametrize("shape", ["b, 4, s, s", "b, 1, s, s", "1, 4, s, s", "1, 1, s, s"])
+def test_a_bias_of_four_dimensions(shape):
+    text = masked("scores = Add(plain, bias)", f"float[{shape}] bias")
+    model = fires(PASS, text, weights(text), leaves=["MultiHeadAttention"])
+    assert [tensor.name for tensor in the_attention(model).inputs] == ["q", "k", "v", "", "", "bias"]
+
+
+@pytest.mark.parametrize("shape", ["4, s, s", "s, s"])
+def test_a_bias_of_fewer_dimensions(shape):
+    text = masked("scores = Add(bias, plain)", f"float[{shape}] bias")
+    fires(PASS, text, weights(text), leaves=["Unsqueeze", "MultiHeadAttention"])
+
+
+def test_two_biases_are_added_before():
+    text = masked("some = Add(plain, bias) scores = Add(some, more)", "float[1, 4, s, s] bias, float[b, 1, s, s] more")
+    fires(PASS, text, weights(text), leaves=["Add", "MultiHeadAttention"])
+
+
+def test_a_bias_that_is_the_same_for_all_queries_is_spread():
+    text = masked("scores = Add(plain, bias)", "float[b, 1, 1, s] bias")
+    fires(PASS, text, weights(text), leaves=["Shape", "Concat", "Expand", "MultiHeadAttention"])
+
+
+def test_a_bias_that_is_the_same_for_all_keys_is_left_alone():
+    text = masked("scores = Add(plain, bias)", "float[b, 1, s, 1] bias")
+    refuses(multi_head_attention, text, weights(text), reason="is the same for all keys")
+
+
+def test_a_bias_that_is_multiplied_with_the_scores_is_left_alone():
+    text = masked("sum = Add(plain, bias) scores = Mul(sum, root)", "float[b, 1, s, s] bias", scale="qs = Identity(qt)")
+    refuses(multi_head_attention, text, weights(text), reason="the scores are not a product")
+
+
+# ---- masks of keys ----
+
+KEYS = {
+    "Where(m, 0, -inf)": "bias = Where(m4, zero, infinite)",
+    "Where(m, 0, lowest)": "bias = Where(m4, zero, lowest)",
+    "Where(not m, lowest, 0)": "n = Not(m4) bias = Where(n, lowest, zero)",
+    "Where(m, lowest, 0) of not m": "n = Not(mask) m5 = Unsqueeze(n, i12) bias = Where(m5, lowest, zero)",
+    "(1 - m) -10000": "f = Cast<to = 1>(m4) n = Sub(one, f) bias = Mul(n, many)",
+    "not m times -10000": "n = Not(m4) f = Cast<to = 1>(n) bias = Mul(f, many)",
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_mask_of_keys_is_an_input_of_its_own(name):
+    text = masked(f"m4 = Unsqueeze(mask, i12) {KEYS[name]} scores = Add(plain, bias)", "bool[b, s] mask")
+    model = apply(PASS, text, weights(text, **FREE)).model
+    counts = operators(model)
+    assert (counts["MultiHeadAttention"], counts["Where"], counts["Sub"], counts["Unsqueeze"]) == (1, 0, 0, 0)
+    assert the_attention(model).inputs[4].producer.op == "Cast"
+
+
+def test_numbers_that_are_a_mask():
+    added = (
+        "m4 = Unsqueeze(mask, i12) f = Cast<to = 1>(m4) n = Sub(one, f) bias = Mul(n, many) scores = Add(plain, bias)"
+    )
+    text = masked(added, "int64[b, s] mask")
+    model = fires(PASS, text, weights(text, **FREE), leaves=["Cast", "MultiHeadAttention"])
+    assert the_attention(model).attrs["mask_filter_value"] == -10000.0
+
+
+def test_floats_that_may_be_more_than_a_mask_are_added():
+    added = "m4 = Unsqueeze(mask, i12) n = Sub(one, m4) bias = Mul(n, many) scores = Add(plain, bias)"
+    text = masked(added, "float[b, s] mask")
+    leaves = ["Unsqueeze", "Sub", "Mul", "Shape", "Concat", "Expand", "MultiHeadAttention"]
+    fires(PASS, text, weights(text, **FREE), leaves=leaves)
+
+
+def test_scores_replaced_where_keys_do_not_count():
+    text = masked("m4 = Unsqueeze(mask, i12) scores = Where(m4, plain, lowest)", "bool[b, s] mask")
+    fires(PASS, text, weights(text, **FREE), leaves=["Cast", "MultiHeadAttention"])
+
+
+def test_scores_replaced_by_a_small_number_are_left_alone():
+    text = masked("m4 = Unsqueeze(mask, i12) scores = Where(m4, plain, many)", "bool[b, s] mask")
+    refuses(multi_head_attention, text, weights(text, **FREE), reason="too small to be one that is added")
+
+
+def test_scores_replaced_for_some_queries():
+    text = masked("scores = Where(mask, plain, lowest)", "bool[b, 1, s, s] mask")
+    fires(PASS, text, weights(text, **FREE), leaves=["Where", "MultiHeadAttention"])
+
+
+# ---- causal masks ----
+
+
+@pytest.mark.parametrize("hidden", [-np.inf, np.finfo(np.float32).min])
+@pytest.mark.parametrize("guard", [PARTS["softmax"], GUARDED])
+def test_a_constant_mask_of_later_keys_is_an_attribute(hidden, guard):
+    text = attention(**FIXED, scores="plain = MatMul(qs, kt)", added="scores = Add(plain, later)", softmax=guard)
+    later = np.where(LATER, hidden, 0).astype(np.float32)[None, None]
+    model = fires(PASS, text, weights(text, later=later), leaves=["MultiHeadAttention"])
+    assert the_attention(model).attrs["unidirectional"] == 1
+
+
+def test_scores_replaced_where_keys_come_later():
+    text = attention(**FIXED, scores="plain = MatMul(qs, kt)", added="scores = Where(sooner, plain, lowest)")
+    model = fires(PASS, text, weights(text, sooner=LATER[None, None] == 0), leaves=["MultiHeadAttention"])
+    assert the_attention(model).attrs["unidirectional"] == 1
+
+
+@pytest.mark.parametrize("mask", [np.triu(np.ones((5, 5)), 2), np.tril(np.ones((5, 5)), -1), LATER * 1e-38])
+def test_another_constant_mask_is_a_bias(mask):
+    text = attention(**FIXED, scores="plain = MatMul(qs, kt)", added="scores = Add(plain, later)")
+    bias = (mask * np.finfo(np.float32).min).astype(np.float32)[None, None]
+    model = fires(PASS, text, weights(text, later=bias), leaves=["MultiHeadAttention"])
+    assert "unidirectional" not in the_attention(model).attrs
+
+
+# ---- rows of which nothing is left ----
+
+
+def on_masks(text, more):
+    """Both models on masks some rows of which hide everything: their results."""
+    constants = weights(text, **FREE, **more)
+    before, after = proto(text, constants), apply(PASS, text, constants).model.to_proto()
+    rng = np.random.default_rng(0)
+    feeds = {name: rng.standard_normal((3, 6, 32)).astype(np.float32) for name in "qkv"}
+    feeds["mask"] = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0]], bool)
+    runs = (onnxruntime.InferenceSession(model.SerializeToString()) for model in (before, after))
+    return [session.run(None, feeds)[0] for session in runs]
+
+
+@pytest.mark.parametrize("number", ["infinite", "lowest"])
+@pytest.mark.parametrize("softmax", [PARTS["softmax"], GUARDED])
+def test_rows_without_a_key(number, softmax):
+    added = f"m4 = Unsqueeze(mask, i12) bias = Where(m4, zero, {number}) scores = Add(plain, bias)"
+    text = masked(added, "bool[b, s] mask", softmax=softmax)
+    before, after = on_masks(text, {})
+    assert np.isnan(before).any() == (number == "infinite" and softmax != GUARDED)
+    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-6)
+
+
+def test_a_guard_over_an_unknown_bias_stays():
+    text = masked("scores = Add(plain, bias)", "float[b, 1, s, s] bias", softmax=GUARDED)
+    fires(PASS, text, weights(text), leaves=["MultiHeadAttention", "IsNaN", "Where"])
+
+
+def test_a_guard_where_every_row_has_a_score_goes():
+    text = masked(
+        "bias = Where(mask, zero, lowest) scores = Add(plain, bias)", "bool[b, 1, s, s] mask", softmax=GUARDED
+    )
+    fires(PASS, text, weights(text), leaves=["Where", "MultiHeadAttention"])
