@@ -38,14 +38,14 @@ def _models(record: Evaluation) -> Table:
 
 
 def _scores(record: Evaluation) -> Table:
-    """A row for each metric of each model; without rows in which a model would be compared with itself."""
+    """A row for each metric of each model; without the rows in which the original would be compared with itself."""
     compares = any(score.difference is not None for one in record.models for score in one.scores)
     columns = ["", " ", "score", "95 %"] + (["difference", "95 % ", "  "] if compares else [])
     grid = table(*columns, right=("score", "difference"))
     for place, metric in enumerate(record.metrics):
         name = metric.name
         for letter, one in zip(letters(len(record.models)), record.models, strict=True):
-            if metric.relative and one.model == record.reference:
+            if metric.relative and one is record.models[0] and one.model == record.reference:
                 continue
             score = one.scores[place]
             cells: list[RenderableType] = [text(name, "bold"), text(letter, "bold"), shown(score.value.value, metric)]
