@@ -12,6 +12,7 @@ import numpy as np
 from graphopt.data.batch import Batch, Chunk, regrouped, size_of
 from graphopt.data.convert import Conversion, converter
 from graphopt.data.files import combined
+from graphopt.data.frame import AXES
 from graphopt.data.interface import Interface, Port
 from graphopt.data.preprocess import Preprocess
 from graphopt.data.source import IGNORED, LABELS, Field, Source
@@ -179,9 +180,17 @@ def fit(
     pairs = _matched(source, model, dict(inputs or {}), label)
     _check_counts(source, [name for _, name in pairs], label)
     whole = not model.batched or _has_sets(source, pairs)
-    columns = tuple(Column(port, name, converter(source, name, port, preprocess, whole=whole)) for port, name in pairs)
+    columns = tuple(
+        Column(port, name, converter(source, name, port, _meant(preprocess, port, pairs), whole=whole))
+        for port, name in pairs
+    )
     batch = 1 if whole else model.batch
     return Fitted(source, columns, label, offset, batch, whole, nan)
+
+
+def _meant(preprocess: Preprocess | None, port: Port, pairs: Sequence[tuple[Port, str]]) -> Preprocess | None:
+    """The preprocessing of an input: of the only one, or of those among several that take pictures."""
+    return preprocess if len(pairs) == 1 or (port.shape is not None and len(port.shape) == AXES + 1) else None
 
 
 def _label(source: Source, model: Interface, label: str | None) -> str | None:

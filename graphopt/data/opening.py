@@ -45,7 +45,7 @@ def open_data(
         module:function     a function that gives feeds, or pairs of feeds and labels: samples or batches
     model: the model that is to be fed, or its path.
     preprocess: what is done to pictures, or its text (see `parse_preprocess`). Arrays (samples, height, width,
-        channels) are pictures too; size and layout follow from the model. Other numbers are scaled.
+        channels) are pictures too; size and layout follow from the model. Other numbers of an only input are scaled.
     label: the array that holds the labels.
     labels: a file that holds them: .npy, .npz, or a table (.csv, .tsv, .txt) of labels, or of files and labels.
     label_offset: added to every label, such as 1 for a network whose class 0 is "background".

@@ -20,6 +20,8 @@ from graphopt.errors import UsageError
 from graphopt.ir.types import Array
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+"""What a file of these names may be inside: Pillow's other decoders are rarely used, and some run programs."""
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's names by number of channels."""
 _EIGHT_BITS = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"})
@@ -91,7 +93,7 @@ def _opened(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", image.DecompressionBombWarning)
-            opened = image.open(path)
+            opened = image.open(path, formats=_FORMATS)
     except (image.DecompressionBombWarning, image.DecompressionBombError) as error:
         raise UsageError(f"{path} claims to be too large a picture: {error}") from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:

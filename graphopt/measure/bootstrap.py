@@ -23,7 +23,10 @@ FEWEST = 6
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval; low and high are None where there is none (fewer than six samples)."""
+    """A number and its 95 % interval; low and high are None where there is none (fewer than six samples).
+
+    An interval of no width says that no sample differs from the others, not that none ever would.
+    """
 
     value: float
     low: float | None = None

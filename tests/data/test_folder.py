@@ -178,6 +178,12 @@ def test_bad_pictures_are_found_before_anything_is_decoded(shots):
         open_data(shots, PICTURES, preprocess="raw")
 
 
+def test_what_only_calls_itself_a_picture_is_not_run(shots):
+    (shots / "cat" / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    with pytest.raises(UsageError, match=r"script.png cannot be read as a picture"):
+        open_data(shots, PICTURES, preprocess="raw")
+
+
 def test_a_cut_picture_is_named(shots):
     from PIL import Image
 

@@ -64,6 +64,14 @@ def test_numbers_that_are_no_pictures_are_scaled(tmp_path):
     np.testing.assert_array_equal(feeds, rows / 2)
 
 
+def test_of_several_inputs_only_pictures_are_preprocessed(tmp_path):
+    model = taking(("image", ("n", 3, 8, 8)), ("scale", ("n", 2)))
+    path = saved(tmp_path / "d.npz", image=SHOTS, scale=np.full((5, 2), 7, np.float32))
+    (batch,) = open_data(path, model, preprocess="unit").batches()
+    assert batch.feeds["image"].max() <= 1
+    np.testing.assert_array_equal(batch.feeds["scale"], 7)
+
+
 def test_a_model_of_bytes_is_fed_bytes(tmp_path):
     model = taking(("image", ("n", 3, 8, 8), np.uint8))
     feeds = fed(tmp_path, model, SHOTS, "raw:scale=2")
