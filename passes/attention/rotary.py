@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphopt import Builder, Close, Match, Value, op, rule
+from graphopt import Builder, Close, Match, Rest, Value, op, rule
 from graphopt.ir import values
-from graphopt.ir.types import Array, Node, Tensor
+from graphopt.ir.types import Array, Tensor
+from graphopt.ir.types import Node as IrNode
+from graphopt.rewrite.pattern import Node, Pattern
 from passes.attention.axes import Axis, View
 from passes.attention.layout import Layout, steps
 from passes.attention.reading import REGROUPING, Reading, seen, sizes
@@ -19,11 +21,20 @@ HEADS = 4
 """Dimensions of what is turned: batch, heads, positions, elements."""
 
 x, cosine, sine = Value("x"), Value("cosine"), Value("sine")
-second, first = Value("second"), Value("first")
-turned = x * cosine + op.Concat(op.Neg(second), first) * sine
+cuts = Rest("where it is cut"), Rest("where it is cut")
+sliced = op.Slice(x, cuts[0]).shared(), op.Slice(x, cuts[1]).shared()
+split = op.Split(x, cuts[0]).shared()
 
 
-@rule(turned, numerics=Close(16), emits="com.microsoft::RotaryEmbedding")
+def turn(first: Pattern, second: Pattern) -> Node:
+    """The halves of x turned."""
+    return x * cosine + op.Concat(op.Neg(second), first) * sine
+
+
+by_slices, by_split = turn(*sliced), turn(split[0], split[1])
+
+
+@rule(by_slices | by_split, numerics=Close(16), emits="com.microsoft::RotaryEmbedding")
 def rotary_embedding(m: Match, new: Builder) -> Tensor:
     """A sum x cos + (-x2, x1) sin, where x1 and x2 are the halves of x, is RotaryEmbedding(x)."""
     size = _size(m)
@@ -32,10 +43,10 @@ def rotary_embedding(m: Match, new: Builder) -> Tensor:
     return _written(m, new, cos, sin, _heads(m))
 
 
-@rule(turned, numerics=Close(16), opset=23)
+@rule(by_slices | by_split, numerics=Close(16), opset=23)
 def standard_rotary_embedding(m: Match, new: Builder) -> Tensor:
     """A sum x cos + (-x2, x1) sin is RotaryEmbedding(x) of ai.onnx, where the target has no other."""
-    other = m.target.runs("RotaryEmbedding", MICROSOFT, m.dtype(turned))
+    other = m.target.runs("RotaryEmbedding", MICROSOFT, m.dtype(x))
     m.require(not other, f"the target {m.target} has an operator for any opset")
     size = _size(m)
     _halves(m, size)
@@ -56,25 +67,21 @@ def _size(m: Match) -> int:
     size = (shape or (None,))[-1]
     if not isinstance(size, int) or size % 2:
         m.refuse("the number of elements that are turned is unknown, or odd")
-    m.require(m.shape(turned) == shape, "the angles broadcast what is turned")
+    m.require(m.shape(m.root.outputs[0]) == shape, "the angles broadcast what is turned")
     return size
 
 
 def _halves(m: Match, size: int) -> None:
     """Require that the turned pairs are the halves of x. Raises Refused."""
-    for part, start in ((first, 0), (second, size // 2)):
-        node = m[part].producer
-        found = None if node is None else _cut(m, node, m[part])
-        m.require(found == (start, start + size // 2), "what is turned is not in pairs of halves")
-        m.take(node)
-    last = [node.attrs.get("axis") for node in m.nodes if node.op == "Concat"]
-    m.require(last[0] in (-1, HEADS - 1), "the halves are not put together along the last axis")
+    parts = sliced if by_slices in m else (split[0], split[1])
+    found = [_cut(m, m[part], m.tensor(part)) for part in parts]
+    m.require(found == [(0, size // 2), (size // 2, size)], "what is turned is not in pairs of halves")
+    together = next(node for node in m.nodes if node.op == "Concat")
+    m.require(together.attrs.get("axis") in (-1, HEADS - 1), "the halves are not put together along the last axis")
 
 
-def _cut(m: Match, node: Node, piece: Tensor) -> tuple[int, int] | None:
+def _cut(m: Match, node: IrNode, piece: Tensor) -> tuple[int, int] | None:
     """From where to where, on the last axis, a Slice or Split cuts `piece` out of x; None for anything else."""
-    if node.domain or node.inputs[0] is not m[x]:
-        return None
     whole, own = m.shape(x) or (), m.shape(piece)
     if own is None or own[:-1] != whole[:-1] or not isinstance(own[-1], int):
         return None
@@ -113,7 +120,7 @@ def _half(m: Match, new: Builder, tensor: Tensor, size: int) -> Array | Tensor:
 
 def _computed(m: Match, new: Builder, tensor: Tensor, size: int) -> Tensor:
     """Cos or Sin of angles that were put beside themselves: of these angles alone. Raises Refused."""
-    nodes: list[Node] = []
+    nodes: list[IrNode] = []
     current = tensor
     while (node := current.producer) is not None and node.op in REGROUPING:
         nodes.append(node)

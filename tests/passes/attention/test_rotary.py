@@ -1,0 +1,86 @@
+"""RotaryEmbedding, of pairs of halves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from passes.attention import rotary_embedding, standard_rotary_embedding
+from tests.support import fires, refuses
+
+ANGLES = np.outer(np.arange(5), 10.0 ** -np.arange(4)).astype(np.float32)
+COS, SIN = (np.concatenate([f(ANGLES)] * 2, axis=-1)[None, None] for f in (np.cos, np.sin))
+CUTS = {"i0": np.array([0]), "i4": np.array([4]), "end": np.array([2**63 - 1]), "last": np.array([3])}
+HALVES = "x1 = Slice(x, i0, i4, last) x2 = Slice(x, i4, end, last)"
+TURNED = "n = Neg(x2) r = Concat<axis = -1>(n, x1) a = Mul(x, cos) b = Mul(r, sin) y = Add(a, b)"
+WEIGHTS = {"cos": COS, "sin": SIN}
+
+
+def model(body, inputs="float[b, 4, 5, 8] x", output="float[b, 4, 5, 8] y", opset=18):
+    return f'<ir_version: 10, opset_import: ["" : {opset}]> agraph ({inputs}) => ({output}) {{ {body} }}'
+
+
+def test_halves_cut_by_slices():
+    result = fires(rotary_embedding, model(HALVES + TURNED), WEIGHTS | CUTS, leaves=["RotaryEmbedding"])
+    (node,) = result.graph.nodes
+    np.testing.assert_array_equal(node.inputs[2].values, np.cos(ANGLES))
+
+
+def test_halves_cut_by_a_split():
+    body = "x1, x2 = Split<axis = -1>(x, halves)" + TURNED
+    fires(rotary_embedding, model(body), WEIGHTS | {"halves": np.array([4, 4])}, leaves=["RotaryEmbedding"])
+
+
+def test_it_moves_before_the_heads_are_set_apart():
+    body = f"h = Reshape(w, apart) x = Transpose<perm = [0, 2, 1, 3]>(h) {HALVES} {TURNED}"
+    text = model(body, "float[b, 5, 32] w")
+    weights = WEIGHTS | CUTS | {"apart": np.array([0, 0, 4, 8])}
+    result = fires(rotary_embedding, text, weights, leaves=["RotaryEmbedding", "Reshape", "Transpose"])
+    node = next(node for node in result.graph.nodes if node.op == "RotaryEmbedding")
+    assert (node.inputs[0].name, node.attrs["num_heads"]) == ("w", 4)
+
+
+def test_angles_that_are_computed():
+    angles = "f = MatMul(p, rates) e = Concat<axis = -1>(f, f) c = Cos(e) s = Sin(e)"
+    angles += " cos = Unsqueeze(c, one) sin = Unsqueeze(s, one) "
+    text = model(angles + HALVES + TURNED, "float[b, 4, t, 8] x, float[1, t, 1] p", "float[b, 4, t, 8] y")
+    weights = CUTS | {"rates": 10.0 ** -np.arange(4, dtype=np.float32)[None], "one": np.array([1])}
+    leaves = ["MatMul", "Cos", "Sin", "Reshape", "Reshape", "RotaryEmbedding"]
+    fires(rotary_embedding, text, weights, leaves=leaves)
+
+
+def test_float16():
+    text = model(HALVES + TURNED, "float16[b, 4, 5, 8] x", "float16[b, 4, 5, 8] y")
+    half = {name: array.astype(np.float16) for name, array in WEIGHTS.items()}
+    fires(rotary_embedding, text, half | CUTS, leaves=["RotaryEmbedding"])
+
+
+@pytest.mark.parametrize(
+    ("angles", "reason"),
+    [
+        (COS * np.arange(1, 9, dtype=np.float32), "turned by different angles"),
+        (COS[:, :, :1], "not those of each position"),
+        (np.repeat(COS, 4, axis=1), "differ from row to row, or from head to head"),
+    ],
+)
+def test_other_angles_are_left_alone(angles, reason):
+    refuses(rotary_embedding, model(HALVES + TURNED), WEIGHTS | CUTS | {"cos": angles}, reason=reason)
+
+
+def test_other_pairs_are_left_alone():
+    swapped = HALVES.replace("x1", "x3").replace("x2", "x1").replace("x3", "x2")
+    refuses(rotary_embedding, model(swapped + TURNED), WEIGHTS | CUTS, reason="not in pairs of halves")
+
+
+def test_ai_onnx_has_one_too():
+    text = model(HALVES + TURNED, "float[2, 4, 5, 8] x", "float[2, 4, 5, 8] y", opset=23)
+    fires(standard_rotary_embedding, text, WEIGHTS | CUTS, leaves=["RotaryEmbedding"], target="portable")
+
+
+def test_ai_onnx_wants_angles_for_every_row():
+    text = model(HALVES + TURNED, opset=23)
+    refuses(standard_rotary_embedding, text, WEIGHTS | CUTS, target="portable", reason="the batch is free")
+
+
+def test_portable_models_get_no_operator_of_the_runtime():
+    refuses(rotary_embedding, model(HALVES + TURNED), WEIGHTS | CUTS, target="portable", reason="does not run")
