@@ -87,7 +87,7 @@ def topk(k: int = 5, output: str | None = None) -> Metric:
     """The share of samples whose label is among the k largest scores; of equal scores the first counts as larger."""
     if k < 1:
         raise UsageError(f"top-k: k must be at least 1, found {k}")
-    return Metric(f"top{k}", "%", True, partial(_topk, k=k, output=output), mean, labels="class", output=output)  # noqa: FBT003
+    return Metric(f"top{k}", "%", True, partial(_topk, k=k, output=output), mean, labels="class", output=output, axes=2)  # noqa: FBT003
 
 
 def _agreement(observed: Observed, output: str | None) -> Array:
@@ -144,4 +144,4 @@ def f1(average: str = "macro", output: str | None = None, threshold: float = 0.5
     if average not in AVERAGES:
         raise UsageError(f"f1: there is no average {average!r}; there are: {', '.join(AVERAGES)}")
     update = partial(_decisions, output=output, threshold=threshold)
-    return Metric("f1", "%", True, update, partial(_f1, average=average), labels="class", output=output)  # noqa: FBT003
+    return Metric("f1", "%", True, update, partial(_f1, average=average), labels="class", output=output, axes=2)  # noqa: FBT003

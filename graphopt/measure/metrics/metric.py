@@ -40,7 +40,8 @@ class Metric:
     labels: "class" if labels are numbers of classes, one for each sample or for each of its elements; "any" if the
         metric needs others; "" if it needs none.
     needs_reference: whether it compares with the outputs of the original model.
-    output: the output that is looked at; None for the first.
+    output: the output that is looked at; None for the first. axes: how many it must have at least, unless it holds
+        integers; one less if it is of a single sample.
     resamples: how often it is worth drawing samples anew for its interval.
     """
 
@@ -52,6 +53,7 @@ class Metric:
     labels: Labels = ""
     needs_reference: bool = False
     output: str | None = None
+    axes: int = 0
     resamples: int = 1000
 
     @property
@@ -60,12 +62,18 @@ class Metric:
         return bool(self.labels)
 
     def port(self, model: Interface) -> Port:
-        """The output of a model that is looked at. Raises UsageError if it has none of that name."""
-        for port in model.outputs:
-            if self.output in (None, port.name):
-                return port
-        names = listed((quoted(port.name) for port in model.outputs), 20)
-        raise UsageError(f"{self.name}: {model.name} has no output {quoted(self.output or '')}; it has {names}")
+        """The output of a model that is looked at. Raises UsageError if it has none of that name, or with few axes."""
+        port = next((port for port in model.outputs if self.output in (None, port.name)), None)
+        if port is None:
+            names = listed((quoted(port.name) for port in model.outputs), 20)
+            raise UsageError(f"{self.name}: {model.name} has no output {quoted(self.output or '')}; it has {names}")
+        integer = port.dtype is not None and port.dtype.kind in "iub"
+        least = self.axes - int(model.batch == 1)
+        if port.shape is not None and len(port.shape) < least and not integer:
+            raise UsageError(
+                f"{self.name} cannot be computed of output {port} of {model.name}: it must have at least {least} axes"
+            )
+        return port
 
 
 def chosen(found: Mapping[str, Array], output: str | None) -> Array:

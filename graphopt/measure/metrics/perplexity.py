@@ -50,4 +50,4 @@ def perplexity(output: str | None = None, shift: int = 1) -> Metric:
     if shift < 0:
         raise UsageError(f"perplexity: shift must be at least 0, found {shift}")
     update = partial(_likelihoods, output=output, shift=shift)
-    return Metric("perplexity", "", False, update, _perplexity, labels="class", output=output)  # noqa: FBT003
+    return Metric("perplexity", "", False, update, _perplexity, labels="class", output=output, axes=3)  # noqa: FBT003
