@@ -63,16 +63,15 @@ def _merge(context: Context, region: Region, old: Tensor, new: Tensor) -> bool:
     node = old.producer
     if node is None or not context.editor.alive(node) or not context.editor.can_stand_for(new, old):
         return False
-    rewrite = Rewrite(region.graph, node, (node, *_above(region, node)), (), {old: new})
+    rewrite = Rewrite(region.graph, node, (*_above(region, old), *_above(region, new)), (), {old: new})
     return context.apply(rewrite, RULE, Exact()) is not None
 
 
-def _above(region: Region, node: Node) -> Iterator[Node]:
-    """The Transposes that a Transpose reads the result of."""
-    above = node.inputs[0].producer
-    while above is not None and above in region.transposes:
-        yield above
-        above = above.inputs[0].producer
+def _above(region: Region, tensor: Tensor) -> Iterator[Node]:
+    """The Transposes that a tensor is the result of."""
+    while tensor.producer is not None and tensor.producer in region.transposes:
+        yield tensor.producer
+        tensor = tensor.producer.inputs[0]
 
 
 def _apply(context: Context, plan: Plan, group: list[Node]) -> bool:

@@ -59,16 +59,15 @@ class Region:
         return tensor
 
     def again(self) -> list[tuple[Tensor, Tensor]]:
-        """Results of Transposes that lie as a tensor further up does, with that tensor."""
-        found: list[tuple[Tensor, Tensor]] = []
+        """Results of Transposes that lie as a tensor further up does, with the uppermost such tensor."""
+        found: dict[Tensor, Tensor] = {}
         for tensor in self.layouts:
             above, lying = tensor, self.now(tensor)
             while above.producer is not None and above.producer in self.transposes:
                 above = above.producer.inputs[0]
                 if self.now(above) == lying:
-                    found.append((tensor, above))
-                    break
-        return found
+                    found[tensor] = above
+        return list(found.items())
 
     def now(self, tensor: Tensor) -> int:
         """The layout in which a tensor is as it is."""
