@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from graphopt.cli.data_options import PANEL, Reading, open_given
-from graphopt.cli.options import AllowOutside, Dimensions, Json, sizes, taking
+from graphopt.cli.options import AllowOutside, Dimensions, Json, ReportFile, sizes, taking
 from graphopt.errors import UsageError
 
 Models = Annotated[
@@ -57,6 +57,7 @@ class Options(Reading):
     precision: Precision = 0.01
     profile: Profile = False
     seed: Seed = 0
+    report: ReportFile = None
     json: Json = False
     allow_outside: AllowOutside = False
 
@@ -67,6 +68,7 @@ def bench(options: Options) -> None:
 
     All models run in turns, in one process after another, so that what else the machine does disturbs all of them.
     """
+    from graphopt.cli.reporting import writer
     from graphopt.cli.terminal import emit, show
     from graphopt.cli.watch import progress
     from graphopt.ir.reader import load
@@ -74,8 +76,10 @@ def bench(options: Options) -> None:
     from graphopt.numerics.inputs import read_feeds
     from graphopt.report.bench_text import layout
     from graphopt.report.encode import to_json
+    from graphopt.report.formats import BENCH
 
     threads, batches = _numbers("--threads", options.threads), _numbers("--batch", options.batches)
+    write = writer(options.report, BENCH, options.models)
     with progress(quiet=options.json) as line:
         data = None
         if options.data is not None:
@@ -95,6 +99,7 @@ def bench(options: Options) -> None:
             allow_outside=options.allow_outside,
             progress=line.message,
         )
+    write(record)
     if options.json:
         emit(to_json(record))
     else:

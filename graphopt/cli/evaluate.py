@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from graphopt.cli.data_options import Place, Reading, open_given
-from graphopt.cli.options import AllowOutside, Json, taking
+from graphopt.cli.options import AllowOutside, Json, ReportFile, taking
 from graphopt.cli.recipe import RecipeFile
 from graphopt.recipe.names import FUNCTION, MODEL
 
@@ -74,6 +74,7 @@ class Options(Reading):
     batch: Batch = None
     limit: Limit = None
     seed: Seed = 0
+    report: ReportFile = None
     json: Json = False
     allow_outside: AllowOutside = False
 
@@ -84,6 +85,7 @@ def evaluate(options: Options) -> None:
 
     All models see the same samples, which are read once and never all in memory.
     """
+    from graphopt.cli.reporting import writer
     from graphopt.cli.terminal import emit, show
     from graphopt.cli.watch import progress
     from graphopt.data.interface import interface
@@ -91,7 +93,9 @@ def evaluate(options: Options) -> None:
     from graphopt.measure.evaluate import evaluate as run
     from graphopt.report.encode import to_json
     from graphopt.report.evaluation_text import layout
+    from graphopt.report.formats import EVALUATION
 
+    write = writer(options.report, EVALUATION, options.models)
     with progress(quiet=options.json) as line:
         line.message(f"opening {options.data}")
         first = interface(load(options.models[0], allow_outside=options.allow_outside))
@@ -108,6 +112,7 @@ def evaluate(options: Options) -> None:
             allow_outside=options.allow_outside,
             progress=_counting(line.message),
         )
+    write(record)
     if options.json:
         emit(to_json(record))
     else:

@@ -29,11 +29,11 @@ def optimize(options: Options) -> None:
     """
     from graphopt.cli import watch
     from graphopt.cli.files import check_outputs
-    from graphopt.report.formats import formatter
+    from graphopt.report.formats import FORMATS, formatter
 
     check_outputs(options.model, [one for one in (options.output, options.report, options.depfile) if one])
     _check_options(options)
-    format_report = formatter(options.report) if options.report else None
+    format_report = formatter(options.report, FORMATS) if options.report else None
     with watch.progress(quiet=options.quiet) as line:
         result, missed = _compile(options, line)
         writes = options.keep or not missed

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from graphopt.cli.budget_options import Budgeting
-from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, Seed, TargetName, pipeline_option
+from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, ReportFile, Seed, TargetName, pipeline_option
 from graphopt.cli.recipe import RecipeFile
 from graphopt.pipeline.level import Level
 from graphopt.recipe.names import PIPELINE, READ, WRITTEN
@@ -27,11 +27,6 @@ Feeds = Annotated[
     READ,
 ]
 Limit = Annotated[int | None, typer.Option("--opt-limit", min=0, metavar="N", help="Make at most N rewrites.")]
-ReportFile = Annotated[
-    Path | None,
-    typer.Option("--report", metavar="FILE", help="Also write the report: FILE.html, .md, .json or .txt."),
-    WRITTEN,
-]
 Timed = Annotated[
     bool, typer.Option("--measure", help="Also measure how fast MODEL and OUT are on this machine, for the report.")
 ]

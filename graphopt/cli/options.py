@@ -11,7 +11,7 @@ import typer
 
 from graphopt.cli import complete
 from graphopt.errors import UsageError
-from graphopt.recipe.names import MODEL, MODULE
+from graphopt.recipe.names import MODEL, MODULE, WRITTEN
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False), MODEL]
 Plugins = Annotated[
@@ -27,6 +27,12 @@ AllowOutside = Annotated[
 Dimensions = Annotated[
     list[str] | None,
     typer.Option("--dim", "--size", metavar="NAME=N", help="The size of a free dimension. May be repeated."),
+]
+
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Also write the report: FILE.html, .md, .json or .txt."),
+    WRITTEN,
 ]
 
 Options = TypeVar("Options")

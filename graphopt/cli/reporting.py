@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+Record = TypeVar("Record")
 
 if TYPE_CHECKING:
     from graphopt.api import Result
     from graphopt.cli.optimize_options import Options
     from graphopt.measure.record import Bench
+    from graphopt.report.formats import Formats
     from graphopt.report.record import Report
+
+
+def writer(report: Path | None, formats: Formats[Record], models: Sequence[Path]) -> Callable[[Record], None]:
+    """What writes a record about `models` into the file that was asked for, if one was.
+
+    Raises UsageError and OutputError, before any work, where it cannot be written.
+    """
+    from graphopt.cli.files import check_outputs, write_text
+    from graphopt.report.formats import formatter
+
+    if report is None:
+        return lambda _: None
+    spell = formatter(report, formats)
+    for model in models:
+        check_outputs(model, [report])
+    return lambda record: write_text(report, spell(record))
 
 
 def completed(result: Result, options: Options, progress: Callable[[str], None]) -> Report:
@@ -25,11 +44,13 @@ def completed(result: Result, options: Options, progress: Callable[[str], None])
     if options.report is None and not options.json:
         return report
     from graphopt.measure.environment import environment
-    from graphopt.report.layers import layers, timed, worth_telling
+    from graphopt.report.layers import layers, sensitive, timed, worth_telling
 
     found = layers(result.model)
     if report.bench is not None:
         found = timed(found, result.model, report.bench.settings[0].models[1].operators)
+    if report.budget is not None:
+        found = sensitive(found, report.budget)
     return replace(report, layers=worth_telling(found), environment=environment())
 
 

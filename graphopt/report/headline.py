@@ -46,12 +46,21 @@ def compression(report: Report) -> Figure:
     before, after, what = report.before.file_bytes, report.after.file_bytes, "on disk"
     if before is None or after is None:
         before, after, what = report.before.weight_bytes, report.after.weight_bytes, "of weights"
+    return smaller(before, after, what)
+
+
+def smaller(before: int, after: int, what: str) -> Figure:
+    """How many times smaller something is than before, in bytes."""
     title = "Compression ratio"
     if not before or not after:
         return Figure("compression", title, NOT_MEASURED, ("the model has no weights",), "none")
-    return Figure(
-        "compression", title, times(before / after), (f"{size(before)} → {size(after)} {what}",), _grade(before / after)
-    )
+    notes = (f"{size(before)} → {size(after)} {what}",)
+    return Figure("compression", title, times(before / after), notes, _grade(before / after))
+
+
+def missing(key: str, title: str, words: str) -> Figure:
+    """What stands in the place of a figure that nobody measured. words: how it would be."""
+    return Figure(key, title, NOT_MEASURED, (words,), "none")
 
 
 def speed(bench: Bench | None) -> Figure:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from graphopt.analysis.binding import default_binding
 from graphopt.analysis.cost import macs
 from graphopt.analysis.shapes import Shapes
+from graphopt.budget.record import Budgeted
 from graphopt.ir import walk
 from graphopt.ir.edit import RULE, SOURCES
 from graphopt.ir.model import Model
@@ -102,6 +103,16 @@ class _Places:
                 return name_of(found)
             near = [tensor.producer for one in near for tensor in one.inputs if tensor.producer is not None]
         return "" if node is None else name_of(node)
+
+
+def sensitive(found: Sequence[Layer], budget: Budgeted) -> tuple[Layer, ...]:
+    """The layers with what each costs of the metric, where a budget had it measured: of a rewrite left out there."""
+    drops = (one for one in budget.left_out if one.limit == "max-drop" and one.rule and one.together == 1)
+    cost = {one.place.partition(" ")[2]: one.cost.value for one in drops}
+    return tuple(
+        replace(layer, sensitivity=next((cost[name] for name in (layer.name, *layer.sources) if name in cost), None))
+        for layer in found
+    )
 
 
 def worth_telling(found: Sequence[Layer]) -> tuple[Layer, ...]:

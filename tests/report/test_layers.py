@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from graphopt.budget.record import Budgeted, Cost, Figure
 from graphopt.ir.reader import load
 from graphopt.measure.profile import OperatorTime
-from graphopt.report.layers import Layer, heaviest, layers, timed, worth_telling
+from graphopt.report.layers import Layer, heaviest, layers, sensitive, timed, worth_telling
 from passes.fuse import FUSE
 from tests.support import apply, proto
 
@@ -82,3 +83,16 @@ def test_the_heaviest_are_those_with_the_largest_share_of_anything():
     ]
     assert [one.name for one in heaviest(rows, 2)] == ["slow", "big"]
     assert heaviest([], 2) == []
+
+
+def test_sensitivity_is_what_a_rewrite_that_was_left_out_would_have_cost():
+    def cost(place, limit, together=1):
+        return Cost("quant", "weights", place, limit, Figure.exactly(2.5), together)
+
+    left_out = (
+        cost("Conv one", "max-drop"),
+        cost("Conv three", "max-latency"),
+        cost("Relu two", "max-drop", together=3),
+    )
+    found = sensitive(layers(model()), Budgeted((), left_out, 1))
+    assert {one.name: one.sensitivity for one in found if one.sensitivity is not None} == {"one": 2.5}

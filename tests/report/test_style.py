@@ -81,6 +81,6 @@ def test_records_become_json_that_every_reader_accepts():
 
 
 def test_the_ending_of_a_report_decides_its_format():
-    assert formatter(Path("build.d/r.md")) is FORMATS[".md"]
+    assert formatter(Path("build.d/r.md"), FORMATS) is FORMATS[".md"]
     with pytest.raises(graphopt.UsageError, match=r"must end in .json, .html, .md, .txt"):
-        formatter(Path("r"))
+        formatter(Path("r"), FORMATS)

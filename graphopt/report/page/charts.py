@@ -51,7 +51,7 @@ def pairs(rows: Sequence[Pair], room: Room) -> Drawn:
     axes.set(yticks=[index + 0.37 for index in range(len(rows))], yticklabels=names, ylim=(len(rows) - 0.2, -0.1))
     axes.set(xlim=(0, 1.0), xticks=[])
     axes.spines["bottom"].set_visible(False)
-    _fit(made, names, right=max(len(row.spell(v)) for row in rows for v in (row.before, row.after)))
+    _fit(made, names, right=1.5 + max(len(row.spell(v)) for row in rows for v in (row.before, row.after)))
     return made, tips
 
 
