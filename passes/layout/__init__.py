@@ -43,8 +43,7 @@ def _settle(context: Context, seed: Node, covered: set[Node]) -> bool:
     if region is None:
         return False
     covered.update(region.transposes)
-    merged = [_merge(context, region, old, new) for old, new in region.again()]
-    if any(merged):
+    if _merged(context, region):
         return True
     if not region.members:
         return _refuse(context, seed, region)
@@ -56,6 +55,18 @@ def _settle(context: Context, seed: Node, covered: set[Node]) -> bool:
     groups = list(plan.parts(plan.best()))
     done = [_apply(context, plan, group) for group in groups]
     return any(done) or _refuse(context, seed, region)
+
+
+def _merged(context: Context, region: Region) -> bool:
+    """Use one tensor where several are equal. One that the graph returns takes the place of the one that it equals,
+    which nothing else can refer to afterwards: such are merged last, one at a time."""
+    done = False
+    for old, new in sorted(region.again(), key=lambda pair: context.editor.is_output(pair[0])):
+        returned = context.editor.is_output(old)
+        done = _merge(context, region, old, new) or done
+        if returned and done:
+            break
+    return done
 
 
 def _merge(context: Context, region: Region, old: Tensor, new: Tensor) -> bool:
