@@ -14,7 +14,7 @@ from passes.blocks.activation import (
     fused_silu,
     fused_swish,
 )
-from passes.blocks.linear import gemm_activation, merged_products, scaled_product, transposed_operand
+from passes.blocks.linear import gemm_activation, merged_products, scaled_product, sum_of_three, transposed_operand
 from passes.blocks.residual import (
     simplified_norm,
     simplified_norm_mixed,
@@ -46,6 +46,7 @@ __all__ = [
     "skip_layer_norm_sum",
     "skip_rms_norm",
     "skip_rms_norm_sum",
+    "sum_of_three",
     "transposed_operand",
 ]
 

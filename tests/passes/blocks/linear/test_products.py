@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passes.blocks.linear import gemm_activation, merged_products, scaled_product, transposed_operand
+from passes.blocks.linear import gemm_activation, merged_products, scaled_product, sum_of_three, transposed_operand
 from tests.support import fires, refuses
 
 Q, K = "float[N,2,S,8]", "float[N,2,T,8]"
@@ -124,3 +124,28 @@ def test_products_of_different_widths_that_the_graph_returns():
 )
 def test_other_products_stay(body: str, weights: dict[str, tuple[int, ...]]):
     refuses(merged_products, f"g (float[N,S,8] x) => (float[N,S,4] y) {{ {body} }}", weights, reason="nothing else")
+
+
+@pytest.mark.parametrize("body", ["a = Add(x, b) y = Add(a, k)", "a = Add(b, x) y = Add(k, a)"])
+@pytest.mark.parametrize("dtype", ["float", "float16"])
+def test_three_summands_are_one_sum(body: str, dtype: str):
+    text = f"g ({dtype}[N,S,8] x, {dtype}[N,S,8] k, {dtype}[8] b) => ({dtype}[N,S,8] y) {{ {body} }}"
+    fires(sum_of_three, text, leaves=["Sum"])
+
+
+@pytest.mark.parametrize(
+    ("x", "body", "reason"),
+    [
+        ("float[N,8,H,W]", "a = Add(x, k) y = Add(a, x)", "one of pictures"),
+        ("int64[N,8]", "a = Add(x, k) y = Add(a, x)", "only floating numbers"),
+        ("float[N,8]", "a = Add(x, k) c = Add(a, x) y = Mul(c, a)", ""),
+    ],
+)
+def test_other_sums_stay(x: str, body: str, reason: str):
+    refuses(sum_of_three, f"g ({x} x, {x} k) => ({x} y) {{ {body} }}", reason=reason)
+
+
+def test_a_sum_goes_into_its_normalisation_first():
+    text = """g (float[N,S,8] x, float[N,S,8] k) => (float[N,S,8] y) {
+        a = Add(x, b) t = Add(a, k) y = LayerNormalization(t, b) }"""
+    fires("blocks", text, {"b": (8,)}, leaves=["SkipLayerNormalization"])
