@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -13,6 +14,7 @@ import pytest
 from graphopt.report.encode import to_json
 from graphopt.report.record import Report
 from graphopt.report.schema import report_schema, schema, text
+from tests.cli.readme import README
 from tests.report.reports import CLEAN, DIRTY, FULL
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -87,3 +89,9 @@ def test_reports_fit_the_schema(report):
 def test_the_version_is_part_of_it():
     assert json.loads(CLEAN.to_json())["schema"] == 1
     assert "schema" in report_schema()["$defs"]["Report"]["required"]
+
+
+def test_the_readme_names_every_field():
+    section = README.read_text("utf-8").partition("## Reports")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", "".join(rows))) == {field.name for field in fields(Report)}
