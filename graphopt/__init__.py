@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from graphopt.ir.model import Model
     from graphopt.ir.reader import load
     from graphopt.ir.writer import save
+    from graphopt.measure.bench import bench
     from graphopt.measure.evaluate import Evaluation, evaluate
     from graphopt.measure.metrics import Metric
     from graphopt.numerics.contract import Close, Exact, Lossy
@@ -47,6 +48,7 @@ _HOMES = {
     "graphopt.ir.reader": ("load",),
     "graphopt.ir.model": ("Model",),
     "graphopt.ir.writer": ("save",),
+    "graphopt.measure.bench": ("bench",),
     "graphopt.measure.evaluate": ("Evaluation", "evaluate"),
     "graphopt.measure.metrics": ("Metric",),
     "graphopt.numerics.contract": ("Close", "Exact", "Lossy"),
@@ -86,6 +88,7 @@ __all__ = [
     "UsageError",
     "Value",
     "VerificationError",
+    "bench",
     "evaluate",
     "load",
     "op",

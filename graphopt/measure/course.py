@@ -19,8 +19,8 @@ from graphopt.measure.record import Measured, Setting
 from graphopt.measure.statistics import Ratio, log_ratio, ratio, summary
 from graphopt.measure.subject import Subject
 
-PROCESS_S = 0.7
-"""Seconds of timing in one process: about as long as it takes to start one."""
+PROCESS_S, LONGEST_PROCESS_S = 0.7, 3.0
+"""Seconds of timing in one process: as many as it takes to start one and load a model, within these bounds."""
 FEWEST, MOST = 10, 100
 """Processes in which models are timed: of fewer than 8 there is no interval of 99 %, and from 10 on one may go wild."""
 
@@ -56,8 +56,11 @@ class Course:
     def setting(self, ways: Sequence[Feeding], threads: int) -> Setting:
         """Measure all models on the first of `ways` on which the first model runs. Raises ModelError, UsageError."""
         feeding, job, first = self._first(ways, threads)
+        begin = time.monotonic()
         trials = [first, *(self._trial(subject, job) for subject in self.subjects[1:])]
-        timings = self._timings(job, pace([one.seconds for one in trials], PROCESS_S))
+        start_s = (time.monotonic() - begin) / max(1, len(trials) - 1)
+        limit_s = max(PROCESS_S, min(start_s, LONGEST_PROCESS_S))
+        timings = self._timings(job, pace([one.seconds for one in trials], limit_s))
         return Setting(
             batch=feeding.samples,
             threads=threads,
@@ -118,8 +121,8 @@ class Course:
 
 
 def ratio_of(timings: Sequence[Timings], place: int) -> Ratio:
-    """The ratio of the latency of a model to that of the first one. A turn counts by its median."""
-    turns = [[np.median(one.running[model], axis=1) for model in (0, place)] for one in timings]
+    """The ratio of the latency of a model to that of the first one. A turn counts by its fastest run."""
+    turns = [[one.running[model].min(axis=1) for model in (0, place)] for one in timings]
     return ratio([log_ratio(reference, other) for reference, other in turns])
 
 

@@ -30,8 +30,8 @@ TRIALS, TRIAL_S = 5, 0.1
 class Pace:
     """runs: timed ones in a turn. rounds: in each of which every model has a turn.
 
-    The number of runs is the same for all models: when a machine is disturbed in bursts, the median of five runs is
-    less than that of one run, on the average, though the models are equal.
+    The number of runs is the same for all models: the fastest of five runs takes less time than the fastest of two, on
+    the average, though the models are equal.
     """
 
     runs: int

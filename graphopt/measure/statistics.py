@@ -1,10 +1,10 @@
 """What repeated timings on a busy machine say, and what they do not.
 
 A machine that does other things disturbs measurements in bursts, and a process is a little faster or slower for all
-its life by where its memory happens to lie. So models are timed side by side in short turns, in several processes,
-one after another. Each process gives one number for each model: the median over its rounds of the logarithm of how
-much longer the turn of the model took than that of the first model. Bursts hit both turns of a round or are outvoted,
-and the processes are independent of each other.
+its life by where its memory happens to lie. So models are timed side by side in short turns of a few runs, in several
+processes, one after another. A turn counts by its fastest run, the one that was disturbed least. Each process gives
+one number for each model: the median over its rounds of the logarithm of how much longer the turn of the model took
+than that of the first model. Bursts hit both turns of a round or are outvoted, and the processes are independent.
 
 The interval of the ratio is that of the Wilcoxon signed-rank test (Hodges and Lehmann, Estimates of location based on
 rank tests, 1963): of all means of two of the numbers, the middle one is the estimate, and the outermost ones, less as
