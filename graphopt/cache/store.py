@@ -89,17 +89,23 @@ class Store:
 
     @contextlib.contextmanager
     def _workplace(self) -> Iterator[Path]:
-        """A new folder, locked as long as this process works in it; removed, if it has not become an entry."""
-        folder = self.root / "work" / secrets.token_hex(8)
-        folder.mkdir()
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """A new folder; removed, if it has not become an entry.
+
+        It lies in one that is locked as long as this process works here, and that nobody else locks: whoever writes
+        a model with external data locks the folder that it is in.
+        """
+        home = self.root / "work" / secrets.token_hex(8)
+        home.mkdir()
+        lock = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with contextlib.suppress(OSError):  # file systems without locks: what is left over there is old
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder = home / "entry"
+            folder.mkdir()
             yield folder
         finally:
             os.close(lock)
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(home, ignore_errors=True)
 
     def _shrink(self, newest: Path) -> None:
         """Remove the entries that were not used for longest, until the others are within the limit."""
