@@ -111,15 +111,21 @@ def _spread(m: Match, new: Builder, attention: Attention, term: Term | Fill) -> 
     return new.Expand(one, new.Concat(ones, queries, ones[:1], axis=0))
 
 
+def _truth(m: Match, new: Builder, mask: Keys) -> Tensor:
+    """The mask as it counts: of truth values, or of zeros and ones."""
+    tensor = mask.mask
+    if mask.truth:
+        tensor = new.Cast(tensor, to=dtypes.elem_type(BOOL))
+    if mask.inverted:
+        m.require(mask.truth or m.dtype(tensor) == BOOL, "a mask of numbers, of which zero counts")
+        tensor = new.Not(tensor)
+    return tensor
+
+
 def _whole(m: Match, new: Builder, mask: Keys) -> Tensor:
     """The mask as int32."""
-    tensor = mask.mask
-    if mask.inverted:
-        m.require(m.dtype(tensor) == BOOL, "a mask of numbers, of which zero counts")
-        tensor = new.Not(tensor)
-    elif m.dtype(tensor) == np.int32:
-        return tensor
-    return new.Cast(tensor, to=dtypes.elem_type(np.dtype(np.int32)))
+    tensor = _truth(m, new, mask)
+    return tensor if m.dtype(tensor) == np.int32 else new.Cast(tensor, to=dtypes.elem_type(np.dtype(np.int32)))
 
 
 def _kept(m: Match, new: Builder, mask: Keys) -> Tensor:
@@ -127,7 +133,7 @@ def _kept(m: Match, new: Builder, mask: Keys) -> Tensor:
     dtype = m.dtype(m.root.outputs[0])
     if dtype is None:
         m.refuse("the dtype of the result is unknown")
-    numbers = new.Cast(new.Not(mask.mask) if mask.inverted else mask.mask, to=dtypes.elem_type(dtype))
+    numbers = new.Cast(_truth(m, new, mask), to=dtypes.elem_type(dtype))
     by_input = m.opset >= AXES_ARE_INPUTS
     largest = (
         new.ReduceMax(numbers, np.array([1], np.int64), keepdims=1)

@@ -10,7 +10,7 @@ from graphopt import Value, op
 from passes.attention.axes import Axis, View, leaves
 from passes.attention.layout import Layout, steps
 from passes.attention.masks import Frame
-from passes.attention.operands import Operands, arrange
+from passes.attention.operands import Operands, arrange, length
 from passes.attention.reading import Reading, sizes
 from passes.attention.scores import Scores, read_scores
 
@@ -68,7 +68,8 @@ def read(m: Match, **options: Any) -> Attention:
         m.refuse("the values have not as many dimensions as the scores")
     lead = (() if one == 1 else dim for dim, one in zip(rows.dims[:-2], own, strict=False))
     value = View(m.tensor(values), (*lead, rows.dims[-1], (Axis(own[-1]),)))
-    operands = arrange(m, found.query, found.key, value, **options)
+    ends = (rows.dims[-2], found.size, rows.dims[-1], value.dims[-1])
+    operands = arrange(m, (found.query, found.key, value), ends, **options)
     if operands is None:
         m.refuse("the dimensions of queries, keys and values do not tell batch and heads")
     m.take(*found.nodes, *(node for operand in operands.all for node in operand.reading.nodes))
@@ -86,7 +87,7 @@ def restored(m: Match, layout: Layout, attention: Attention, made: Tensor) -> Te
 
 def scale(attention: Attention) -> Any:
     """The attribute that says by what scores are multiplied; None for the default, one by the root of the size."""
-    size = attention.scores.query.dims[-1][0].size
+    size = length(attention.scores.size)
     usual = isinstance(size, int) and math.isclose(attention.factor, 1 / math.sqrt(size), rel_tol=1e-6)
     return None if usual else attention.factor
 

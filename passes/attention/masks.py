@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,13 +30,15 @@ BOOL = np.dtype(bool)
 class Keys:
     """Scores of keys for which `mask`, (batch, keys), is zero have `number` added.
 
-    mask: of zeros and ones, or of truth values. nodes: from the mask to what is added.
+    mask: of zeros and ones, or of truth values. truth: of any numbers, all of which but zero count.
+    nodes: from the mask to what is added.
     """
 
     mask: Tensor
     inverted: bool
     number: float
     nodes: tuple[Node, ...]
+    truth: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ def of_keys(m: Match, term: Term | Fill, frame: Frame) -> Keys | None:
             found = _where(m, reading.view, node, frame) if node.op == "Where" else None
             found = _complement(m, reading.view, node, frame) if node.op == "Mul" else found
             if found is not None:
-                return Keys(found.mask, found.inverted, found.number, (*reading.nodes, node, *found.nodes))
+                return replace(found, nodes=(*reading.nodes, node, *found.nodes))
     return None
 
 
@@ -92,7 +94,7 @@ def _complement(m: Match, view: View, node: Node, frame: Frame) -> Keys | None:
         if whole == BOOL or (whole in INTEGERS and not inverted):
             found = _condition(m, View(cast.inputs[0], reading.view.dims), frame, number, inverted=inverted)
             if found is not None:
-                return Keys(found.mask, found.inverted, number, (*nodes, *reading.nodes, cast, *found.nodes))
+                return replace(found, nodes=(*nodes, *reading.nodes, cast, *found.nodes))
     return None
 
 
@@ -104,6 +106,10 @@ def _condition(m: Match, view: View, frame: Frame, number: float, *, inverted: b
         node = reading.view.tensor.producer
         if node is None or node.domain:
             continue
+        if node.op == "Cast" and m.dtype(reading.view.tensor) == BOOL and m.dtype(node.inputs[0]) in INTEGERS:
+            found = _condition(m, View(node.inputs[0], reading.view.dims), frame, number, inverted=inverted)
+            nodes = (*reading.nodes, node)
+            return found and replace(found, nodes=(*nodes, *found.nodes), truth=True)
         if node.op == "Not":
             found = _condition(m, View(node.inputs[0], reading.view.dims), frame, number, inverted=not inverted)
             return found and Keys(found.mask, found.inverted, number, (*reading.nodes, node, *found.nodes))

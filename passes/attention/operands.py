@@ -74,16 +74,21 @@ def _pieces(way: tuple[Step, ...]) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def arrange(
-    m: Match, query: View, key: View, value: View, *, grouped: bool = False, layouts: Sequence[str] = (FLAT, APART)
+    m: Match,
+    views: Sequence[View],
+    ends: Sequence[Dimension],
+    *,
+    grouped: bool = False,
+    layouts: Sequence[str] = (FLAT, APART),
 ) -> Operands | None:
     """The cheapest way to lay out the operands of an attention; None where there is none.
 
+    views: query, key and value. ends: the axes of queries, of their size, of keys, and of the size of values.
     grouped: whether several heads may share keys and values. layouts: those that these may have.
     """
-    readings = [seen(m, view.tensor, view.dims) for view in (query, key, value)]
+    readings = [seen(m, view.tensor, view.dims) for view in views]
     readings[-1] = [reading for reading in readings[-1] if reading.factor == 1]
-    ends = (query.dims[-2], query.dims[-1], value.dims[-2], value.dims[-1])
-    lead = list(query.dims[:-2])
+    lead = list(views[0].dims[:-2])
     found = [
         one
         for batch, heads in _divisions(lead)
@@ -115,7 +120,7 @@ def _shared(heads: Dimension, readings: Sequence[list[Reading]], *, grouped: boo
 
 
 def _arranged(readings: list[list[Reading]], ends: Sequence[Dimension], heads: Heads) -> Operands | None:
-    """The operands in one layout. ends: queries, their size, keys, and the size of values."""
+    """The operands in one layout."""
     rows, size, columns, width = ends
     wanted: list[tuple[Dimension, ...]] = [(heads.batch, rows, (*heads.all, *size))]
     for last in (size, width):

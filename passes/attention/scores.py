@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MATRIX = 2
 MOVING = (*REGROUPING, "Transpose", "Mul", "Div")
+FUSED = (("transA", 0), ("transB", 0), ("alpha", 1.0))
+"""What FusedMatMul does besides: transposes, and a factor."""
+PRODUCTS = {"MatMul": "", "FusedMatMul": "com.microsoft"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,7 @@ class Fill:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """query, key: the operands of the product, (..., queries, size) and (..., size, keys). nodes: from there on.
+    """query, key: the operands of the product; size: the axes over which it adds up. nodes: from there on.
 
     terms: what is added to it after it has been multiplied by `factor`, the last one first.
     """
@@ -47,6 +50,7 @@ class Scores:
     factor: float
     terms: tuple[Term | Fill, ...]
     nodes: tuple[Node, ...]
+    size: Dimension = ()
 
 
 def sole(m: Match, tensor: Tensor) -> bool:
@@ -63,10 +67,12 @@ def _products(m: Match, so_far: Scores) -> Iterator[Scores]:
     """Ways back to a product; `so_far.query` is the view of what was read last."""
     view = so_far.query
     node = view.tensor.producer
-    if node is None or node.domain or not sole(m, view.tensor):
+    if node is None or not sole(m, view.tensor):
         return
-    if node.op == "MatMul":
+    if node.op in PRODUCTS and PRODUCTS[node.op] == node.domain:
         yield from _product(m, so_far, node)
+    elif node.domain:
+        return
     elif node.op in ("Add", "Where") and so_far.factor == 1:
         yield from _added(m, so_far, node)
     elif node.op == "Cast" and m.dtype(node.inputs[0]) != m.dtype(view.tensor):
@@ -80,12 +86,16 @@ def _products(m: Match, so_far: Scores) -> Iterator[Scores]:
 def _product(m: Match, so_far: Scores, node: Node) -> Iterator[Scores]:
     left, right = (sizes(m, tensor) for tensor in node.inputs)
     dims = so_far.query.dims
-    if left is None or right is None or not len(left) == len(right) == len(dims):
+    across, along, factor = (node.attrs.get(name, default) for name, default in FUSED)
+    batches = node.attrs.get("transBatchA") or node.attrs.get("transBatchB")
+    if left is None or right is None or not len(left) == len(right) == len(dims) or batches:
         return
-    shared, *lead = Axis(left[-1]), *dims[:-MATRIX]
-    query = View(node.inputs[0], (*_present(lead, left), dims[-2], (shared,)))
-    key = View(node.inputs[1], (*_present(lead, right), (shared,), dims[-1]))
-    yield replace(so_far, query=query, key=key, nodes=(*so_far.nodes, node))
+    shared, *lead = (Axis(left[-2 if across else -1]),), *dims[:-MATRIX]
+    rows, columns = (dims[-2], shared), (shared, dims[-1])
+    query = View(node.inputs[0], (*_present(lead, left), *(rows[::-1] if across else rows)))
+    key = View(node.inputs[1], (*_present(lead, right), *(columns[::-1] if along else columns)))
+    nodes = (*so_far.nodes, node)
+    yield replace(so_far, query=query, key=key, size=shared, factor=so_far.factor * factor, nodes=nodes)
 
 
 def _present(dims: list[Dimension], size: tuple[object, ...]) -> tuple[Dimension, ...]:
