@@ -6,7 +6,7 @@ from passes.algebra.conv_conv import conv_conv
 from passes.algebra.gemm_gemm import gemm_gemm, parallel_gemm
 from passes.algebra.matmul_matmul import matmul_matmul, parallel_matmul
 from passes.algebra.parallel_conv import parallel_conv
-from passes.algebra.scale import scale_to_weights
+from passes.algebra.scale import scale_to_weights, shift_to_weights
 
 __all__ = [
     "ALGEBRA",
@@ -19,6 +19,7 @@ __all__ = [
     "parallel_gemm",
     "parallel_matmul",
     "scale_to_weights",
+    "shift_to_weights",
 ]
 
 RULES = (
@@ -30,6 +31,7 @@ RULES = (
     gemm_gemm,
     concat_conv,
     scale_to_weights,
+    shift_to_weights,
 )
 
 ALGEBRA = rule_pass(

@@ -41,4 +41,5 @@ def _product(inner: Taps, outer: Taps) -> Array:
     a, b = dense(inner.weights, inner.group, 1), dense(outer.weights, outer.group, 1)
     one, two = a.reshape(*a.shape[:2], -1), b.reshape(*b.shape[:2], -1)
     kernel = max(inner.kernel, outer.kernel, key=math.prod)
-    return np.einsum("oms,mit->oist", two, one).reshape(b.shape[0], a.shape[1], *kernel)
+    product: Array = np.einsum("oms,mit->oist", two, one).reshape(b.shape[0], a.shape[1], *kernel)
+    return product

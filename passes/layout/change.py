@@ -90,7 +90,7 @@ class Change:
                 elif node not in order:
                     stack.append((node, True))
                     sources = (self._source(tensor) for tensor in node.inputs)
-                    stack.extend((source, False) for source in sources if source in self.group)  # type: ignore[misc]
+                    stack.extend((source, False) for source in sources if source is not None and source in self.group)
         return list(order)
 
     def _source(self, tensor: Tensor) -> Node | None:

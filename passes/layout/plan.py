@@ -63,7 +63,8 @@ class Plan:
             users: dict[Node | int, None] = {}
             for view in seen:
                 users.update((user, None) for user in self.users(view))
-            yield Use(root, maker if maker in region.members else region.now(root), tuple(users), tuple(seen))  # type: ignore[arg-type]
+            made = maker if maker is not None and maker in region.members else region.now(root)
+            yield Use(root, made, tuple(users), tuple(seen))
 
     def users(self, view: Tensor) -> list[Node | int]:
         """Who uses a view: members, and its own layout if anything else does."""
@@ -98,7 +99,7 @@ class Plan:
         for use in self.uses.values():
             inside = [n for n in (use.maker, *use.users) if n in changed]
             for node in inside[1:]:
-                changed[_leader(changed, node)] = _leader(changed, inside[0])  # type: ignore[arg-type, index]
+                changed[_leader(changed, node)] = _leader(changed, inside[0])  # type: ignore[arg-type]
         groups: dict[Node, list[Node]] = {}
         for node in changed:
             groups.setdefault(_leader(changed, node), []).append(node)

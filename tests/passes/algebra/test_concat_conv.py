@@ -7,7 +7,8 @@ from tests.support import fires, refuses
 def joined(*convs, axis=1, more=""):
     calls = " ".join(f"a{i} = {conv}" for i, conv in enumerate(convs))
     names = ", ".join(f"a{i}" for i in range(len(convs)))
-    return f"g (float[N,3,8,8] x, float[N,3,8,8] z) => (float[A,B,C,D] y{more}) {{ {calls} y = Concat <axis = {axis}> ({names}) }}"
+    header = f"g (float[N,3,8,8] x, float[N,3,8,8] z) => (float[A,B,C,D] y{more})"
+    return f"{header} {{ {calls} y = Concat <axis = {axis}> ({names}) }}"
 
 
 @pytest.mark.parametrize("axis", [1, -3])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from passes.algebra import scale_to_weights
+from passes.algebra import scale_to_weights, shift_to_weights
 from tests.support import fires, refuses
 
 
@@ -112,3 +112,63 @@ def test_refuses_what_others_read():
 def test_refuses_a_factor_that_makes_the_result_larger():
     text = "g (float[N,3,8,8] x) => (float[N,4,6,6] y) { a = Conv (x, w) z = Relu (a) y = Mul (z, s) }"
     refuses(scale_to_weights, text, {"w": (1, 3, 3, 3), "s": positive(4, 1, 1)}, reason="larger")
+
+
+def shifted(body, summand=(4, 1, 1)):
+    return f"g (float[N,3,8,8] x) => (float[A,B,C,D] y) {{ {body} y = Add (z, s) }}", {"s": summand}
+
+
+@pytest.mark.parametrize("bias", [", b", ""])
+@pytest.mark.parametrize(
+    "between", ["MaxPool <kernel_shape = [2,2], pads = [1,1,1,1]>", "GlobalAveragePool", "GlobalMaxPool"]
+)
+def test_summands_past_pooling(between, bias):
+    text, held = shifted(f"a = Conv (x, w{bias}) z = {between} (a)")
+    fires(
+        shift_to_weights,
+        text,
+        {"w": (4, 3, 3, 3), **held} | ({"b": (4,)} if bias else {}),
+        leaves=["Conv", between.split()[0]],
+    )
+
+
+def test_a_bias_after_the_transpose():
+    text = """g (float[N,3,8,8] x) => (float[N,6,6,4] y) {
+        a = Conv (x, w) z = Transpose <perm = [0,2,3,1]> (a) y = Add (z, s) }"""
+    fires(shift_to_weights, text, {"w": (4, 3, 3, 3), "s": (4,)}, leaves=["Conv", "Transpose"])
+
+
+def test_a_bias_after_what_is_joined_and_reshaped():
+    text = """g (float[N,3,8,8] x) => (float[N,6,36] y) { a = Conv (x, w, b) c = Conv (x, v)
+        j = Concat <axis = 1> (a, c) z = Reshape (j, shape) y = Add (z, s) }"""
+    held = {**CONV, "v": (2, 3, 3, 3), "s": (6, 1), "shape": np.array([0, 6, 36])}
+    fires(shift_to_weights, text, held, leaves=["Conv", "Conv", "Concat", "Reshape"])
+
+
+def test_a_bias_after_the_heads():
+    text = """g (float[N,S,6] x) => (float[N,2,S,3] y) {
+        a = MatMul (x, w) c = Add (a, b) h = Reshape (c, shape) z = Transpose <perm = [0,2,1,3]> (h) y = Add (z, s) }"""
+    held = {"w": (6, 6), "b": (6,), "s": (2, 1, 3), "shape": np.array([0, 0, 2, 3])}
+    fires(shift_to_weights, text, held, leaves=["MatMul", "Add", "Reshape", "Transpose"])
+
+
+def test_a_summand_of_gemm_with_a_factor():
+    text = """g (float[N,6] x) => (float[N,4,1] y) {
+        a = Gemm <beta = 0.5, transB = 1> (x, w) z = Unsqueeze (a, axes) y = Add (z, s) }"""
+    fires(shift_to_weights, text, {"w": (4, 6), "axes": np.array([2]), "s": (4, 1)}, leaves=["Gemm", "Unsqueeze"])
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("a = Conv (x, w, b) z = Relu (a)", "Relu lets no summand through"),
+        (
+            "a = Conv (x, w, b) z = AveragePool <kernel_shape = [2,2], pads = [1,1,1,1], count_include_pad = 1> (a)",
+            "no summand",
+        ),
+        ("z = Conv (x, w, b)", "takes it in by itself"),
+    ],
+)
+def test_refuses_summands(body, reason):
+    text, held = shifted(body)
+    refuses(shift_to_weights, text, {**CONV, **held}, reason=reason)

@@ -30,7 +30,12 @@ def test_refuses_rows_that_are_not_whole():
 
 def test_refuses_a_batch_that_moves():
     text = model("Flatten", "", "MatMul (f, w)").replace("[0, 2, 3, 1]", "[1, 0, 2, 3]")
-    refuses(flattened_weights, text.replace("float[A,7]", "float[3,7]").replace("[N,3,4,5]", "[2,3,4,5]"), {"w": (40, 7)}, reason="first axis")
+    refuses(
+        flattened_weights,
+        text.replace("float[A,7]", "float[3,7]").replace("[N,3,4,5]", "[2,3,4,5]"),
+        {"w": (40, 7)},
+        reason="first axis",
+    )
 
 
 def test_refuses_pictures_of_unknown_size():
@@ -39,5 +44,6 @@ def test_refuses_pictures_of_unknown_size():
 
 
 def test_refuses_large_weights_that_others_read():
-    text = "g (float[N,3,40,50] x) => (float[A,7] y, float[6000,7] z) { a = Transpose <perm = [0, 2, 3, 1]> (x) f = Flatten (a) y = MatMul (f, w) z = Neg (w) }"
+    text = """g (float[N,3,40,50] x) => (float[A,7] y, float[6000,7] z) {
+        a = Transpose <perm = [0, 2, 3, 1]> (x) f = Flatten (a) y = MatMul (f, w) z = Neg (w) }"""
     refuses(flattened_weights, text, {"w": (6000, 7)}, reason="used elsewhere")

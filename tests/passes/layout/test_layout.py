@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
+import graphopt
 from passes.layout import LAYOUT
 from tests.bench import generate, networks
 from tests.support import apply, fires, operators, proto, refuses
-
-import graphopt
 
 THERE, BACK = "Transpose <perm = [0, 2, 3, 1]>", "Transpose <perm = [0, 3, 1, 2]>"
 
@@ -71,7 +70,8 @@ def test_inside_a_branch():
 
 
 def test_a_transpose_whose_rank_is_unknown_is_left_alone():
-    text = """g (float x, int64[n] s) => (float y) { a = Reshape (x, s) b = Transpose (a) c = Relu (b) y = Transpose (c) }"""
+    text = """g (float x, int64[n] s) => (float y) {
+        a = Reshape (x, s) b = Transpose (a) c = Relu (b) y = Transpose (c) }"""
     result = graphopt.optimize(proto(text), passes=[LAYOUT], verify="off")
     assert operators(result.model) == {"Reshape": 1, "Transpose": 2, "Relu": 1}
 

@@ -95,8 +95,7 @@ GIVEN = {
 
 def given(body):
     words = set(body.replace(",", " ").replace("(", " ").replace(")", " ").split())
-    held = {name: value for name, value in GIVEN.items() if name in words}
-    return held
+    return {name: value for name, value in GIVEN.items() if name in words}
 
 
 @pytest.mark.parametrize("case", [name for name in CASES if name != "Concat with a constant"])

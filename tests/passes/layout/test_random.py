@@ -49,56 +49,75 @@ class Grown:
         x = self.rng.choice(list(self.shapes)[-5:])
         shape = list(self.shapes[x])
         rank = len(shape)
-        step = self.rng.choice([self.turn, self.turn, self.turn, self.unary, self.binary, self.constant_operand, self.along])
+        step = self.rng.choice(
+            [self.turn, self.turn, self.turn, self.unary, self.binary, self.constant_operand, self.along]
+        )
         if rank and math.prod(shape) <= MOST:
-            self.rng.choice([step, step, self.moved, self.reshaped, self.reduced])(x, shape, rank)
+            self.rng.choice([step, step, self.moved, self.reshaped, self.reduced])(x, shape)
         else:
-            self.unary(x, shape, rank)
+            self.unary(x, shape)
 
-    def turn(self, x, shape, rank):
+    def turn(self, x, shape):
+        rank = len(shape)
         perm = self.permuted(range(rank))
         self.node("Transpose", [x], [shape[axis] for axis in perm], perm=perm)
 
-    def unary(self, x, shape, rank):
+    def unary(self, x, shape):
         self.node(self.rng.choice(["Relu", "Neg", "Sigmoid", "Abs"]), [x], shape)
 
-    def binary(self, x, shape, rank):
+    def binary(self, x, shape):
         others = [name for name, held in self.shapes.items() if list(held) == shape]
         self.node(self.rng.choice(["Add", "Mul", "Sub"]), self.permuted([x, self.rng.choice(others)]), shape)
 
-    def constant_operand(self, x, shape, rank):
+    def constant_operand(self, x, shape):
+        rank = len(shape)
         tail = self.rng.randrange(rank + 1)
         spread = [dim if self.rng.random() < 0.6 else 1 for dim in shape[rank - tail :]]
-        self.node(self.rng.choice(["Add", "Mul", "Max"]), self.permuted([x, self.constant(self.numbers(*spread))]), shape)
+        self.node(
+            self.rng.choice(["Add", "Mul", "Max"]), self.permuted([x, self.constant(self.numbers(*spread))]), shape
+        )
 
-    def along(self, x, shape, rank):
+    def along(self, x, shape):
+        rank = len(shape)
         axis = self.rng.randrange(rank) if rank else None
         if axis is None:
-            return self.unary(x, shape, rank)
+            return self.unary(x, shape)
         kind = self.rng.choice(["Softmax", "CumSum", "Concat", "Slice", "Gather", "Pad", "TopK"])
         if kind == "Softmax":
             self.node("Softmax", [x], shape, axis=axis)
         elif kind == "CumSum":
             self.node("CumSum", [x, self.constant(np.int64(axis))], shape)
         elif kind == "Concat":
-            self.node("Concat", [x, x], [2 * dim if at == axis else dim for at, dim in enumerate(shape)], axis=axis - rank)
+            self.node(
+                "Concat", [x, x], [2 * dim if at == axis else dim for at, dim in enumerate(shape)], axis=axis - rank
+            )
         elif kind == "Slice":
             end = self.rng.randint(1, shape[axis])
             parts = [self.constant(np.array([value])) for value in (0, end, axis)]
             self.node("Slice", [x, *parts], [end if at == axis else dim for at, dim in enumerate(shape)])
         elif kind == "Gather":
             places = np.array([self.rng.randrange(shape[axis]) for _ in range(2)])
-            self.node("Gather", [x, self.constant(places)], [2 if at == axis else dim for at, dim in enumerate(shape)], axis=axis)
+            self.node(
+                "Gather",
+                [x, self.constant(places)],
+                [2 if at == axis else dim for at, dim in enumerate(shape)],
+                axis=axis,
+            )
         elif kind == "Pad":
             pads = np.zeros(2 * rank, np.int64)
             pads[axis] = 1
             self.node("Pad", [x, self.constant(pads)], [dim + (at == axis) for at, dim in enumerate(shape)])
         else:
-            self.node("TopK", [x, self.constant(np.array([1]))], *[[1 if at == axis else dim for at, dim in enumerate(shape)]] * 2, axis=axis)
+            self.node(
+                "TopK",
+                [x, self.constant(np.array([1]))],
+                *[[1 if at == axis else dim for at, dim in enumerate(shape)]] * 2,
+                axis=axis,
+            )
             self.shapes.popitem()
         return None
 
-    def moved(self, x, shape, rank):
+    def moved(self, x, shape):
         if self.rng.random() < 0.5:
             width = self.rng.choice(LENGTHS)
             self.node("MatMul", [x, self.constant(self.numbers(shape[-1], width))], [*shape[:-1], width])
@@ -106,7 +125,8 @@ class Grown:
             times = [self.rng.choice((1, 1, 2)) for _ in shape]
             self.node("Tile", [x, self.constant(np.array(times))], [t * d for t, d in zip(times, shape, strict=True)])
 
-    def reshaped(self, x, shape, rank):
+    def reshaped(self, x, shape):
+        rank = len(shape)
         axis = self.rng.randrange(rank)
         if shape[axis] == 1 and rank > 2:
             self.node("Squeeze", [x, self.constant(np.array([axis]))], shape[:axis] + shape[axis + 1 :])
@@ -116,10 +136,13 @@ class Grown:
         elif rank < 4:
             self.node("Unsqueeze", [x, self.constant(np.array([axis]))], [*shape[:axis], 1, *shape[axis:]])
 
-    def reduced(self, x, shape, rank):
+    def reduced(self, x, shape):
+        rank = len(shape)
         axis, keep = self.rng.randrange(rank), self.rng.random() < 0.6 or rank < 3
         left = [1 if at == axis else dim for at, dim in enumerate(shape) if keep or at != axis]
-        self.node(self.rng.choice(["ReduceMean", "ReduceMax"]), [x, self.constant(np.array([axis]))], left, keepdims=int(keep))
+        self.node(
+            self.rng.choice(["ReduceMean", "ReduceMax"]), [x, self.constant(np.array([axis]))], left, keepdims=int(keep)
+        )
 
     def model(self, count):
         while len(self.nodes) < count:
