@@ -22,6 +22,7 @@ from graphopt.ir.inline import inline_functions
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
 from graphopt.ir.types import Array
+from graphopt.measure.environment import versions
 from graphopt.numerics.ahead import Ahead
 from graphopt.numerics.contract import combined, parse_contract
 from graphopt.numerics.inputs import fitting
@@ -29,7 +30,7 @@ from graphopt.pipeline import manager
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.passes import Pass, rule_pass
 from graphopt.pipeline.registry import Bound, Registry, Resolved, check_requirements
-from graphopt.pipeline.reproducer import prepare, versions
+from graphopt.pipeline.reproducer import prepare
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.pipeline.verify import Verifier
 from graphopt.report.budget_text import missed

@@ -15,9 +15,9 @@ from graphopt.budget import Budget
 from graphopt.ir.external import weight_files
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
+from graphopt.measure.environment import versions
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.registry import ENTRY_POINTS, Registry
-from graphopt.pipeline.reproducer import versions
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.recipe.names import modules
 from graphopt.target import target_named

@@ -8,7 +8,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = ("graphopt", "onnxruntime", "onnx", "numpy")
+PACKAGES = ("graphopt", "onnx", "onnxruntime", "onnx-graphsurgeon", "numpy")
 FEATURES = {
     "avx2": ("avx2",),
     "avx512": ("avx512f",),
@@ -58,7 +58,7 @@ def environment() -> Environment:
         memory=memory(),
         system=platform.platform(terse=True),
         load=round(_load(), 2),
-        versions=_versions(),
+        versions=versions(),
     )
 
 
@@ -110,7 +110,8 @@ def _load() -> float:
     return 0.0
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide about numbers and speed."""
     from importlib import metadata
 
     found = {"python": platform.python_version()}

@@ -6,11 +6,9 @@ import errno
 import itertools
 import json
 import os
-import platform
 import re
 import tempfile
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,10 @@ from graphopt.errors import OutputError
 from graphopt.ir.atomic import told
 from graphopt.ir.edit import Rewrite
 from graphopt.ir.types import Array
+from graphopt.measure.environment import versions
 from graphopt.numerics.contract import Contract
 from graphopt.numerics.feeds import FeedPlan
 from graphopt.pipeline.journal import Verdict
-
-PACKAGES = ("graphopt", "onnx", "onnxruntime", "onnx-graphsurgeon", "numpy")
 
 FACTS = "rule.json"
 _OWN = re.compile(r"before\.onnx|after\.onnx|feeds-\d+\.npz|README\.md|rule\.json")
@@ -41,17 +38,6 @@ At {place} the rule `{rule}` promises `{contract}`, and it does not keep it:
 
     graphopt compare before.onnx after.onnx --contract "{contract}"{feeds}
 """
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide about numbers."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def _plain(array: Array) -> Array:
