@@ -1,6 +1,7 @@
 """Attention: a Softmax between two products, in whatever way it is spelled, becomes one operator."""
 
 from graphopt.pipeline.passes import rule_pass
+from passes.attention.cached import cached_attention
 from passes.attention.multi_head import multi_head_attention
 from passes.attention.packed import packed_attention
 from passes.attention.rotary import rotary_embedding, standard_rotary_embedding
@@ -9,6 +10,7 @@ from passes.attention.standard import standard_attention
 __all__ = [
     "ATTENTION",
     "RULES",
+    "cached_attention",
     "multi_head_attention",
     "packed_attention",
     "rotary_embedding",
@@ -16,6 +18,13 @@ __all__ = [
     "standard_rotary_embedding",
 ]
 
-RULES = (rotary_embedding, standard_rotary_embedding, multi_head_attention, packed_attention, standard_attention)
+RULES = (
+    rotary_embedding,
+    standard_rotary_embedding,
+    multi_head_attention,
+    cached_attention,
+    packed_attention,
+    standard_attention,
+)
 
 ATTENTION = rule_pass("attention", """Make attention one operator, in whatever way it is spelled.""", RULES)

@@ -1,0 +1,60 @@
+"""Decoders: keys and values of earlier calls, before the new ones."""
+
+from __future__ import annotations
+
+from passes.attention import cached_attention, multi_head_attention
+from tests.passes.attention.spelling import PARTS, attention, weights
+from tests.support import apply, fires, operators, refuses
+
+PASS = [multi_head_attention, cached_attention, "clean"]
+PAST = "float[b, 4, p, 8] pk, float[b, 4, p, 8] pv"
+DECODER = {
+    "inputs": f"{PARTS['inputs']}, {PAST}",
+    "output": "float[b, s, 32] y, float[b, 4, t, 8] ak, float[b, 4, t, 8] av",
+    "key": "k4 = Reshape(k, apart) k5 = Transpose<perm = [0, 2, 1, 3]>(k4) ak = Concat<axis = 2>(pk, k5)"
+    " kt = Transpose<perm = [0, 1, 3, 2]>(ak)",
+    "value": "v4 = Reshape(v, apart) v5 = Transpose<perm = [0, 2, 1, 3]>(v4) av = Concat<axis = -2>(pv, v5)"
+    " vt = Identity(av)",
+}
+
+
+def test_a_past_is_an_input_and_all_of_it_an_output():
+    text = attention(**DECODER)
+    model = fires(PASS, text, weights(text), leaves=["MultiHeadAttention"])
+    (node,) = model.graph.nodes
+    assert [tensor.name for tensor in node.inputs] == ["q", "k", "v", "", "", "", "pk", "pv"]
+    assert [tensor.name for tensor in node.outputs] == ["y", "ak", "av"]
+
+
+def test_a_past_and_a_bias():
+    extra = {
+        "inputs": f"{DECODER['inputs']}, float[b, 1, s, t] bias",
+        "scores": "plain = MatMul(qs, kt)",
+        "added": "scores = Add(plain, bias)",
+    }
+    fixed = {name: part.replace("b,", "2,").replace("p,", "3,").replace("s,", "5,").replace("t,", "8,")
+             for name, part in (DECODER | extra).items() if name in ("inputs", "output")}  # fmt: skip
+    fixed = {name: part.replace(" s]", " 5]").replace(" t]", " 8]") for name, part in fixed.items()}
+    text = attention(**(DECODER | extra | fixed))
+    fires(PASS, text, weights(text), leaves=["MultiHeadAttention"])
+
+
+def test_without_the_past_the_product_is_still_one_operator():
+    text = attention(**DECODER)
+    model = apply([multi_head_attention, "clean"], text, weights(text)).model
+    assert operators(model)["MultiHeadAttention"] == 1
+    assert operators(model)["Concat"] == 2
+
+
+def test_new_keys_that_have_no_heads_to_put_together_are_left_alone():
+    text = """
+        <ir_version: 10, opset_import: ["" : 18, "com.microsoft" : 1]>
+        agraph (float[b, s, 32] q, float[b, 4, s, 8] k, float[b, 4, s, 8] v, float[b, 4, p, 8] pk, float[b, 4, p, 8] pv)
+            => (float[b, s, 32] y, float[b, 4, t, 8] ak, float[b, 4, t, 8] av)
+        {
+            ak = Concat<axis = 2>(pk, k)
+            av = Concat<axis = 2>(pv, v)
+            y = com.microsoft.MultiHeadAttention<num_heads = 4>(q, ak, av)
+        }
+    """
+    refuses(cached_attention, text, reason="not projections whose heads were set apart")
