@@ -1,20 +1,22 @@
-"""The project's own measurements: `python -m tests.bench [counts|conformance|scale|speed|steadiness]...`.
+"""The project's own measurements: `python -m tests.bench [counts|conformance|scale|speed|latency|steadiness]...`.
 
 Every table in the README comes from here. Peers are optimisers installed by `pip install --group bench`; a peer that
-is not installed is left out and said to be. Times are medians of runs that alternate between all contenders.
+is not installed is left out and said to be. Times are medians of runs that alternate between all contenders;
+latencies of models are measured as `graphopt bench` does.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from tests.bench import conformance, counts, scale, speed, steadiness
+from tests.bench import conformance, counts, latency, scale, speed, steadiness
 
 TABLES = {
     "counts": counts.main,
     "conformance": conformance.main,
     "scale": scale.main,
     "speed": speed.main,
+    "latency": latency.main,
     "steadiness": steadiness.main,
 }
 QUICK = ("counts", "conformance", "scale")

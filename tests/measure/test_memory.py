@@ -1,69 +1,55 @@
-"""Memory does not grow with the number of samples: ten times as many take within 5 % of the same."""
+"""How much memory a process holds, and may hold."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
-import onnx
 import pytest
 
-from tests.support import proto
+from graphopt.measure import memory
 
-ROOT = Path(__file__).parents[2]
-EVALUATE = """
-import json, sys
-from pathlib import Path
-from graphopt.data.opening import open_data
-from graphopt.measure.evaluate import evaluate
+MB = 1 << 20
 
-model, data, preprocess = sys.argv[1:]
-held = open_data(data, model, preprocess=preprocess or None)
-done = evaluate(model, held, ["top1", "top5"], threads=1, batch=16)
-line = next(l for l in Path("/proc/self/status").read_text().splitlines() if l.startswith("VmHWM"))
-print(json.dumps({"peak": int(line.split()[1]), "samples": done.samples}))
-"""
-MODEL = """
-agraph (float[n, 3, side, side] image) => (float[n, 10] y) {
-    means = ReduceMean <keepdims = 0> (image, axes)
-    y = MatMul(means, w)
-}
-"""
-WEIGHTS = {"axes": np.array([2, 3]), "w": np.ones((3, 10), np.float32)}
-SIZES = (100, 1000)
+pytestmark = pytest.mark.skipif(not memory.STATUS.exists(), reason="only Linux tells it")
 
 
-def peak(model: Path, data: Path, preprocess: str = "") -> int:
-    """Kilobytes that a process has at most while it evaluates."""
-    done = subprocess.run(
-        [sys.executable, "-c", EVALUATE, *map(str, (model, data)), preprocess],
-        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    return int(json.loads(done.stdout)["peak"])
+def test_what_is_held_counts():
+    before = memory.held()
+    kept = np.ones(64 * MB, np.uint8)
+    assert memory.held() - before > 60 * MB
+    assert memory.peak() >= memory.held()
+    del kept
 
 
-def packed(folder: Path, count: int) -> Path:
-    rng = np.random.default_rng(0)
-    path = folder / f"{count}.npz"
-    np.savez_compressed(path, image=rng.random((count, 3, 32, 32), np.float32), label=np.arange(count) % 10)
-    return path
+def test_the_peak_is_that_since_it_was_forgotten():
+    memory.forget_peak()
+    before = memory.peak()
+    del_me = np.ones(64 * MB, np.uint8)
+    del del_me
+    assert memory.peak() - before > 60 * MB
+    memory.forget_peak()
+    assert memory.peak() < before + 32 * MB
 
 
-def bytes_of_pictures(folder: Path, count: int) -> Path:
-    rng = np.random.default_rng(0)
-    path = folder / f"{count}.npz"
-    np.savez(path, x=rng.integers(256, size=(4 * count, 64, 64, 3), dtype=np.uint8), y=np.arange(4 * count) % 10)
-    return path
+def test_no_more_can_be_allocated_than_is_free(monkeypatch, tmp_path):
+    import resource
+
+    limits = []
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, pair: limits.append((kind, pair)))
+    (tmp_path / "meminfo").write_text("MemTotal: 99 kB\nMemAvailable:   10 kB\n")
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    memory.restrict()
+    assert limits[0][0] == resource.RLIMIT_DATA
+    assert limits[0][1][0] == 10 * 1024
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a process's peak")
-@pytest.mark.parametrize(("write", "preprocess"), [(packed, ""), (bytes_of_pictures, "unit")])
-def test_ten_times_as_many_samples_take_no_more_memory(tmp_path, write, preprocess):
-    model = tmp_path / "m.onnx"
-    onnx.save(proto(MODEL, WEIGHTS), model)
-    few, many = (peak(model, write(tmp_path, count), preprocess) for count in SIZES)
-    assert many < 1.05 * few
+def test_where_the_system_tells_nothing_there_is_no_limit(monkeypatch, tmp_path):
+    import resource
+
+    monkeypatch.setattr(resource, "setrlimit", None)
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")
+    memory.restrict()
+
+
+def test_other_systems_tell_the_most_so_far(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
+    assert memory.peak() == memory.held() > 10 * MB
