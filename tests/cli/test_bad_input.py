@@ -72,7 +72,7 @@ ARGUMENTS = [
     ((*OPTIMIZE, "--plugin", "rules.py"), "not a file, such as rules"),
     ((*OPTIMIZE, "--plugin", "json"), "plugin json cannot be loaded"),
     ((*OPTIMIZE, *PLUGIN, *PLUGIN, "--passes", "nothing"), "there is no pass 'nothing'"),
-    ((*OPTIMIZE, "--report", "r.pdf"), "must end in .json, .md, .txt"),
+    ((*OPTIMIZE, "--report", "r.pdf"), "must end in .json, .html, .md, .txt"),
     ((*OPTIMIZE, "--report", "out.onnx"), "two outputs"),
     ((*OPTIMIZE, "--report", "none/r.txt"), "there is no folder"),
     (("optimize", "model.onnx", "-o", "model.onnx"), "is the input itself"),
