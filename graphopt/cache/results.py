@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graphopt import api
-from graphopt.api import Result
+from graphopt.api import Result, optimize
 from graphopt.budget.values import size
 from graphopt.cache.key import Unkeyed, files_of, key
 from graphopt.cache.store import Store, written
@@ -26,7 +25,7 @@ DEFAULT_LIMIT = 4_000_000_000
 SHARE = 2
 """An entry may take one part in so many of the limit; larger results are not kept."""
 MODEL, REPORT = "model.onnx", "report.json"
-SIGNATURE = inspect.signature(api.optimize)
+SIGNATURE = inspect.signature(optimize)
 
 
 def default_folder() -> Path:
@@ -63,21 +62,21 @@ class Cache:
         bound = SIGNATURE.bind(source, **options)
         bound.apply_defaults()
         if not isinstance(source, str | Path):
-            return api.optimize(source, **options)
+            return optimize(source, **options)
         files = files_of(source, allow_outside=bound.arguments["allow_outside"])
         before = _stamps(files)
         if sum(one[0] for one in before) > self.limit // SHARE:
-            return api.optimize(source, **options)
+            return optimize(source, **options)
         try:
             name = key(bound.arguments, files)
         except Unkeyed:
-            return api.optimize(source, **options)
+            return optimize(source, **options)
         for observer in bound.arguments["observers"]:
             observer.message("looking into the cache")
         found = self._recall(name, source)
         if found is not None:
             return found
-        made = api.optimize(source, **options)
+        made = optimize(source, **options)
         return self._kept(name, made) if _stamps(files) == before else made
 
     @property

@@ -1,0 +1,149 @@
+"""The key of a result changes with everything that the result depends on, and with nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import shutil
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+import graphopt
+from graphopt import Budget, Rule, UsageError
+from graphopt.cache import key as keys
+from graphopt.cache.results import SIGNATURE
+from tests.budget.conftest import DIGITS
+from tests.support import proto
+
+MODEL = "agraph (float[N, 64] x) => (float[N, 64] y) { a = MatMul(x, w) y = Relu(a) }"
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A model with its weights in a file of their own."""
+    path = tmp_path / "model.onnx"
+    onnx.save(proto(MODEL, {"w": (64, 64)}), path, save_as_external_data=True, location="model.weights")
+    return path
+
+
+def key(source, **options):
+    bound = SIGNATURE.bind(source, **options)
+    bound.apply_defaults()
+    return keys.key(bound.arguments, keys.files_of(source, allow_outside=bound.arguments["allow_outside"]))
+
+
+def test_every_argument_of_optimize_has_its_part():
+    assert keys.PARTS.keys() == inspect.signature(graphopt.optimize).parameters.keys()
+
+
+def test_names_and_places_do_not_matter(model, tmp_path):
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    for name in ("model.onnx", "model.weights"):
+        shutil.copy(model.with_name(name), other / name)
+    (other / "model.onnx").rename(other / "renamed.onnx")
+    assert key(model, reproducers="here", observers=[1]) == key(other / "renamed.onnx", reproducers="there")
+
+
+def test_a_byte_of_the_weights_matters(model):
+    before = key(model)
+    weights = model.with_name("model.weights")
+    content = bytearray(weights.read_bytes())
+    content[100] ^= 1
+    weights.write_bytes(content)
+    assert key(model) != before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"passes": "clean"},
+        {"passes": "clean,fuse"},
+        {"verify": "off"},
+        {"seed": 1},
+        {"limit": 3},
+        {"inline": True},
+        {"target": "portable"},
+        {"budget": Budget(max_size="1MB")},
+        {"budget": Budget(max_size="2MB")},
+        {"budget": Budget(never_slower=True)},
+        {"feeds": {"x": np.ones((1, 64), np.float32)}},
+        {"feeds": {"x": np.zeros((1, 64), np.float32)}},
+        {"plugins": ["tests.budget.planted"]},
+    ],
+    ids=str,
+)
+def test_options_matter(model, options):
+    held = [key(model), key(model, **options)]
+    assert held[0] != held[1]
+    assert held == [key(model), key(model, **options)]  # and the key is a function of them
+
+
+def test_the_default_pipeline_is_what_it_says(model):
+    from graphopt.api import DEFAULT
+
+    assert key(model) == key(model, passes=DEFAULT)
+    assert key(model, passes="clean, fuse") == key(model, passes="clean,fuse")
+
+
+def test_the_content_of_an_included_pipeline_matters(model, tmp_path):
+    file = tmp_path / "more.toml"
+    file.write_text('passes = "clean"')
+    assert key(model, passes=f"@{file}") == key(model, passes="clean")
+    file.write_text('passes = "clean,fuse"')
+    assert key(model, passes=f"@{file}") == key(model, passes="clean,fuse")
+
+
+def test_the_content_of_a_plugin_and_of_what_it_imports_matters(model, tmp_path, monkeypatch):
+    (tmp_path / "rules_of_mine.py").write_text("import help_of_mine\nPASSES = ()\n")
+    (tmp_path / "help_of_mine.py").write_text("A = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = [key(model, plugins=["rules_of_mine"])]
+    for name, text in (("help_of_mine", "A = 2\n"), ("rules_of_mine", "import help_of_mine\nPASSES = ()  # new\n")):
+        (tmp_path / f"{name}.py").write_text(text)
+        importlib.reload(sys.modules[name])
+        found.append(key(model, plugins=["rules_of_mine"]))
+    assert len(set(found)) == 3
+
+
+def test_the_content_of_the_data_and_the_metric_matter(tmp_path):
+    data, found = tmp_path / "val.npz", []
+    for seed in (0, 1):
+        image = np.random.default_rng(seed).random((4, 1, 8, 8), np.float32)
+        np.savez(data, image=image, label=np.arange(4))
+        found += [key(DIGITS, data=data, metric=metric) for metric in ("top1", "top5")]
+    assert len(set(found)) == 4
+
+
+def test_versions_and_the_source_of_the_compiler_matter(model, monkeypatch):
+    found = [key(model)]
+    monkeypatch.setattr(keys, "versions", lambda: {"onnxruntime": "0.0"})
+    found.append(key(model))
+    monkeypatch.setattr(keys, "own_source", lambda: "other")
+    found.append(key(model))
+    assert len(set(found)) == 3
+
+
+def test_the_machine_matters_where_time_was_measured(model, monkeypatch):
+    from graphopt.measure import environment
+
+    slow, sizes = Budget(max_latency="5ms"), Budget(max_size="1MB")
+    before = [key(model, budget=one) for one in (slow, sizes)]
+    monkeypatch.setattr(environment, "_processors", lambda: [{"model name": "another"}])
+    after = [key(model, budget=one) for one in (slow, sizes)]
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+
+
+@pytest.mark.parametrize("options", [{"passes": [Rule]}, {"runner": object()}, {"metric": lambda: 1}], ids=str)
+def test_what_has_no_content_has_no_key(model, options):
+    with pytest.raises(keys.Unkeyed):
+        key(model, **options)
+
+
+def test_what_does_not_exist_is_an_error(model):
+    with pytest.raises(UsageError, match="plugin nothing_of_the_kind cannot be loaded"):
+        key(model, plugins=["nothing_of_the_kind"])
