@@ -1,4 +1,4 @@
-"""The project's own measurements: `python -m tests.bench [counts|conformance|scale|speed|latency|steadiness]...`.
+"""The project's own measurements: `python -m tests.bench [counts|exports|conformance|scale|speed|latency|steadiness]...`.
 
 Every table in the README comes from here. Peers are optimisers installed by `pip install --group bench`; a peer that
 is not installed is left out and said to be. Times are medians of runs that alternate between all contenders;
@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import conformance, counts, latency, scale, speed, steadiness
+from tests.bench import conformance, counts, exports, latency, scale, speed, steadiness
 
 TABLES = {
     "counts": counts.main,
+    "exports": exports.main,
     "conformance": conformance.main,
     "scale": scale.main,
     "speed": speed.main,
     "latency": latency.main,
     "steadiness": steadiness.main,
 }
-QUICK = ("counts", "conformance", "scale")
+QUICK = ("counts", "exports", "conformance", "scale")
 
 
 def main() -> None:
