@@ -119,7 +119,11 @@ EVALUATION = Evaluation(
 )
 BUDGET = Budgeted(
     limits=(
-        Limit("max-drop", "3 points", "points", 3.0, 90.0, Figure(2.0, 1.0, 3.0), met=True, metric="top1"),
+        Limit("max-drop", "3 points", "points", 3.0, 90.0, Figure(2.0, 1.0, 3.0), met=True, metric="top1", costs=(
+            Cost("fold", "", "", "max-drop", Figure.exactly(0.0)),
+            Cost("fuse", "", "", "max-drop", Figure(4.0, 3.5, 4.5)),
+            Cost("broken", "", "", "max-drop", Figure.exactly(math.inf)),
+        )),
     ),
     left_out=(Cost("fuse", "conv_batchnorm", "BatchNormalization b", "max-drop", Figure(4.0, 3.5, 4.5)),),
     trials=3,

@@ -206,6 +206,11 @@ def test_names_that_matplotlib_has_no_letters_for_are_no_trouble():
     assert "卷积" in render(replace(FULL, layers=layers))
 
 
+@pytest.mark.parametrize("value", [0.0, 1e-30, 1e30, float("inf"), float("nan")])
+def test_intervals_of_any_numbers(value):
+    charts.intervals([charts.Interval("a", value, value, value, "")], str, drawing.WIDE, zero=0.0)
+
+
 @pytest.mark.parametrize("value", [0.0, 1e-30, 1e30])
 def test_drawings_of_any_numbers(value):
     for room in (drawing.WIDE, drawing.NARROW):

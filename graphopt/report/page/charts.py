@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -254,23 +255,23 @@ class Interval:
 
 
 def intervals(rows: Sequence[Interval], spell: Callable[[float], str], room: Room, zero: float | None = None) -> Drawn:
-    """For each row a dot with its interval. zero: where nothing changes, a line."""
+    """For each row a dot with its interval, where they are finite. zero: where nothing changes, a line."""
     made, (axes,) = figure(room, 0.36 * len(rows) + HEADER)
     tips: Tips = {}
     for index, row in enumerate(rows):
         colour = COLOURS[row.colour]
-        if row.low is not None and row.high is not None:
+        if row.low is not None and row.high is not None and math.isfinite(row.high - row.low):
             axes.plot([row.low, row.high], [index, index], color=colour, linewidth=3, zorder=2, alpha=0.55)
-        dot = axes.scatter([row.value], [index], s=52, color=colour, zorder=3)
-        dot.set_gid(f"tip{index}")
+        if math.isfinite(row.value):
+            axes.scatter([row.value], [index], s=52, color=colour, zorder=3).set_gid(f"tip{index}")
         tips[f"tip{index}"] = f"{row.name}: {row.words}"
     if zero is not None:
         axes.axvline(zero, color=COLOURS["muted"], linewidth=1.2, zorder=1)
     names = [label(row.name, room) for row in rows]
     _rows(axes, names)
-    ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
+    ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None and math.isfinite(end)]
     ends += [] if zero is None else [zero]
-    low, high = min(ends), max(ends)
+    low, high = min(ends, default=0.0), max(ends, default=1.0)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     axes.set_xlim(low - margin, high + margin)
     _numbers(axes, spell, room)

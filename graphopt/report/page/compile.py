@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphopt.pipeline.journal import Status
-from graphopt.report import budget_text, kept, text
+from graphopt.report import kept, text
 from graphopt.report.headline import TIMES, figures
 from graphopt.report.kept import Kept
 from graphopt.report.layers import Layer, heaviest
@@ -13,6 +13,7 @@ from graphopt.report.page import charts
 from graphopt.report.page.charts import Pair, Panel, Promise
 from graphopt.report.page.drawing import Chart, Room, chart
 from graphopt.report.page.html import Item, Page, Section, Table, columns, html
+from graphopt.report.page.limits import limits
 from graphopt.report.page.machine import machine
 from graphopt.report.page.scores import scores
 from graphopt.report.page.speed import speed
@@ -39,7 +40,7 @@ def page(report: Report) -> Page:
         *before_after(report),
         *speed(report.bench, names),
         *scores(report.evaluation, names),
-        *budget(report),
+        *limits(report.budget),
         *passes(report),
         *layer_by_layer(report),
         *surroundings(report),
@@ -74,7 +75,7 @@ def before_after(report: Report) -> Iterator[Section]:
     every = _every_operator(report)
     titles = ("operator", "before", "after")
     table = Table(columns(*titles, numbers=titles[1:]), every[:MOST_ROWS], _more(every, MOST_ROWS, "operator"))
-    items.append(Item(table=table, folded=f"All {counted(len(every), 'kind')} of operators"))
+    items.append(Item(table=table, folded=f"All operators ({counted(len(every), 'kind')})"))
     yield Section("before-after", "Before and after", items)
 
 
@@ -122,17 +123,6 @@ def attention(report: Report) -> Iterator[Section]:
 def _cut(lines: list[str]) -> list[str]:
     more = len(lines) - MOST_ROWS
     return lines if more <= 0 else [*lines[:MOST_ROWS], f"... and {more:,} more, in the report with the ending .json."]
-
-
-def budget(report: Report) -> Iterator[Section]:
-    """How the result stands to its limits, and what was left out for them."""
-    if report.budget is None:
-        return
-    items = [Item(lines=budget_text.limits(report.budget))]
-    left_out = budget_text.left_out(report.budget)
-    if left_out:
-        items.append(Item("Left out", lines=_cut(left_out)))
-    yield Section("budget", "Budget", items, grade="" if report.budget.met else "bad")
 
 
 # ---- passes ----
@@ -209,7 +199,7 @@ def layer_by_layer(report: Report) -> Iterator[Section]:
     used = [0, 1, *(index for index in range(2, len(titles)) if any(row[index] for row in shown))]
     head = columns(*(titles[index] for index in used), numbers=titles[3:])
     table = Table(head, [[row[index] for index in used] for row in shown], _more(report.layers, MOST_ROWS, "layer"))
-    items.append(Item(table=table, folded=f"All {counted(len(report.layers), 'layer')}"))
+    items.append(Item(table=table, folded=f"All layers ({len(report.layers):,})"))
     yield Section("layers", "Layers of the result", items)
 
 
