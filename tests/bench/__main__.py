@@ -1,4 +1,4 @@
-"""The project's own measurements: `python -m tests.bench [counts|exports|conformance|scale|speed|latency|steadiness]...`.
+"""The project's own measurements: `python -m tests.bench [counts|exports|scale|...]...`.
 
 Every table in the README comes from here. Peers are optimisers installed by `pip install --group bench`; a peer that
 is not installed is left out and said to be. Times are medians of runs that alternate between all contenders;
