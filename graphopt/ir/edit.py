@@ -69,12 +69,16 @@ class Editor:
     The order of `graph.nodes` is kept lazily: call `flush` before relying on it.
     home: the graph of each node that is in the model.
     revision: grows with every change; analyses use it to notice that they are out of date.
+    changed: nodes that were made, or read something else than before, in the order of the changes.
+    thinned: nodes whose outputs lost a reader, in that order.
     """
 
     def __init__(self, model: Model) -> None:
         self.model = model
         self.graph = model.graph
         self.revision = 0
+        self.changed: list[Node] = []
+        self.thinned: list[Node] = []
         self.home: dict[Node, Graph] = {}
         self._owner: dict[Graph, Node] = {}
         self._returned: dict[Tensor, dict[Graph, None]] = {}
@@ -259,6 +263,8 @@ class Editor:
                 if tensor is old:
                     list.__setitem__(reader.inputs, index, new)
                     list.append(new.outputs, reader)
+        self.changed += old.outputs
+        self.thinned += old.inputs
         list.clear(old.outputs)
         if isinstance(old, Constant):
             self._orphans.add(old)
@@ -321,6 +327,7 @@ class Editor:
     def _insert(self, nodes: list[Node], root: Node, graph: Graph) -> None:
         self._pending.setdefault(root, []).extend(nodes)
         self._dirty.setdefault(graph, False)
+        self.changed += nodes
         for node in nodes:
             self.home[node] = graph
 
@@ -330,6 +337,7 @@ class Editor:
         stack = [node]
         while stack:
             gone = stack.pop()
+            self.thinned += [tensor.producer for tensor in gone.inputs if tensor.producer is not None]
             self._orphans.update(tensor for tensor in gone.inputs if isinstance(tensor, Constant))
             for graph in subgraphs(gone):
                 if self._owner.get(graph) is gone:

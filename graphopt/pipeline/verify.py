@@ -17,7 +17,7 @@ from graphopt.ir.reader import load as load_model
 from graphopt.ir.types import Array, Constant
 from graphopt.numerics.ahead import Ahead
 from graphopt.numerics.contract import METRICS, Close, Contract, Exact, Lossy, combined, parse_contract
-from graphopt.numerics.feeds import FeedPlan, InputSpec
+from graphopt.numerics.feeds import FeedPlan
 from graphopt.numerics.inputs import input_specs
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.region import Region, Unverifiable, region

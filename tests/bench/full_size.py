@@ -120,7 +120,7 @@ def bert_base(
     e("Identity", state)
     e("Tanh", pooled)
     free: list[object] = ["batch", "sequence"]
-    inputs = {name: (INT64, free) for name in ("input_ids", "attention_mask", "token_type_ids")}
+    inputs = dict.fromkeys(("input_ids", "attention_mask", "token_type_ids"), (INT64, free))
     return e.model(inputs, {"last_hidden_state": [*free, width], "pooler_output": ["batch", width]})
 
 
