@@ -172,6 +172,7 @@ class Editor:
             self._release(old)
             producer = new.inputs[0]
             producer.outputs[_index(producer.outputs, new)] = old
+            self.changed.append(producer)
             self._move_readers(new, old)
             return old
         self._move_readers(old, new)

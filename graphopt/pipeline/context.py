@@ -19,7 +19,8 @@ from graphopt.target import ORT, Target
 
 if TYPE_CHECKING:
     from graphopt.numerics.contract import Contract
-    from graphopt.rewrite.driver import Refusal
+    from graphopt.rewrite.driver import Refusal, Tried
+    from graphopt.rewrite.rule import Rule
 
 Key = tuple[str, str, int]
 """A rewrite's identity in every replay of one compile: rule, place, and how many of that rule and place came before."""
@@ -44,7 +45,7 @@ class Context:
 
     model, editor: the model and the only way to change it.
     shapes: types, shapes and known integer values; up to date at the start of each pass.
-    journal: what has happened so far.
+    journal: what has happened so far. tried: how far each rule has been tried, at each version of ai.onnx.
     runner: runs small models, for passes that compute what the runtime would.
     bindings: numbers for the free dimensions, at which rewrites are checked; by default two that the analysis finds.
     target: where the model is to run.
@@ -65,6 +66,7 @@ class Context:
         self.shapes = Shapes(model)
         self.journal = Journal()
         self.runner = runner or InProcess()
+        self.tried: dict[tuple[Rule, int], Tried] = {}
         self.keys: list[Key] = []
         self.step = ""
         self._check = check

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from graphopt.target import Target
 
 MANY = 64
-"""Readers of a tensor beyond which a change to one does not concern the others."""
+"""Readers of a node beyond which one reader less does not concern the others."""
 REWRITES_PER_NODE = 20
 """A pass that makes more rewrites than this for each node it found does not terminate."""
 
@@ -39,12 +39,25 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True)
+class Tried:
+    """Where a rule need not be tried again: it was tried at every node after so many of the editor's notes.
+
+    refused: nodes at which the rule itself declined, perhaps for what was then known of shapes.
+    """
+
+    changed: int
+    thinned: int
+    refused: dict[Node, None]
+
+
 class Context(Protocol):
     """What the driver needs of a compile: the model, what is known of it, and the gate every rewrite goes through."""
 
     editor: Editor
     shapes: Shapes
     target: Target
+    tried: dict[tuple[Rule, int], Tried]
 
     def apply(self, rewrite: Rewrite, rule: str, numerics: Contract) -> list[Node] | None:
         """Check and commit a rewrite; the new nodes, or None if it was not let through."""
@@ -76,44 +89,120 @@ class Index:
 def rewrite_all(context: Context, rules: Sequence[Rule]) -> int:
     """Apply the rules wherever they fit, until none does. Returns the number of rewrites.
 
-    New nodes are tried again at once, so a chain collapses in one sweep; later sweeps visit what is near a change.
-    Raises PassError when the rules undo each other for ever.
+    New nodes are tried again at once, so a chain collapses in one sweep. Later sweeps, of this call and of later ones
+    in the same compile, visit what is near a change. Raises PassError when the rules undo each other for ever.
     """
     editor = context.editor
     usable = [rule for rule in rules if _available(context, rule)]
     if not usable:
         return 0
-    limit, hits = REWRITES_PER_NODE * len(editor.home) + 1000, Counter[str]()
-    depth = max(root.height for rule in usable for root in rule.roots)
-    editor.flush()
-    everything = order = list(walk.nodes(editor.graph))
-    while order:
-        index, changed = Index(usable, Counter(node.op for node in everything)), dict[Node, None]()
-        while order:
-            node = order.pop()
-            made = _rewrite_at(context, index, node, hits, changed) if editor.alive(node) else ()
-            order.extend(made)
-            if hits.total() > limit:
-                worst = hits.most_common(1)[0][0]
-                raise PassError(f"rule {worst} does not terminate: {hits[worst]} rewrites of {len(editor.home)} nodes")
-        if changed:
-            editor.flush()
-            everything = list(walk.nodes(editor.graph))
-            near = _downstream((node for node in changed if editor.alive(node)), depth)
-            order = [node for node in everything if node in near]
-    return hits.total()
+    limit = REWRITES_PER_NODE * len(editor.home) + 1000
+    sweeps = _Sweeps(context, usable)
+    while sweeps.begin():
+        while sweeps.order:
+            sweeps.visit(sweeps.order.pop())
+            if sweeps.hits.total() > limit:
+                worst, count = sweeps.hits.most_common(1)[0]
+                raise PassError(f"rule {worst} does not terminate: {count} rewrites of {len(editor.home)} nodes")
+    sweeps.end()
+    return sweeps.hits.total()
+
+
+class _Sweeps:
+    """Rules, the nodes at which they are still to be tried (`order`, the next one last), and what came of it."""
+
+    def __init__(self, context: Context, rules: Sequence[Rule]) -> None:
+        self.context, self.editor, self.rules = context, context.editor, rules
+        self.hits = Counter[str]()
+        self.order: list[Node] = []
+        self._opset = context.editor.graph.opset
+        self._depth = max(root.height for rule in rules for root in rule.roots)
+        self._refused: dict[Rule, dict[Node, None]] = {rule: {} for rule in rules}
+        self._scopes: dict[Rule, Collection[Node]] | None = None
+        self._everywhere: set[Rule] = set()
+        self._made: set[Node] = set()
+        self._marks = (0, 0)
+
+    def begin(self) -> bool:
+        """Get ready for a sweep: the first one over all that may be new to a rule, others over what changed since.
+
+        Returns whether there is anything to visit.
+        """
+        self.editor.flush()
+        if self._scopes is None:
+            self._scopes = self._first_scopes()
+        else:
+            self._scopes, self._everywhere = dict.fromkeys(self.rules, self._near(*self._marks)), set()
+        self._marks, self._made = (len(self.editor.changed), len(self.editor.thinned)), set()
+        distinct = {id(scope): scope for scope in self._scopes.values()}.values()
+        if not self._everywhere and not any(distinct):
+            return False
+        nodes = list(walk.nodes(self.editor.graph))
+        self._index = Index(self.rules, Counter(node.op for node in nodes))
+        wanted = set[Node]().union(*distinct)
+        self.order = nodes if self._everywhere else [node for node in nodes if node in wanted]
+        return True
+
+    def visit(self, node: Node) -> None:
+        """Make the first rewrite that goes through at `node`, if any; its new nodes are next."""
+        if not self.editor.alive(node):
+            return
+        for rule, root in self._index.candidates(node):
+            if not self._is_due(rule, node):
+                continue
+            for match in Matcher(self.editor, self.context.shapes, target=self.context.target).matches(root, node):
+                rewrite = attempt(self.context, rule, match, self._refused[rule])
+                if rewrite is None:
+                    continue
+                made = self.context.apply(rewrite, rule.name, rule.numerics)
+                if made is not None:
+                    self.hits[rule.name] += 1
+                    self._made.update(made)
+                    self.order.extend(made)
+                    return
+
+    def end(self) -> None:
+        """Take down that nothing is left to be tried."""
+        for rule in self.rules:
+            self.context.tried[rule, self._opset] = Tried(*self._marks, self._refused[rule])
+
+    def _is_due(self, rule: Rule, node: Node) -> bool:
+        return rule in self._everywhere or node in self._made or node in (self._scopes or {})[rule]
+
+    def _first_scopes(self) -> dict[Rule, Collection[Node]]:
+        """Where each rule is to be tried: what is near the changes since it last was, and where it declined."""
+        scopes: dict[Rule, Collection[Node]] = {}
+        near: dict[tuple[int, int], set[Node]] = {}
+        for rule in self.rules:
+            tried = self.context.tried.get((rule, self._opset))
+            if tried is None:
+                self._everywhere.add(rule)
+                scopes[rule] = ()
+                continue
+            marks = (tried.changed, tried.thinned)
+            if marks not in near:
+                near[marks] = self._near(*marks)
+            scopes[rule] = near[marks] | tried.refused.keys()
+        return scopes
+
+    def _near(self, changed: int, thinned: int) -> set[Node]:
+        """The nodes at which a pattern may fit that did not before the editor made its latest notes.
+
+        A node that very many read is not new to any pattern because it lost a reader.
+        """
+        nodes = dict.fromkeys(self.editor.changed[changed:])
+        lost = dict.fromkeys(self.editor.thinned[thinned:])
+        nodes.update((n, None) for n in lost if sum(len(tensor.outputs) for tensor in n.outputs) <= MANY)
+        return _downstream((node for node in nodes if self.editor.alive(node)), self._depth)
 
 
 def _downstream(nodes: Iterable[Node], depth: int) -> set[Node]:
-    """The nodes, and those that read what they compute in up to `depth` steps.
-
-    A tensor with very many readers is not followed: one reader more or less changes nothing for the others.
-    """
+    """The nodes, and those that read what they compute in up to `depth` steps."""
     near = set(nodes)
     frontier = list(near)
     for _ in range(depth):
-        readers = [r for node in frontier for t in node.outputs if len(t.outputs) <= MANY for r in t.outputs]
-        frontier = [reader for reader in dict.fromkeys(readers) if reader not in near]
+        readers = dict.fromkeys(reader for node in frontier for tensor in node.outputs for reader in tensor.outputs)
+        frontier = [reader for reader in readers if reader not in near]
         near.update(frontier)
     return near
 
@@ -132,34 +221,21 @@ def _available(context: Context, rule: Rule) -> bool:
     return reason is None
 
 
-def _rewrite_at(
-    context: Context, index: Index, node: Node, hits: Counter[str], changed: dict[Node, None]
-) -> Sequence[Node]:
-    """The first rewrite that goes through at `node`: its new nodes. `changed` collects the nodes around it."""
-    for rule, root in index.candidates(node):
-        for match in Matcher(context.editor, context.shapes, target=context.target).matches(root, node):
-            rewrite = attempt(context, rule, match)
-            if rewrite is None:
-                continue
-            above = [t.producer for old in rewrite.before for t in old.inputs if t.producer is not None]
-            readers = [reader for tensor in rewrite.replace for reader in tensor.outputs[:MANY]]
-            made = context.apply(rewrite, rule.name, rule.numerics)
-            if made is not None:
-                hits[rule.name] += 1
-                changed.update(dict.fromkeys((*above, *made, *readers)))
-                return made
-    return ()
+def attempt(context: Context, rule: Rule, match: Match, refused: dict[Node, None] | None = None) -> Rewrite | None:
+    """The rule's replacement for a match, or None, with the reason noted, where it declines.
 
-
-def attempt(context: Context, rule: Rule, match: Match) -> Rewrite | None:
-    """The rule's replacement for a match, or None, with the reason noted, where it declines."""
+    refused: takes the nodes at which it may decline only for what is known now.
+    """
+    final = False
     try:
         rewrite = rule.rewrite(match, context.editor.home[match.root])
         reason = _lacking(rewrite, match)
-    except Refused as refused:
-        reason = str(refused)
+    except Refused as declined:
+        reason, final = str(declined), declined.final
     if reason is None:
         return rewrite
+    if refused is not None and not final:
+        refused[match.root] = None
     size = max(root.size for root in rule.roots) + 1
     context.refuse(Refusal(rule.name, _label(match.root), _label(match.root), size, reason))
     return None

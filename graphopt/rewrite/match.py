@@ -26,7 +26,14 @@ LITERAL_ULPS = 4
 
 
 class Refused(Exception):  # noqa: N818 - not an error: a rule's reason for leaving a match alone
-    """Raised by `Match.require`: the pattern is there, but a condition of the rule does not hold."""
+    """Raised by `Match.require`: the pattern is there, but a condition of the rule does not hold.
+
+    final: nor will it, unless the matched nodes are replaced.
+    """
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
 
 
 class Match:
@@ -90,10 +97,14 @@ class Match:
         """Count nodes that the rule itself found among those that are matched: they go if nothing else needs them."""
         self.nodes = tuple(dict.fromkeys((*self.nodes, *nodes)))
 
-    def require(self, condition: object, reason: str) -> None:
-        """Go on only if `condition` holds; otherwise the rule leaves this place alone, for the stated reason."""
+    def require(self, condition: object, reason: str, *, final: bool = False) -> None:
+        """Go on only if `condition` holds; otherwise the rule leaves this place alone, for the stated reason.
+
+        final: the condition depends on nothing but matched nodes and the values of constants, so that the rule need
+            not be asked again when more is known about the rest of the graph.
+        """
         if not condition:
-            raise Refused(reason)
+            raise Refused(reason, final=final)
 
     def rely_on(self, nodes: Iterable[Node]) -> None:
         """Take nodes above the match, from which the rule concludes something, into what is checked and replaced."""

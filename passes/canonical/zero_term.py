@@ -17,6 +17,6 @@ def zero_term(m: Match, _: Builder) -> Tensor:
     """Adding or subtracting zero changes nothing but the sign of a zero: networks are exported with zero biases."""
     held = values.constant(m.tensor(zeros))
     m.require(held is not None and held.size <= MOST, "the constant is large")
-    m.require(all_equal(m, m.tensor(zeros), 0), "the constant is not zero")
+    m.require(all_equal(m, m.tensor(zeros), 0), "the constant is not zero", final=True)
     m.require(same_shape(m, x, m.root.outputs[0]), "the constant broadcasts, or a shape is unknown")
     return take(m, x)

@@ -31,6 +31,8 @@ def neutral_operand(m: Match, _: Builder) -> Tensor:
     """An operand that changes no bit goes: 1 of Mul, Div, Pow and And, 0 of Or, Xor, Sub, and of Add if it is -0.0."""
     floating = m.dtype(m.root.outputs[0]) in FLOATS
     array = small(m, m.tensor(y))
-    m.require(array is not None and neutral(m.root.op, array, floating=floating), "the operand is not neutral")
+    m.require(
+        array is not None and neutral(m.root.op, array, floating=floating), "the operand is not neutral", final=True
+    )
     m.require(same_shape(m, x, m.root.outputs[0]), "it broadcasts, or a shape is unknown")
     return take(m, x)
