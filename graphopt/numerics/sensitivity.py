@@ -8,8 +8,9 @@ reasons that no rewrite is to blame for.
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,13 +37,14 @@ SHAKES = 4
 
 def amplification(runner: Runner, model: Model, original: str | bytes, feeds: Mapping[str, Array], seed: int) -> float:
     """The largest change of an output of `original`, in rounding errors of the output, when every floating input and
-    constant changes by one rounding error; and one more, as every result is rounded again.
+    constant changes by one rounding error; and one more, as every result is rounded again. Finite.
 
+    Single numbers stay as they are: a square root of a negative number is not what a Pow is about.
     model: the original once more, whose constants are overwritten. Raises RunFailure where it cannot be run.
     """
     names = [tensor.name for tensor in model.graph.outputs]
     expected = runner.run(original, feeds, outputs=names)
-    constants = [t for t in walk.tensors(model.graph) if isinstance(t, Constant) and t.dtype in FLOATS]
+    constants = [t for t in walk.tensors(model.graph) if isinstance(t, Constant) and t.dtype in FLOATS and t.size > 1]
     stored = [constant.stored for constant in constants]
     largest = 0.0
     for shake in range(SHAKES):
@@ -51,12 +53,19 @@ def amplification(runner: Runner, model: Model, original: str | bytes, feeds: Ma
         for constant, held in zip(constants, stored, strict=True):
             constant.values = held
             constant.values = shaken(constant.values, rng)
-        try:
-            found = _run_saved(runner, model, moved, names)
-        except RunFailure:  # some constants are no data: the scales of a Resize must stay as they are
-            found = runner.run(original, moved, outputs=names)
-        largest = max(largest, compare(expected, found, Close(0)).k)
+        change = _change(expected, lambda moved=moved: _run_saved(runner, model, moved, names))  # type: ignore[misc]
+        if not math.isfinite(change):  # some constants are no data: the scales of a Resize must stay as they are
+            change = _change(expected, lambda moved=moved: runner.run(original, moved, outputs=names))  # type: ignore[misc]
+        largest = max(largest, change if math.isfinite(change) else 0.0)
     return 1.0 + largest
+
+
+def _change(expected: Sequence[Value], run: Callable[[], Sequence[Value]]) -> float:
+    """How far outputs move, in rounding errors; infinite where they cannot be computed or become no numbers."""
+    try:
+        return compare(expected, run(), Close(0)).k
+    except RunFailure:
+        return math.inf
 
 
 def _run_saved(runner: Runner, model: Model, feeds: Mapping[str, Array], names: Sequence[str]) -> list[Value]:
