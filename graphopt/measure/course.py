@@ -18,6 +18,7 @@ from graphopt.measure.provider import RunError
 from graphopt.measure.record import Measured, Setting
 from graphopt.measure.statistics import Ratio, log_ratio, ratio, summary
 from graphopt.measure.subject import Subject
+from graphopt.numerics.feeds import FeedPlan
 
 PROCESS_S, LONGEST_PROCESS_S = 0.7, 3.0
 """Seconds of timing in one process: as many as it takes to start one and load a model, within these bounds."""
@@ -82,7 +83,8 @@ class Course:
                 return way, job, self._trial(self.subjects[0], job)
             except RunError as error:
                 failures.append(error)
-        raise failures[0]
+        drawn = isinstance(ways[0].feeds, FeedPlan)
+        raise RunError(f"{failures[0]}; give inputs with which it runs (--feeds)") if drawn else failures[0]
 
     def _trial(self, subject: Subject, job: Job) -> Trial:
         self.progress(f"loading {subject.name}")

@@ -85,7 +85,10 @@ def check_same(first: Model, other: Model, feeding: Feeding) -> None:
     arrays = feeding.feeds
     if isinstance(arrays, FeedPlan):
         arrays = {one.name: np.broadcast_to(np.zeros((), one.dtype), one.shape) for one in arrays.inputs}
-    fitting(other, f"what {first.path} is fed", arrays)
+    try:
+        fitting(other, f"what {first.path} is fed", arrays)
+    except UsageError as error:
+        raise UsageError(f"{other.path} does not take the inputs of {first.path}: {error}") from error
 
 
 def _drawn(model: Model, binding: Mapping[str, int], assumed: tuple[str, ...], seed: int) -> Feeding:

@@ -123,7 +123,7 @@ def test_sizes_at_which_a_model_does_not_run_are_left_for_others(quick):
 
 def test_a_model_that_runs_in_no_way_is_named_with_the_reason(quick):
     text = """agraph (float[m, 2] x, int64[1] s) => (float[a] y) <int64[1] s = {7}> { y = Reshape(x, s) }"""
-    with pytest.raises(ModelError, match=r"model 1 cannot be run: Reshape .* cannot be reshaped"):
+    with pytest.raises(ModelError, match=r"model 1 cannot be run: Reshape .* cannot be reshaped.*--feeds"):
         bench(proto(text))
 
 
@@ -157,7 +157,7 @@ def test_without_a_model_there_is_nothing_to_measure():
 
 def test_models_with_other_inputs_are_refused_before_anything_runs(monkeypatch):
     monkeypatch.setattr(course, "isolated", None)
-    with pytest.raises(UsageError, match="is fed has no array 'z'; it has 'x'"):
+    with pytest.raises(UsageError, match=r"does not take the inputs of .*: what .* is fed has no array 'z'; it has 'x'"):
         bench([proto(RELU), proto(RELU.replace("x", "z"))])
 
 
