@@ -10,27 +10,31 @@ import typer
 
 from graphopt.cli.data_options import PANEL, Reading, open_given
 from graphopt.cli.options import AllowOutside, Dimensions, Json, ReportFile, sizes, taking
+from graphopt.cli.recipe import RecipeFile
 from graphopt.errors import UsageError
+from graphopt.recipe.names import LIST, MODEL, READ, SOURCE
 
 Models = Annotated[
     list[Path],
     typer.Argument(metavar="MODEL...", help="ONNX files; the first is what the others are compared with."),
+    MODEL,
 ]
 Feeds = Annotated[
-    Path | None, typer.Option(metavar="FILE.npz", help="Inputs, one array for each by name; drawn by default.")
+    Path | None, typer.Option(metavar="FILE.npz", help="Inputs, one array for each by name; drawn by default."), READ
 ]
 Place = Annotated[
     str | None,
     typer.Option(
         metavar="DATA", help="What is fed instead: the first samples of FILE.npz, a folder, ...", rich_help_panel=PANEL
     ),
+    SOURCE,
 ]
 Provider = Annotated[str, typer.Option(metavar="NAME", help="Where the models run: cpu, cuda, ...")]
 Threads = Annotated[
-    str, typer.Option(metavar="N,...", help="Threads that compute one operator; by default one for each core.")
+    str, typer.Option(metavar="N,...", help="Threads that compute one operator; by default one for each core."), LIST
 ]
 Batches = Annotated[
-    str, typer.Option("--batch", metavar="N,...", help="Samples in one run; by default 1, or as many as are fed.")
+    str, typer.Option("--batch", metavar="N,...", help="Samples in one run; by default 1, or as many as are fed."), LIST
 ]
 Seconds = Annotated[
     float, typer.Option(metavar="S", help="Time for each setting, though never less than ten processes take.")
@@ -47,6 +51,7 @@ class Options(Reading):
     """What `bench` was asked to do."""
 
     models: Models
+    recipe: RecipeFile = None
     feeds: Feeds = None
     data: Place = None
     provider: Provider = "cpu"
@@ -83,7 +88,8 @@ def bench(options: Options) -> None:
     with progress(quiet=options.json) as line:
         data = None
         if options.data is not None:
-            data = open_given(options.data, load(options.models[0], allow_outside=options.allow_outside), options)
+            first = load(options.models[0], allow_outside=options.allow_outside)
+            data = open_given(options.data, first, options, options.recipe)
         record = measure(
             options.models,
             feeds=None if options.feeds is None else read_feeds(options.feeds),

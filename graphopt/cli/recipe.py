@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from graphopt.recipe.schema import Key
 
 
+FED = ("data", "feeds")
+"""What models can be fed. `optimize` takes both, other commands one: the first of them that is there."""
+
+
 def schemas() -> Schemas:
     """The keys of every command that takes a recipe."""
     from graphopt.cli.app import app
@@ -42,8 +46,11 @@ def settings(recipe: Recipe, command: str, keys: Mapping[str, Key]) -> dict[str,
     said = recipe.settings[MAIN]
     if command != MAIN:
         options = {name for name, key in keys.items() if not key.argument}
+        own = recipe.settings[command]
         shared = {name: one for name, one in said.items() if name in options and one.key.names is not WRITTEN}
-        said = {**shared, **recipe.settings[command]}
+        fed = next((name for name in FED if name in own), None) or next((name for name in FED if name in shared), None)
+        shared = {name: one for name, one in shared.items() if name not in FED or name == fed}
+        said = {**shared, **own}
     return {keys[name].field: _fitting(setting, keys[name]) for name, setting in said.items()}
 
 

@@ -18,6 +18,9 @@ MAIN = "optimize"
 """The command whose options stand at the top; those of another one stand in the table with its name."""
 DEPTH = 20
 ENDING = ".opt.onnx"
+"""Of the model that a recipe makes."""
+MANY = 20
+"""Keys that are not all listed in an error."""
 
 Schemas = Mapping[str, Mapping[str, Key]]
 """The keys of each command that takes a recipe, by its name."""
@@ -122,7 +125,9 @@ def _setting(
 def _nearest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(name.replace("_", "-"), known, n=3)
-    return f"; did you mean {' or '.join(near)}?" if near else f"; there are: {', '.join(known)}"
+    if near:
+        return f"; did you mean {' or '.join(near)}?"
+    return f"; there are: {', '.join(known)}" if len(known) <= MANY else "; graphopt init writes all that there are"
 
 
 def _spelled(value: object) -> str:

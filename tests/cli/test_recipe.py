@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import typer
 
+from graphopt.cli.app import app
 from tests.cli.conftest import ROOT, process, run
 from tests.support import operators, proto
 
@@ -103,6 +105,25 @@ def test_models_are_compared_by_the_recipe(recipe):
     assert result.exit_code == 0
     assert "model.onnx  <->  deploy/net.opt.onnx" in result.stdout
     assert "B agrees with A exactly" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("", {}),
+        ('feeds = "x.npz"', {"feeds": "deploy/x.npz"}),
+        ('feeds = "x.npz"\ndata = "y.npz"', {"data": "deploy/y.npz"}),
+        ('feeds = "x.npz"\ndata = "y.npz"\n[bench]\nfeeds = "z.npz"', {"feeds": "deploy/z.npz"}),
+        ('data = "y.npz"\nreport = "r.json"\n[bench]\nthreads = [1, 2]', {"data": "deploy/y.npz", "threads": "1,2"}),
+    ],
+)
+def test_other_commands_get_what_concerns_them(recipe, text, given):
+    command = typer.main.get_group(app).commands["bench"]
+    path = recipe(text)
+    asked = command.make_context("bench", ["--recipe", str(path)]).params
+    default = command.make_context("bench", ["model.onnx", "deploy/net.opt.onnx"]).params
+    changed = {name: str(value) for name, value in asked.items() if value != default[name] and name != "recipe"}
+    assert changed == given
 
 
 # ---- depfiles ----

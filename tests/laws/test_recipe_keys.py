@@ -52,6 +52,10 @@ def test_every_option_has_its_key():
     assert set(SPELLED) - negations - NO_KEYS == set(KEYS) - {"model"}
 
 
+def test_the_commands_that_take_a_recipe():
+    assert set(SCHEMAS) == {"optimize", "compare", "evaluate", "bench"}
+
+
 def test_no_option_is_called_like_the_table_of_a_command():
     assert set(KEYS) & set(SCHEMAS) == set(), "a recipe cannot have a key and a table of one name"
 
