@@ -48,7 +48,7 @@ def settings(recipe: Recipe, command: str, keys: Mapping[str, Key]) -> dict[str,
         options = {name for name, key in keys.items() if not key.argument}
         own = recipe.settings[command]
         shared = {name: one for name, one in said.items() if name in options and one.key.names is not WRITTEN}
-        fed = next((name for name in FED if name in own), None) or next((name for name in FED if name in shared), None)
+        fed = next((name for given in (own, shared) for name in FED if name in given), None)
         shared = {name: one for name, one in shared.items() if name not in FED or name == fed}
         said = {**shared, **own}
     return {keys[name].field: _fitting(setting, keys[name]) for name, setting in said.items()}
