@@ -20,8 +20,8 @@ Interval = tuple[float, float]
 """The least and the largest; infinite where there is no limit."""
 Operands = Sequence[Interval | None]
 
-DEEPEST = 24
-"""How many nodes up it looks; each tensor once."""
+DEEPEST, MOST = 16, 64
+"""How many nodes up it looks, and at how many tensors, each once."""
 SMALL = 4096
 """Constants with more elements are not looked at."""
 MOVES = frozenset(
@@ -53,8 +53,8 @@ def uniform(m: Match, tensor: Tensor) -> float | None:
 
 
 def _bounds(m: Match, tensor: Tensor, seen: dict[Tensor, Interval | None], depth: int) -> Interval | None:
-    if tensor in seen:
-        return seen[tensor]
+    if tensor in seen or len(seen) > MOST:
+        return seen.get(tensor)
     node, held = tensor.producer, values.constant(tensor)
     seen[tensor] = None
     if held is not None:

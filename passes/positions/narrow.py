@@ -9,7 +9,7 @@ from graphopt.analysis.operators.elementwise import broadcast
 from graphopt.ir.types import Array, Tensor
 from graphopt.ir.values import constant, identical
 
-LARGEST = 16 << 20
+LARGEST = 4 << 20
 """Elements of a constant that is still looked at."""
 
 x, c = Value("x"), Const("c")

@@ -25,13 +25,17 @@ biased = (x + bias) + skip
 shared_plain, shared_biased = plain.shared(), biased.shared()
 
 
-def normalised(m: Match, new: Builder, norm: Node, *parameters: Value) -> dict[Node, Tensor]:
+def normalised(m: Match, new: Builder, norm: Node, *parameters: Value, spread: bool = False) -> dict[Node, Tensor]:
     """The matched normalisation `norm` of one of the sums above, fused with it: what replaces the result, and the sum
     where something outside needs it.
 
-    parameters: the scale, and for LayerNormalization the offset. Raises Refused.
+    parameters: the scale, and for LayerNormalization the offset. spread: whether the second summand is the same for
+    each batch. Raises Refused.
     """
     total = biased if biased in m else plain
+    shape = m.shape(x) or ()
+    wanted = (1, *shape[1:]) if spread else shape
+    m.require(m.shape(skip) == wanted and None not in shape, "the summands are not known to have the same shape")
     _check_shapes(m, norm, parameters[0])
     m.require(total is plain or is_row(m, bias, x), "the bias is not known to be a vector as long as the rows of x")
     operands = [m[x], m[skip], *(m.get(one) for one in parameters), m.get(bias)]
@@ -45,11 +49,8 @@ def normalised(m: Match, new: Builder, norm: Node, *parameters: Value) -> dict[N
 
 
 def _check_shapes(m: Match, norm: Node, gamma: Value) -> None:
-    """Require summands of one shape, normalised over their last dimension. Raises Refused."""
-    shape = m.shape(x)
-    m.require(shape is not None and None not in shape, f"the shape of {m.tensor(x).name} is unknown")
-    rank = len(shape or ())
-    m.require(shape == m.shape(skip), "the summands are not known to have the same shape")
+    """Require batches of sequences, normalised over their last dimension. Raises Refused."""
+    rank = m.rank(x) or 0
     m.require(rank == BATCHED, f"the sum has {rank} dimensions, not batch, sequence and hidden size")
     m.require(m.attr(norm, "axis", -1) in {-1, rank - 1}, "more than the last dimension is normalised")
     m.require(is_row(m, gamma, x), "the scale is not known to be a vector as long as the rows")

@@ -30,3 +30,9 @@ def skip_layer_norm(m: Match, new: Builder) -> Tensor:
 def skip_layer_norm_sum(m: Match, new: Builder) -> Mapping[Node, Tensor]:
     """LayerNormalization(x + skip), whose sum something else needs too, is SkipLayerNormalization with two results."""
     return normalised(m, new, shared, gamma, beta)
+
+
+@rule(shared, numerics=Close(64), emits=EMITS)
+def skip_layer_norm_positions(m: Match, new: Builder) -> Mapping[Node, Tensor]:
+    """LayerNormalization(x + positions), the positions the same for each batch, is SkipLayerNormalization."""
+    return normalised(m, new, shared, gamma, beta, spread=True)

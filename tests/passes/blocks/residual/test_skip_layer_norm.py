@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from passes.blocks.residual import skip_layer_norm, skip_layer_norm_sum
+from passes.blocks.residual import skip_layer_norm, skip_layer_norm_positions, skip_layer_norm_sum
 from tests.support import fires, refuses
 
 W = {
@@ -98,3 +98,17 @@ def test_only_the_last_dimension_may_be_normalised():
 def test_a_mean_that_is_used_is_not_computed_by_it():
     body = ADD + "y, m = LayerNormalization(t, g, b)"
     refuses(skip_layer_norm, net(body, results=", float[N,S,1] m"), W, reason="the mean or the deviation")
+
+
+def test_positions_that_are_the_same_for_each_batch():
+    text = net(ADD + NORM, k="float[1,S,16]")
+    fires(skip_layer_norm_positions, text, W, leaves=["SkipLayerNormalization"])
+    fires(
+        skip_layer_norm_positions, net("t = Add(k, x) " + NORM, k="float[1,S,16]"), W, leaves=["SkipLayerNormalization"]
+    )
+
+
+@pytest.mark.parametrize("k", ["float[S,16]", "float[1,1,16]", "float[1,T,16]"])
+def test_other_summands_are_no_positions(k: str):
+    text = net(ADD + NORM, k=k).replace("(float[N,S,16] y", "(float[?,?,16] y")
+    refuses(skip_layer_norm_positions, text, W, reason="same shape")
