@@ -20,7 +20,7 @@ from graphopt.pipeline.level import Level
 from graphopt.pipeline.registry import ENTRY_POINTS, Registry
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.recipe.names import modules
-from graphopt.target import target_named
+from graphopt.target import TARGETS, Target, target_named
 
 SCHEMA = 1
 """Of keys and entries: what an older version has stored is not found."""
@@ -100,6 +100,12 @@ def _passes(value: object, _asked: Mapping[str, Any]) -> str:
     return str(_unkeyed(value))
 
 
+def _target(value: str | Target, _asked: Mapping[str, Any]) -> object:
+    """The name of a known target; its content is part of the compiler's source."""
+    found = target_named(value)
+    return found.name if TARGETS.get(found.name) is found else _unkeyed(value)
+
+
 def _modules(names: Iterable[str], _asked: Mapping[str, Any]) -> list[list[str]]:
     """The content of modules and of what lies beside them; they are imported."""
     Registry([*names])
@@ -164,7 +170,7 @@ PARTS: Mapping[str, Callable[[Any, Mapping[str, Any]], object]] = {
     "runner": _absent,
     "allow_outside": _ignored,
     "inline": _itself,
-    "target": lambda value, _asked: repr(target_named(value)),
+    "target": _target,
     "budget": _budget,
     "data": _data,
     "metric": _metric,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import shutil
@@ -15,6 +16,7 @@ import graphopt
 from graphopt import Budget, Rule, UsageError
 from graphopt.cache import key as keys
 from graphopt.cache.results import SIGNATURE
+from graphopt.target import TARGETS
 from tests.budget.conftest import DIGITS
 from tests.support import proto
 
@@ -138,7 +140,12 @@ def test_the_machine_matters_where_time_was_measured(model, monkeypatch):
     assert after[1] == before[1]
 
 
-@pytest.mark.parametrize("options", [{"passes": [Rule]}, {"runner": object()}, {"metric": lambda: 1}], ids=str)
+OWN = dataclasses.replace(TARGETS["cpu"], doc="As cpu, but mine.")
+
+
+@pytest.mark.parametrize(
+    "options", [{"passes": [Rule]}, {"runner": object()}, {"metric": lambda: 1}, {"target": OWN}], ids=str
+)
 def test_what_has_no_content_has_no_key(model, options):
     with pytest.raises(keys.Unkeyed):
         key(model, **options)
