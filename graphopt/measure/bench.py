@@ -15,7 +15,7 @@ from graphopt.ir.model import Model
 from graphopt.measure.course import Course, Limits, Progress
 from graphopt.measure.environment import environment
 from graphopt.measure.feeding import Feeding, check_same, drawings, given
-from graphopt.measure.provider import CPU, check_provider, check_threads
+from graphopt.measure.provider import CPU, check_provider, check_threads, short
 from graphopt.measure.record import Bench
 from graphopt.measure.statistics import Ratio
 from graphopt.measure.subject import sources, subjects
@@ -64,8 +64,10 @@ def bench(
     started = time.perf_counter()
     wanted = sources(models)
     _check(wanted, batches, seconds, precision, both=feeds is not None and data is not None)
-    check_provider(provider)
+    provider = short(check_provider(provider))
     numbers = [check_threads(one) for one in threads]
+    if not numbers:
+        raise UsageError("there is no number of threads to measure; leave it out for one thread for each core")
     machine = environment()
     with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
         candidates = subjects(wanted, Path(folder), allow_outside=allow_outside)
@@ -79,7 +81,7 @@ def bench(
         settings = tuple(course.setting(ways, number) for ways in feedings for number in numbers)
     return Bench(
         models=tuple(one.name for one in candidates),
-        provider=provider.lower(),
+        provider=provider,
         feeds=held.name if held is not None else "drawn" if feeds is None else "given",
         settings=settings,
         environment=machine,
@@ -101,6 +103,8 @@ def _check(
 ) -> None:
     if not models:
         raise UsageError("there is no model to measure")
+    if not batches:
+        raise UsageError("there is no batch to measure; leave it out to measure one sample")
     if both:
         raise UsageError("give either feeds or data to measure on, not both")
     for batch in batches:

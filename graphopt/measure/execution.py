@@ -128,7 +128,7 @@ def _wake(job: Job) -> None:
 
     On the CPU nothing more may be allocated than is free: other providers reserve more than they use.
     """
-    if job.provider.lower() == CPU:
+    if job.provider == CPU:
         memory.restrict()
     with open_session(job.idle, provider=job.provider, threads=job.threads) as session:
         session.run({"x": np.zeros(1, np.float32)})

@@ -42,7 +42,7 @@ def available() -> list[str]:
     """Names of the providers of the installed ONNX Runtime, as `open_session` takes them: `cpu`, `cuda`, ..."""
     import onnxruntime as ort
 
-    return sorted(_short(name) for name in ort.get_available_providers())
+    return sorted(short(name) for name in ort.get_available_providers())
 
 
 def check_provider(name: str) -> str:
@@ -50,7 +50,7 @@ def check_provider(name: str) -> str:
     import onnxruntime as ort
 
     for known in ort.get_available_providers():
-        if name.lower() in (known.lower(), _short(known)):
+        if name.lower() in (known.lower(), short(known)):
             return str(known)
     raise UsageError(
         f"there is no provider {name!r} in the installed onnxruntime {ort.__version__}; it has: {listed(available())} "
@@ -189,8 +189,9 @@ def _left(session: Any) -> tuple[Placed, ...]:
     return tuple(Placed(f"{node.domain}::{node.op_type}" if node.domain else node.op_type, node.name) for node in nodes)
 
 
-def _short(name: str) -> str:
-    return name.removesuffix(_SUFFIX).lower()
+def short(name: str) -> str:
+    """The name of a provider as people write it, in whatever way it is written: `cpu`."""
+    return name.lower().removesuffix(_SUFFIX.lower())
 
 
 def _long(name: str) -> str:

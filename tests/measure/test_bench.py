@@ -73,6 +73,10 @@ def test_a_ratio_of_latencies_alone(timed):
     assert latency_ratio(proto(RELU), proto(TANH)).value == pytest.approx(2)
 
 
+def test_a_provider_is_named_as_people_do(quick):
+    assert bench(proto(RELU), provider="CPUExecutionProvider").provider == "cpu"
+
+
 def test_models_need_no_file(quick):
     message = proto(RELU)
     found = bench([message, message.SerializeToString(), load(message)])
@@ -132,6 +136,8 @@ def test_a_model_that_runs_in_no_way_is_named_with_the_reason(quick):
     [
         ({"provider": "abacus"}, "there is no provider 'abacus'"),
         ({"threads": [0]}, "the number of threads must be"),
+        ({"threads": []}, "no number of threads"),
+        ({"batches": []}, "no batch to measure"),
         ({"batches": [0]}, "a batch must have 1 to"),
         ({"batches": [10**9]}, "a batch must have 1 to"),
         ({"seconds": 0}, "must be a number of seconds above 0"),
