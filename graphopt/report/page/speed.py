@@ -106,6 +106,9 @@ def _operators(setting: Setting, names: list[str]) -> Item:
         for place, (name, row) in enumerate(zip(names, spent, strict=True))
     ][:4]
     said = "; ".join(f"{name} {duration(most[name])}" for name in order)
-    title = "Time of one run by operator, after the runtime's own fusions; the profiler takes part of it"
+    title = (
+        "Time of one run by operator, after the runtime's own fusions. Each model is profiled by itself, so on a busy "
+        "machine compare shares, not columns"
+    )
     drawn = chart("time-by-operator", title, said, lambda room: charts.bars(order, panels, room, alike=True))
     return Item("Where the time goes", chart=drawn)
