@@ -4,7 +4,7 @@ from graphopt.pipeline.passes import rule_pass
 from passes.attention.cached import cached_attention
 from passes.attention.multi_head import multi_head_attention
 from passes.attention.packed import packed_attention
-from passes.attention.rotary import rotary_embedding, standard_rotary_embedding
+from passes.attention.rotary import partial_rotary_embedding, rotary_embedding, standard_rotary_embedding
 from passes.attention.standard import standard_attention
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "cached_attention",
     "multi_head_attention",
     "packed_attention",
+    "partial_rotary_embedding",
     "rotary_embedding",
     "standard_attention",
     "standard_rotary_embedding",
@@ -21,6 +22,7 @@ __all__ = [
 RULES = (
     rotary_embedding,
     standard_rotary_embedding,
+    partial_rotary_embedding,
     multi_head_attention,
     cached_attention,
     packed_attention,

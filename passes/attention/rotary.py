@@ -32,13 +32,16 @@ def turn(first: Pattern, second: Pattern) -> Node:
 
 
 by_slices, by_split = turn(*sliced), turn(split[0], split[1])
+stacked = op.Concat(op.Unsqueeze(op.Neg(sliced[1]), Rest("axis")), op.Unsqueeze(sliced[0], Rest("axis")))
+by_strides = x * cosine + op.Reshape(stacked, Value("shape")) * sine
 
 
-@rule(by_slices | by_split, numerics=Close(16), emits="com.microsoft::RotaryEmbedding")
+@rule(by_slices | by_split | by_strides, numerics=Close(16), emits="com.microsoft::RotaryEmbedding")
 def rotary_embedding(m: Match, new: Builder) -> Tensor:
-    """A sum x cos + (-x2, x1) sin, where x1 and x2 are the halves of x, is RotaryEmbedding(x)."""
+    """A sum x cos + (-x2, x1) sin, x1 and x2 being the halves of x, or every other element, is RotaryEmbedding(x)."""
     size = _size(m)
-    _halves(m, size)
+    interleaved = by_strides in m
+    (_alternating if interleaved else _halves)(m, size)
     cos, sin = (_half(m, new, m[part], size) for part in (cosine, sine))
     return _written(m, new, cos, sin, _heads(m))
 
@@ -75,43 +78,52 @@ def _halves(m: Match, size: int) -> None:
     """Require that the turned pairs are the halves of x. Raises Refused."""
     parts = sliced if by_slices in m else (split[0], split[1])
     found = [_cut(m, m[part], m.tensor(part)) for part in parts]
-    m.require(found == [(0, size // 2), (size // 2, size)], "what is turned is not in pairs of halves")
+    m.require(found == [(0, 1), (size // 2, 1)], "what is turned is not in pairs of halves")
     together = next(node for node in m.nodes if node.op == "Concat")
     m.require(together.attrs.get("axis") in (-1, HEADS - 1), "the halves are not put together along the last axis")
 
 
+def _alternating(m: Match, size: int) -> None:
+    """Require that the turned pairs are neighbours in x. Raises Refused."""
+    found = [_cut(m, m[part], m.tensor(part)) for part in sliced]
+    m.require(found == [(0, 2), (1, 2)], "what is turned is not in pairs of neighbours")
+    pieces = [m.shape(tensor) for tensor in m[stacked].inputs]
+    apart = all(piece is not None and piece[-2:] == (size // 2, 1) for piece in pieces)
+    m.require(apart and m[stacked].attrs.get("axis") in (-1, HEADS), "the neighbours are not put beside each other")
+    together = m[stacked].outputs[0].outputs[0].outputs[0]
+    m.require(m.shape(together) == m.shape(x), "the neighbours are not put back where they were")
+
+
 def _cut(m: Match, node: IrNode, piece: Tensor) -> tuple[int, int] | None:
-    """From where to where, on the last axis, a Slice or Split cuts `piece` out of x; None for anything else."""
+    """From where, and in which steps, a Slice or Split cuts half of the last axis of x; None for anything else."""
     whole, own = m.shape(x) or (), m.shape(piece)
-    if own is None or own[:-1] != whole[:-1] or not isinstance(own[-1], int):
+    size = whole[-1]
+    if own is None or own[:-1] != whole[:-1] or not isinstance(size, int) or own[-1] != size // 2:
         return None
     if node.op == "Split" and node.attrs.get("axis", 0) in (-1, HEADS - 1):
-        widths = [(m.shape(output) or (None,))[-1] for output in node.outputs]
-        at = next(index for index, output in enumerate(node.outputs) if output is piece)
-        start = sum(width for width in widths[:at] if isinstance(width, int))
-        return start, start + own[-1]
-    if node.op != "Slice" or own[-1] == whole[-1]:
-        return None
+        return (0 if node.outputs[0] is piece else size // 2), 1
     given = [node.attrs.get(name) for name in ("starts", "steps")]
     starts, strides = (
         known if known is not None else (m.known(node.inputs[at]) if len(node.inputs) > at else np.ones(1))
         for known, at in zip(given, (1, 4), strict=True)
     )
-    if starts is None or strides is None or len(starts) != 1 or int(strides[0]) != 1:
+    if node.op != "Slice" or starts is None or strides is None or len(starts) != 1:
         return None
-    start = int(starts[0]) % int(whole[-1] or 1)
-    return start, start + own[-1]
+    return int(starts[0]) % size, int(strides[0])
 
 
 def _half(m: Match, new: Builder, tensor: Tensor, size: int) -> Array | Tensor:
     """The cosines or sines, (positions, size / 2): the second half is the first again. Raises Refused."""
     held = values.constant(tensor)
-    if held is None:
+    if held is None and by_strides not in m:
         return _computed(m, new, tensor, size)
+    if held is None:
+        m.refuse("the angles of neighbours are computed")
     m.require(all(one == 1 for one in held.shape[:-2]), "the angles differ from row to row, or from head to head")
     m.require(len(held.shape) > 1 and held.shape[-1] == size, "the angles are not those of each position")
     table = m.held(tensor).reshape(held.shape[-2:])
-    halves = table[:, : size // 2], table[:, size // 2 :]
+    neighbours = by_strides in m
+    halves = (table[:, ::2], table[:, 1::2]) if neighbours else (table[:, : size // 2], table[:, size // 2 :])
     m.require(np.array_equal(*halves), "the elements of a pair are turned by different angles")
     positions = (m.shape(x) or ())[2]
     m.require(positions == len(table), "the angles are not those of each position")
@@ -155,15 +167,37 @@ def _heads(m: Match) -> Reading | None:
 
 def _written(m: Match, new: Builder, cos: Array | Tensor, sin: Array | Tensor, flat: Reading | None) -> Tensor:
     """RotaryEmbedding, where it can be before the heads are set apart: what comes after then needs no order."""
-    start = np.zeros(1, np.int64)
+    start, attrs = np.zeros(1, np.int64), {"domain": MICROSOFT, "interleaved": 1 if by_strides in m else None}
     if flat is None:
-        found: Tensor = new.RotaryEmbedding(m[x], start, cos, sin, domain=MICROSOFT)
+        found: Tensor = new.RotaryEmbedding(m[x], start, cos, sin, **attrs)
         return found
     m.take(*flat.nodes)
     heads = (m.shape(x) or ())[1]
-    made = new.RotaryEmbedding(flat.view.tensor, start, cos, sin, domain=MICROSOFT, num_heads=heads)
+    made = new.RotaryEmbedding(flat.view.tensor, start, cos, sin, num_heads=heads, **attrs)
     size = sizes(m, m[x]) or ()
     batch, many, rows, last = ((Axis(one),) for one in size)
     way = steps(View(made, (batch, rows, (*many, *last))), (batch, many, rows, last))
     m.require(way is not None and isinstance(heads, int), "the number of heads is unknown")
     return Layout(new, m.opset).write(made, way or ())
+
+
+whole, table_cos, table_sin, position = map(Value, ("whole", "cosines", "sines", "position"))
+head, tail = op.Slice(whole, Rest("cut")).shared(), op.Slice(whole, Rest("cut")).shared()
+inner = op.domain(MICROSOFT).RotaryEmbedding(head, position, table_cos, table_sin)
+
+
+@rule(op.Concat(inner, tail), numerics=Close(16), emits="com.microsoft::RotaryEmbedding")
+def partial_rotary_embedding(m: Match, new: Builder) -> Tensor:
+    """RotaryEmbedding of the first elements of each head, before the others, is one of all that turns only these."""
+    shape, first, rest = (m.shape(part) for part in (whole, head, tail))
+    if shape is None or first is None or rest is None or len(shape) != HEADS:
+        m.refuse("what is turned has not four dimensions")
+    cut, size = first[-1], shape[-1]
+    m.require(m.root.attrs.get("axis") in (-1, HEADS - 1) and m.shape(m.root.outputs[0]) == shape, "parts are missing")
+    m.require(isinstance(cut, int) and isinstance(size, int), "the number of elements that are turned is unknown")
+    starts = [m.known(m[part].inputs[1]) if len(m[part].inputs) > 1 else None for part in (head, tail)]
+    pieces = [None if start is None or len(start) != 1 else int(start[0]) % int(size or 1) for start in starts]
+    m.require(pieces == [0, cut] and first[:-1] == shape[:-1] == rest[:-1], "the parts are not those of one head each")
+    attrs = m[inner].attrs | {"rotary_embedding_dim": cut, "num_heads": shape[1]}
+    made: Tensor = new.RotaryEmbedding(m[whole], m[position], m[table_cos], m[table_sin], domain=MICROSOFT, **attrs)
+    return made

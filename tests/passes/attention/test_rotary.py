@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passes.attention import rotary_embedding, standard_rotary_embedding
-from tests.support import fires, refuses
+from passes.attention import partial_rotary_embedding, rotary_embedding, standard_rotary_embedding
+from tests.support import apply, fires, refuses
 
 ANGLES = np.outer(np.arange(5), 10.0 ** -np.arange(4)).astype(np.float32)
 COS, SIN = (np.concatenate([f(ANGLES)] * 2, axis=-1)[None, None] for f in (np.cos, np.sin))
@@ -47,6 +47,49 @@ def test_angles_that_are_computed():
     weights = CUTS | {"rates": 10.0 ** -np.arange(4, dtype=np.float32)[None], "one": np.array([1])}
     leaves = ["MatMul", "Cos", "Sin", "Reshape", "Reshape", "RotaryEmbedding"]
     fires(rotary_embedding, text, weights, leaves=leaves)
+
+
+NEIGHBOURS = {
+    "cos": np.repeat(np.cos(ANGLES), 2, axis=-1)[None, None],
+    "sin": np.repeat(np.sin(ANGLES), 2, axis=-1)[None, None],
+    "i0": np.array([0]),
+    "i1": np.array([1]),
+    "i2": np.array([2]),
+    "end": CUTS["end"],
+    "last": CUTS["last"],
+    "inside": np.array([-1]),
+    "shape": np.array([0, 0, 0, -1]),
+}
+ALTERNATING = """
+    x1 = Slice(x, i0, end, last, i2) x2 = Slice(x, i1, end, last, i2)
+    n = Neg(x2) n5 = Unsqueeze(n, inside) x5 = Unsqueeze(x1, inside)
+    s = Concat<axis = -1>(n5, x5) r = Reshape(s, shape) a = Mul(x, cos) b = Mul(r, sin) y = Add(a, b)
+"""
+
+
+def test_pairs_of_neighbours():
+    result = fires(rotary_embedding, model(ALTERNATING), NEIGHBOURS, leaves=["RotaryEmbedding"])
+    assert result.graph.nodes[0].attrs["interleaved"] == 1
+
+
+def test_neighbours_with_the_angles_of_halves_are_left_alone():
+    reason = "turned by different angles"
+    refuses(rotary_embedding, model(ALTERNATING), NEIGHBOURS | WEIGHTS, reason=reason)
+
+
+def test_a_part_of_each_head():
+    body = f"x = Slice(w, i0, i8, last) rest = Slice(w, i8, end, last) {HALVES} {TURNED.replace('y =', 't =')}"
+    text = model(body + " y = Concat<axis = 3>(t, rest)", "float[b, 4, 5, 12] w", "float[b, 4, 5, 12] y")
+    rules = [rotary_embedding, partial_rotary_embedding]
+    result = fires(rules, text, WEIGHTS | CUTS | {"i8": np.array([8])}, leaves=["RotaryEmbedding"])
+    assert result.graph.nodes[0].attrs["rotary_embedding_dim"] == 8
+
+
+def test_the_last_part_of_each_head_is_left_alone():
+    body = f"x = Slice(w, i4, end, last) rest = Slice(w, i0, i4, last) {HALVES} {TURNED.replace('y =', 't =')}"
+    text = model(body + " y = Concat<axis = 3>(t, rest)", "float[b, 4, 5, 12] w", "float[b, 4, 5, 12] y")
+    result = apply([rotary_embedding, partial_rotary_embedding], text, WEIGHTS | CUTS)
+    assert "partial_rotary_embedding" not in result.report.hits
 
 
 def test_float16():
