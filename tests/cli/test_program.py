@@ -154,7 +154,7 @@ def test_errors_are_one_sentence_and_an_exit_code(model, monkeypatch, error, cod
         raise error
 
     monkeypatch.setattr("graphopt.api.optimize", fail)
-    result = run("optimize", model, "-o", "out.onnx")
+    result = run("optimize", model, "-o", "out.onnx", "--no-cache")
     assert result.exit_code == code
     assert result.stderr == (f"graphopt: {sentence}\n" if sentence else "")
     assert result.stdout == ""
