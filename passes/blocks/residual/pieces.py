@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from graphopt.analysis.order import members
+from graphopt.analysis.symbolic import Scalar
 from graphopt.ir.types import Tensor
 from graphopt.rewrite import Builder, Match, Value
 from graphopt.rewrite.pattern import Node
@@ -33,9 +35,7 @@ def normalised(m: Match, new: Builder, norm: Node, *parameters: Value, spread: b
     each batch. Raises Refused.
     """
     total = biased if biased in m else plain
-    shape = m.shape(x) or ()
-    wanted = (1, *shape[1:]) if spread else shape
-    m.require(m.shape(skip) == wanted and None not in shape, "the summands are not known to have the same shape")
+    m.require(_fits(m, spread=spread), "the summands are not known to have the same shape")
     _check_shapes(m, norm, parameters[0])
     m.require(total is plain or is_row(m, bias, x), "the bias is not known to be a vector as long as the rows of x")
     operands = [m[x], m[skip], *(m.get(one) for one in parameters), m.get(bias)]
@@ -46,6 +46,22 @@ def normalised(m: Match, new: Builder, norm: Node, *parameters: Value, spread: b
         return {norm: new.node(op, *operands, domain=DOMAIN, epsilon=epsilon)}
     made = new.node(op, *operands, domain=DOMAIN, outputs=OUTPUTS, omitted=STATISTICS, epsilon=epsilon)
     return {norm: made[0], total: made[SUM]}
+
+
+def _fits(m: Match, *, spread: bool) -> bool:
+    """Whether the second summand has the shape of the first, with a single batch if it is spread."""
+    dims, other = m.shapes.dims(m[x]) or (None,), m.shapes.dims(m[skip]) or ()
+    if not spread or len(dims) != BATCHED or len(other) != BATCHED:
+        return None not in dims and dims == other
+    batch, length, hidden = other
+    return batch == 1 and hidden == dims[2] is not None and length is not None and _same(length, dims[1])
+
+
+def _same(length: Scalar, sequence: Scalar | None) -> bool:
+    """Whether the lengths are equal in every run that adds them up: the one may be cut at the end of a table."""
+    parts = members("min", length)
+    cut = sequence in parts and all(part == sequence or (isinstance(part, int) and part > 1) for part in parts)
+    return sequence is not None and (length == sequence or cut)
 
 
 def _check_shapes(m: Match, norm: Node, gamma: Value) -> None:

@@ -112,3 +112,12 @@ def test_positions_that_are_the_same_for_each_batch():
 def test_other_summands_are_no_positions(k: str):
     text = net(ADD + NORM, k=k).replace("(float[N,S,16] y", "(float[?,?,16] y")
     refuses(skip_layer_norm_positions, text, W, reason="same shape")
+
+
+def test_positions_that_a_table_cuts_off():
+    body = "n = Shape<start = 1, end = 2>(x) k = Slice(table, zero, n, one) " + ADD + NORM
+    table = {"table": np.ones((1, 8, 16), np.float32), "zero": np.array([0]), "one": np.array([1])}
+    left = ["Shape", "Slice", "SkipLayerNormalization"]
+    fires(skip_layer_norm_positions, f"g ({X} x) => ({X} y) {{ {body} }}", W | table, leaves=left)
+    single = table | {"table": np.ones((1, 1, 16), np.float32)}
+    refuses(skip_layer_norm_positions, f"g ({X} x) => ({X} y) {{ {body} }}", W | single, reason="same shape")
