@@ -7,6 +7,7 @@ from passes.positions.grid import grid_of_counters, grid_of_indices
 from passes.positions.lookup import constant_lookup
 from passes.positions.mask import decided_and, decided_mask
 from passes.positions.narrow import repeated_constant
+from passes.positions.operand import uniform_operand
 from passes.positions.roll import rolled
 from passes.positions.shifted import converted_lookup, shifted_lookup
 from passes.positions.table import row_in_table, sliced_table
@@ -27,6 +28,7 @@ __all__ = [
     "row_in_table",
     "shifted_lookup",
     "sliced_table",
+    "uniform_operand",
 ]
 
 RULES = (
@@ -36,6 +38,7 @@ RULES = (
     decided_and,
     decided_mask,
     repeated_constant,
+    uniform_operand,
     one_dimension,
     rolled,
     class_token,

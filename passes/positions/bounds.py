@@ -31,6 +31,8 @@ MOVES = frozenset(
     }
 )
 """Operators whose results hold nothing but elements of their first operand."""
+ROUNDING, EXACT = frozenset({"Add", "Sub", "Mul"}), 256
+"""Operators that round, and up to where all floating dtypes have every whole number."""
 NEVER, ALWAYS, PERHAPS = (0.0, 0.0), (1.0, 1.0), (0.0, 1.0)
 
 
@@ -83,9 +85,15 @@ def _result(m: Match, node: Node, read: Operands) -> Interval | None:
         return RANGES[node.op](m, node, read)
     known = [interval for interval in read if interval is not None]
     if node.op in ARITHMETIC and read and len(known) == len(read):
-        low, high = ARITHMETIC[node.op](*known)
-        return None if math.isnan(low) or math.isnan(high) else (low, high)
+        return _exact(m, node, ARITHMETIC[node.op](*known))
     return PERHAPS if m.dtype(node.outputs[0]) == np.bool_ else None
+
+
+def _exact(m: Match, node: Node, found: Interval) -> Interval | None:
+    """The interval, unless floating arithmetic may have rounded its ends."""
+    rounds = m.dtype(node.outputs[0]) in FLOATS and node.op in ROUNDING
+    whole = all(abs(end) <= EXACT and float(end).is_integer() for end in found)
+    return None if any(map(math.isnan, found)) or (rounds and not whole) else found
 
 
 def _shape(_m: Match, _node: Node, _read: Operands) -> Interval:
@@ -113,7 +121,7 @@ def _cast(m: Match, node: Node, read: Operands) -> Interval | None:
     if held is None or dtype is None or dtype.kind not in "fiu":
         return None
     if dtype in FLOATS:
-        return held if max(map(abs, held)) < 2.0 / np.finfo(np.float16).eps else None
+        return held if max(map(abs, held)) <= EXACT and all(float(end).is_integer() for end in held) else None
     limits = np.iinfo(dtype)
     fits = limits.min <= held[0] and (held[1] <= limits.max or dtype == np.int64)
     return (math.trunc(held[0]), math.inf if math.isinf(held[1]) else math.trunc(held[1])) if fits else None

@@ -11,6 +11,7 @@ from passes.positions import (
     grid_of_indices,
     one_dimension,
     repeated_constant,
+    uniform_operand,
 )
 from tests.support import fires, refuses
 
@@ -172,3 +173,31 @@ def test_shape_has_no_limits_before_opset_15():
         '<ir_version: 8, opset_import: ["": 14]> g (float[A,B] x) => (int64[1] y) { s = Shape(x) y = Gather(s, first) }'
     )
     refuses(one_dimension, text, NUMBERS, reason="needs opset 15")
+
+
+FILLED = "n = Shape(x) o = ConstantOfShape<value = {}>(n) "
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "body"),
+    [
+        ("int64", "int64[1] {15}", "y = Min(x, o)"),
+        ("float", "float[1] {0.1}", "y = Mul(o, x)"),
+        ("float", "float[1] {2}", "p = Add(o, o) y = Sub(p, x)"),
+    ],
+)
+def test_an_operand_that_is_one_number_everywhere(dtype: str, value: str, body: str):
+    text = f"g ({dtype}[A,B] x) => ({dtype}[A,B] y) {{ {FILLED.format(value)} {body} }}"
+    fires([uniform_operand, "clean"], text, leaves=[body.rsplit("= ", 1)[1].split("(", maxsplit=1)[0]])
+
+
+@pytest.mark.parametrize(
+    ("x", "body", "reason"),
+    [
+        ("float[B]", "n = Shape(z) o = ConstantOfShape<value = float[1] {2}>(n) y = Add(x, o)", ""),
+        ("float[A,B]", FILLED.format("float[1] {0.1}") + "p = Add(o, o) y = Mul(x, p)", "one number everywhere"),
+        ("float[A,B]", "y = Mul(x, z)", "one number everywhere"),
+    ],
+)
+def test_other_operands_stay(x: str, body: str, reason: str):
+    refuses(uniform_operand, f"g ({x} x, float[A,B] z) => (float[A,B] y) {{ {body} }}", reason=reason)
