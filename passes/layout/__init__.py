@@ -21,28 +21,31 @@ __all__ = ["LAYOUT", "RULES", "flattened_weights"]
 
 RULE = "transposes"
 ROUNDS = 16
+VISITS = 32
+"""How often, on average, a node may be looked at as part of a region, before the pass is content with what it has."""
 
 
 def transposes(context: Context) -> None:
     """Give the calls around each Transpose the layout in which the fewest bytes are moved."""
+    left = VISITS * len(context.editor.home)
     for _ in range(ROUNDS):
         context.editor.flush()
         seeds = [node for node in walk.nodes(context.editor.graph) if node.op == "Transpose" and not node.domain]
         covered: set[Node] = set()
         changed = False
         for seed in seeds:
-            if seed not in covered and context.editor.alive(seed):
-                changed = _settle(context, seed, covered) or changed
-        if not changed:
+            fresh = left > 0 and seed not in covered and context.editor.alive(seed)
+            region = grow(context, seed) if fresh else None
+            if region is not None:
+                covered.update(region.transposes)
+                left -= len(region.members)
+                changed = _settle(context, seed, region) or changed
+        if not changed or left <= 0:
             return
 
 
-def _settle(context: Context, seed: Node, covered: set[Node]) -> bool:
+def _settle(context: Context, seed: Node, region: Region) -> bool:
     """Choose the layouts of the region around a Transpose. Returns whether anything changed."""
-    region = grow(context, seed)
-    if region is None:
-        return False
-    covered.update(region.transposes)
     if _merged(context, region):
         return True
     if not region.members:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 Order = tuple[int, ...]
 Letters = tuple[int, ...]
@@ -10,6 +11,7 @@ Letters = tuple[int, ...]
 is repeated for neighbouring axes that only move as one."""
 
 
+@lru_cache(maxsize=4096)
 def identity(rank: int) -> Order:
     """The order of a tensor as it is."""
     return tuple(range(rank))
@@ -28,6 +30,7 @@ def then(first: Sequence[int], second: Sequence[int]) -> Order:
     return tuple(first[axis] for axis in second)
 
 
+@lru_cache(maxsize=4096)
 def lettered(letters: Letters, order: Order) -> Letters | None:
     """The names of the axes of a tensor in a new order, each once; None if that tears axes apart that move as one."""
     found: list[int] = []
@@ -41,6 +44,7 @@ def lettered(letters: Letters, order: Order) -> Letters | None:
     return tuple(found)
 
 
+@lru_cache(maxsize=4096)
 def ordered(letters: Letters, wanted: Letters) -> Order:
     """The order of the axes of a tensor that follows the order of the names `wanted`, which may hold others too."""
     places: dict[int, list[int]] = {}
@@ -49,6 +53,7 @@ def ordered(letters: Letters, wanted: Letters) -> Order:
     return tuple(axis for letter in wanted for axis in places.get(letter, ()))
 
 
+@lru_cache(maxsize=4096)
 def arranged(universe: Letters, given: Letters) -> Letters:
     """All names of `universe`, those in `given` in that order, each other one behind the one it follows there."""
     placed = list(given)
