@@ -72,11 +72,13 @@ def main(tries: int = 30, seed: int = 0) -> None:
                 entry.write_text("{}")  # the next build has to do it all again, and to replace the entry
             out = folder / f"out{attempt % 3}.onnx"
             before = out.exists()
-            stopped += killed(folder, out.name, rng.uniform(0.0, 1.1 * lasts))
+            stopped += killed(folder, out.name, rng.uniform(0.0, lasts))
             present += out.exists()
             assert out.exists() or not before, "the model that was there is lost"
             assert not out.exists() or content(out) == expected, "the model that is there is wrong"
+            begun = time.perf_counter()
             assert built(folder, "after.onnx") == expected, "the build after it gives something else"
+            lasts = time.perf_counter() - begun
         pair = [started(folder, "both.onnx") for _ in range(2)]
         assert [process.wait() for process in pair] == [0, 0]
         assert content(folder / "both.onnx") == expected
