@@ -26,6 +26,8 @@ probabilities = softmax | guard | narrow
 product = op.MatMul(probabilities, values)
 
 
+SOFTMAX_AXIS = 13
+"""The first opset in which Softmax goes over the last axis by default, instead of all after the first."""
 BATCHED = 3
 """Dimensions of scores: at least a batch, or heads, and queries and keys."""
 
@@ -58,7 +60,8 @@ def read(m: Match, **options: Any) -> Attention:
     size = sizes(m, m.tensor(scores))
     if size is None or len(size) < BATCHED:
         m.refuse("the shape of the scores is unknown, or they have no batch")
-    m.require(m.attr(softmax, "axis", -1) in (-1, len(size) - 1), "Softmax does not go over the keys")
+    axis = m.attr(softmax, "axis", -1 if m.opset >= SOFTMAX_AXIS else 1)
+    m.require(axis in (-1, len(size) - 1), "Softmax does not go over the keys")
     rows = View(m.tensor(scores), tuple((Axis(one),) for one in size))
     found = read_scores(m, Reading(rows))
     if found is None:

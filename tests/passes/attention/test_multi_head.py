@@ -183,6 +183,22 @@ def test_a_softmax_over_queries_is_none():
     refuses(multi_head_attention, text, weights(text), reason="Softmax does not go over the keys")
 
 
+def test_the_default_of_a_softmax_was_another_axis():
+    old = {"opset": '["" : 12]', "softmax": "p = Softmax(scores)"}
+    text = attention(**FIXED, **old)
+    refuses(multi_head_attention, text, weights(text), reason="Softmax does not go over the keys")
+    text = attention(**FIXED, **(old | {"softmax": "p = Softmax<axis = 3>(scores)"}))
+    fires(PASS, text, weights(text), leaves=["MultiHeadAttention"])
+
+
+def test_a_product_that_was_fused_before():
+    fused = "scores = com.microsoft.FusedMatMul<alpha = 0.35355339, transB = 1>(qt, kt)"
+    key = PARTS["key"].replace("0, 2, 3, 1", "0, 2, 1, 3")
+    text = attention(opset='["" : 18, "com.microsoft" : 1]', key=key, scale="", scores=fused)
+    model = fires(PASS, text, weights(text), leaves=["MultiHeadAttention"])
+    assert model.graph.nodes[0].attrs.get("scale") is None
+
+
 def test_scores_that_are_no_product():
     text = attention(scores="m = MatMul(qs, kt) scores = Tanh(m)")
     refuses(multi_head_attention, text, weights(text), reason="the scores are not a product of queries and keys")
