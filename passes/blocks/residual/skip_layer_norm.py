@@ -20,8 +20,8 @@ shared = op.LayerNormalization(shared_biased | shared_plain, gamma, Opt(beta))
 def skip_layer_norm(m: Match, new: Builder) -> Tensor:
     """LayerNormalization(x + skip), or of x + bias + skip, is SkipLayerNormalization.
 
-    ONNX Runtime does the same as it loads a model. The contract is wide because it computes the variance as
-    mean(x^2) - mean(x)^2, which cancels digits.
+    ONNX Runtime does the same as it loads a model, where it knows the shapes. The contract is wide because it computes
+    the variance as mean(x^2) - mean(x)^2, which cancels digits.
     """
     return normalised(m, new, norm, gamma, beta)[norm]
 
