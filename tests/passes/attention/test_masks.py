@@ -158,6 +158,21 @@ def test_rows_without_a_key(number, softmax):
     np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("opset", [12, 13, 18])
+def test_rows_without_a_key_in_every_opset(opset):
+    spread = "m4 = Unsqueeze<axes = [1, 2]>(mask)" if opset < 13 else "m4 = Unsqueeze(mask, i12)"
+    added = f"{spread} bias = Where(m4, zero, infinite) scores = Add(plain, bias)"
+    text = masked(added, "bool[b, s] mask", softmax=GUARDED, opset=f'["" : {opset}]')
+    leaves = ["Cast", "Cast", "ReduceMax", "Unsqueeze", "MultiHeadAttention", "Mul"]
+    fires(PASS, text, weights(text, **FREE), leaves=leaves)
+
+
+def test_truth_values_made_of_numbers():
+    added = "m4 = Unsqueeze(mask, i12) m5 = Cast<to = 9>(m4) scores = Where(m5, plain, lowest)"
+    text = masked(added, "int64[b, s] mask")
+    fires(PASS, text, weights(text, **FREE), leaves=["Cast", "Cast", "MultiHeadAttention"])
+
+
 def test_a_guard_over_an_unknown_bias_stays():
     text = masked("scores = Add(plain, bias)", "float[b, 1, s, s] bias", softmax=GUARDED)
     fires(PASS, text, weights(text), leaves=["MultiHeadAttention", "IsNaN", "Where"])

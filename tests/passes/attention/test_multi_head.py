@@ -54,6 +54,28 @@ def test_free_dimensions_are_fine():
     fires(PASS, text, weights(text), leaves=["MultiHeadAttention"])
 
 
+@pytest.mark.parametrize("opset", [11, 12, 13, 17, 21, 23, 24])
+def test_in_every_opset(opset):
+    text = attention(opset=f'["" : {opset}]')
+    fires(PASS, text, weights(text), leaves=["MultiHeadAttention"])
+
+
+def test_inside_a_branch():
+    body = attention(**FIXED).split("{", 1)[1].rsplit("}", 1)[0].replace("y = Reshape", "inner = Reshape")
+    text = f"""
+        <ir_version: 10, opset_import: ["" : 18]>
+        agraph ({FIXED["inputs"]}, bool c) => ({FIXED["output"]}) {{
+            y = If(c) <
+                then_branch = yes () => (float[2, 5, 32] inner) {{ {body} }},
+                else_branch = no () => (float[2, 5, 32] other) {{ other = Neg(q) }}
+            >
+        }}
+    """
+    result = apply(PASS, text, weights(text))
+    assert result.report.hits["multi_head_attention"] == 1
+    assert not result.report.rolled_back
+
+
 def test_an_unusual_scale_is_kept():
     text = attention(scale="", scores="scores = MatMul(qt, kt)")
     model = fires(PASS, text, weights(text), leaves=["MultiHeadAttention"])
