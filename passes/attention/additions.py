@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphopt.ir import dtypes
+from passes.attention.axes import Dimension, product
 from passes.attention.layout import Layout, steps, unsqueezed
 from passes.attention.masks import BOOL, HUGE, Frame, Keys, causal, never_all, of_keys
 from passes.attention.scores import Fill, Term
@@ -92,7 +93,8 @@ def _spread(m: Match, new: Builder, attention: Attention, term: Term | Fill) -> 
     batch, heads, rows, columns = (
         tuple(axis for axis in axes if axis in there) for axes in (frame.batch, frame.heads, frame.rows, frame.columns)
     )
-    m.require(batch in ((), frame.batch), "what is added to the scores differs in part of the batch")
+    if batch not in ((), frame.batch):
+        return _repeated(m, new, attention, term, batch, heads)
     m.require(heads in ((), frame.heads), "what is added to the scores differs in part of the heads")
     m.require(columns == frame.columns, "what is added to the scores is the same for all keys")
     way = steps(term.view, (batch, heads, rows, columns))
@@ -109,6 +111,28 @@ def _spread(m: Match, new: Builder, attention: Attention, term: Term | Fill) -> 
     queries = new.Shape(term.view.tensor, start=-1)
     ones = np.ones(2, np.int64)
     return new.Expand(one, new.Concat(ones, queries, ones[:1], axis=0))
+
+
+def _repeated(
+    m: Match, new: Builder, attention: Attention, term: Term | Fill, batch: Dimension, heads: Dimension
+) -> Tensor:
+    """A term that differs in part of the batch, such as in the windows of an image, for all of it."""
+    frame = attention.frame
+    sizes = [axis.size for axis in frame.batch]
+    wanted = [(axis,) if axis in batch else () for axis in frame.batch]
+    way = steps(term.view, (*wanted, heads, frame.rows, frame.columns))
+    known = all(isinstance(size, int) for size in sizes)
+    m.require(known and way is not None, "what is added to the scores differs in part of the batch, of unknown size")
+    lengths = np.array([*sizes, 1, 1, 1], np.int64)
+    spread = new.Expand(Layout(new, m.opset).write(term.view.tensor, way or ()), lengths)
+    return new.Reshape(spread, np.array([math.prod(lengths.tolist()), *_ends(m, attention, heads)], np.int64))
+
+
+def _ends(m: Match, attention: Attention, heads: Dimension) -> list[int]:
+    """The lengths of heads, queries and keys. Raises Refused where they are unknown."""
+    found = [product(axes) for axes in (heads, attention.frame.rows, attention.frame.columns)]
+    m.require(all(isinstance(size, int) for size in found), "the number of queries and keys is unknown")
+    return [int(size) for size in found if isinstance(size, int)]
 
 
 def _truth(m: Match, new: Builder, mask: Keys) -> Tensor:

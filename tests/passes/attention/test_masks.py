@@ -108,6 +108,22 @@ def test_scores_replaced_for_some_queries():
     fires(PASS, text, weights(text, **FREE), leaves=["Where", "MultiHeadAttention"])
 
 
+def test_a_mask_for_each_window_of_an_image():
+    windows = "w5 = Reshape(plain, five) m5 = Add(w5, windows) scores = Reshape(m5, four)"
+    inputs = "float[6, 5, 32] q, float[6, 5, 32] k, float[6, 5, 32] v, float[1, 3, 1, 5, 5] windows"
+    text = attention(inputs=inputs, output="float[6, 5, 32] y", scores="plain = MatMul(qs, kt)", added=windows)
+    shapes = {"five": np.array([2, 3, 4, 5, 5]), "four": np.array([6, 4, 5, 5])}
+    fires(PASS, text, weights(text, **shapes), leaves=["Expand", "Reshape", "MultiHeadAttention"])
+
+
+def test_a_mask_for_each_window_of_any_number_of_images_is_left_alone():
+    windows = "w5 = Reshape(plain, five) m5 = Add(w5, windows) scores = Reshape(m5, four)"
+    inputs = "float[b, 5, 32] q, float[b, 5, 32] k, float[b, 5, 32] v, float[1, 3, 1, 5, 5] windows"
+    text = attention(inputs=inputs, output="float[b, 5, 32] y", scores="plain = MatMul(qs, kt)", added=windows)
+    shapes = {"five": np.array([-1, 3, 4, 5, 5]), "four": np.array([-1, 4, 5, 5])}
+    refuses(multi_head_attention, text, weights(text, **shapes))
+
+
 # ---- causal masks ----
 
 
