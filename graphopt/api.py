@@ -21,6 +21,7 @@ from graphopt.ir.external import bytes_on_disk
 from graphopt.ir.inline import inline_functions
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
+from graphopt.ir.schema import checked
 from graphopt.ir.types import Array
 from graphopt.measure.environment import versions
 from graphopt.numerics.ahead import Ahead
@@ -50,6 +51,11 @@ Passes = str | Pipeline | Sequence[str | Rule | Pass] | None
 
 DEFAULT = "clean,fix(canonical,fold,fuse,clean)"
 """What `optimize` runs when nothing is said: only rewrites that are `Exact` or `Close`."""
+
+
+RUN_BYTES, WEIGHT_COPIES = 2 << 30, 8
+"""What the process for reference runs may allocate: so many bytes, and so many times those of the model's files.
+Some of it holds activations. A model that asks for more than any real one does is not run, and unverified."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +123,13 @@ def optimize(
         read, original = _source(source, allow_outside=allow_outside)
         fresh: Callable[[], Model] = (lambda: inline_functions(read())) if inline else read
         first = fresh()
+        checked(first)
         check_requirements(resolved, first)
         if feeds is not None:
             feeds = fitting(first, "feeds", {name: np.asarray(array) for name, array in feeds.items()})
         before = replace(measure(first), file_bytes=bytes_on_disk(first))
+        if ahead is not None:
+            ahead.limit_memory(RUN_BYTES + WEIGHT_COPIES * (before.file_bytes or before.weight_bytes))
         folder = Path(reproducers) if reproducers else None
         if folder:
             prepare(folder)

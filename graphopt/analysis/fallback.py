@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import onnx
-from onnx import helper, shape_inference
+from onnx import checker, helper, shape_inference
 
 from graphopt.analysis.order import evaluate
 from graphopt.analysis.symbolic import Expression, symbol, symbols
@@ -97,7 +97,7 @@ def _infer(
     opsets = [helper.make_opsetid(call.domain, call.version)]
     try:
         found = shape_inference.infer_node_outputs(schema, node, given, data, opset_imports=opsets)
-    except (shape_inference.InferenceError, RuntimeError, ValueError):  # the node contradicts its schema
+    except (shape_inference.InferenceError, checker.ValidationError, RuntimeError, ValueError):  # the node contradicts its schema
         return []
     return [type_of(found[name]) if name in found else UNKNOWN for name in outputs]
 

@@ -40,6 +40,7 @@ def why(
     from graphopt.cli.files import find_plugins
     from graphopt.cli.terminal import emit, show
     from graphopt.ir.reader import load
+    from graphopt.ir.schema import checked
     from graphopt.pipeline.registry import Registry
     from graphopt.report.near import account, layout
     from graphopt.target import target_named
@@ -49,7 +50,7 @@ def why(
     asked = registry.rule_named(rule)
     before = _before(registry, asked) if passes is None else _parsed(passes)
     steps = registry.resolve(before)
-    record = account(load(model, allow_outside=allow_outside), asked, steps, str(before), where)
+    record = account(checked(load(model, allow_outside=allow_outside)), asked, steps, str(before), where)
     if json:
         emit(record.to_json())
     else:

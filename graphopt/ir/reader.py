@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,7 @@ def read(proto: ModelProto, tensors: Tensors) -> Model:
         proto.graph.name,
         proto.graph.doc_string,
     )
+    _check_version(proto.ir_version)
     opsets = _opsets(proto)
     extra = _rest(proto)
     functions = [_copied(function) for function in proto.functions]
@@ -120,6 +122,20 @@ def read(proto: ModelProto, tensors: Tensors) -> Model:
         functions=functions,
         extra=extra if extra.ByteSize() else None,
     )
+
+
+def _check_version(version: int) -> None:
+    if version > onnx.IR_VERSION:
+        raise ModelError(
+            f"it is of version {version} of the format, newer than the {onnx.IR_VERSION} that the installed onnx "
+            f"{onnx.__version__} knows: upgrade onnx, or export the model for an older one"
+        )
+
+
+@functools.cache
+def _newest() -> dict[str, int]:
+    """The newest version of the standard's operator sets that the installed onnx knows."""
+    return {"": onnx.defs.onnx_opset_version(), "ai.onnx.ml": max(row[3] for row in onnx.helper.VERSION_TABLE)}
 
 
 def _rest(proto: ModelProto) -> ModelProto:
@@ -149,12 +165,12 @@ def _opsets(proto: ModelProto) -> dict[str, int]:
             )
         if entry.version < 1:
             raise ModelError(f"version {entry.version} of the operator set {quoted(domain or 'ai.onnx')} cannot be")
-    newest = onnx.defs.onnx_opset_version()
-    if opsets.get("", 0) > newest:
-        raise ModelError(
-            f"it uses operator set {opsets['']} of ai.onnx, newer than the {newest} that the installed onnx "
-            f"{onnx.__version__} knows: upgrade onnx, or export the model for opset {newest}"
-        )
+    for domain, newest in _newest().items():
+        if opsets.get(domain, 0) > newest:
+            raise ModelError(
+                f"it uses operator set {opsets[domain]} of {domain or 'ai.onnx'}, newer than the {newest} that the "
+                f"installed onnx {onnx.__version__} knows: upgrade onnx, or export the model for opset {newest}"
+            )
     if not opsets and proto.ir_version >= _OPSETS_REQUIRED:
         raise ModelError("it does not say which operator sets it uses (opset_import is empty)")
     return opsets

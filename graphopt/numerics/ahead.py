@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from graphopt.numerics.contract import Contract
     from graphopt.numerics.feeds import FeedPlan
     from graphopt.numerics.run import PairResult
+    from graphopt.numerics.session import RunFailure
     from graphopt.numerics.values import Value
     from graphopt.numerics.worker import Worker
 
@@ -29,6 +31,11 @@ class Ahead:
         self._runner = runner
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="graphopt-ahead")
         self._waiting: deque[tuple[Future[PairResult], int]] = deque()
+        self._expected: Future[RunFailure | None] | None = None
+
+    def limit_memory(self, memory: int) -> None:
+        """As `Worker.limit_memory`."""
+        self._runner.limit_memory(memory)
 
     def check_pair(
         self, before: bytes, after: bytes, feeds: Sequence[FeedPlan], contract: Contract, *, limit_s: float
@@ -42,7 +49,13 @@ class Ahead:
 
     def expect(self, model: str | bytes, feeds: Sequence[FeedPlan | Mapping[str, Value]], *, limit_s: float) -> None:
         """Run a model on feeds, so that a later `against` finds what it gives."""
-        self._thread.submit(self._runner.expect, model, feeds, limit_s=limit_s, ticket=TICKET)
+        self._expected = self._thread.submit(self._runner.expect, model, feeds, limit_s=limit_s, ticket=TICKET)
+
+    def failure(self, patience_s: float) -> RunFailure | None:
+        """Why the model of `expect` cannot be run; None if it can, was none, or takes too long to say."""
+        with contextlib.suppress(TimeoutError):
+            return None if self._expected is None else self._expected.result(patience_s)
+        return None
 
     def against(
         self,

@@ -86,6 +86,13 @@ class Worker:
         with self._lock, contextlib.suppress(OSError):  # a failure to start shows when the process is needed
             self._ensure()
 
+    def limit_memory(self, memory: int) -> None:
+        """From now on the process may allocate so many bytes; a run that needs more is a RunFailure."""
+        with self._lock:
+            self._memory = memory
+            if self._process is not None:
+                self._process.limit_memory(memory)
+
     def close(self) -> None:
         """End the process, and with it a request of another thread; a later request starts a new one."""
         self._closing = True
@@ -139,13 +146,17 @@ class Worker:
 
     def expect(
         self, model: ModelSource, feeds: Sequence[Mapping[str, Value] | FeedPlan], *, limit_s: float, ticket: int
-    ) -> None:
+    ) -> RunFailure | None:
         """Run `model` on every feed and let the process keep what it gives, for a later `check_pair`.
 
-        ticket: any number but 0, under which it is kept; one at a time. That it cannot be run shows there.
+        ticket: any number but 0, under which it is kept; one at a time. Returns why it cannot be run, which shows
+        there as well.
         """
-        with contextlib.suppress(RunFailure):
-            self._request("expect", (_portable(model), list(feeds)), {"limit_s": limit_s, "ticket": ticket})
+        try:
+            answer = self._request("expect", (_portable(model), list(feeds)), {"limit_s": limit_s, "ticket": ticket})
+        except RunFailure as failure:
+            return failure
+        return answer.failure if isinstance(answer, _Lost) else None
 
     # ---------------------------------------------------------------------------------------------- requests
 
@@ -224,6 +235,15 @@ class _Process:
     def alive(self) -> bool:
         """Whether the process has not ended by itself."""
         return self._popen.poll() is None
+
+    def limit_memory(self, memory: int) -> None:
+        """Change what the process may allocate, where the system can; a process that is gone needs no limit."""
+        import resource
+
+        if hasattr(resource, "prlimit"):
+            with contextlib.suppress(ProcessLookupError):
+                _, most = resource.prlimit(self._popen.pid, resource.RLIMIT_DATA)
+                resource.prlimit(self._popen.pid, resource.RLIMIT_DATA, (memory, most))
 
     def kill(self) -> None:
         """End the process at once; whoever waits for its answer hears that it is lost."""

@@ -198,6 +198,9 @@ class Verifier:
     def whole(self, context: Context) -> Verdict:
         """Whether the model as it is now agrees with the original within the sum of the contracts of its rewrites."""
         if not context.keys:
+            failure = None if self.ahead is None else self.ahead.failure(REGION_SECONDS)
+            if failure is not None:
+                context.note(f"the model itself could not be run: {failure.reason}")
             return Verdict(Status.VERIFIED, detail="nothing was rewritten")
         if self._ways is None or isinstance(self._ways, str):
             return Verdict(Status.UNVERIFIED, detail=self._ways or "the inputs of the model are unknown")
