@@ -264,8 +264,9 @@ def _hashable(value: Any) -> Hashable:
 
 
 def _outline(constant: Tensor) -> Hashable:
-    large = isinstance(constant, Constant) and constant.nbytes > SMALL
-    return (constant.dtype.name, str(constant.shape)) if large else _content(constant)
+    if isinstance(constant, Constant) and constant.nbytes > SMALL:
+        return constant.dtype.name, str(constant.shape)
+    return _content(constant)
 
 
 def _content(constant: Tensor) -> tuple[str, str, str]:

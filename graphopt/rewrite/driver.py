@@ -214,8 +214,7 @@ def _available(context: Context, rule: Rule) -> bool:
         reason = f"needs opset {rule.opset}, the model has {opset}: run the pass opset:version={rule.opset} first"
     for emitted in rule.emits:
         domain, _, op = emitted.rpartition("::")
-        lacking = context.target.lacks(op, domain)
-        reason = reason or (f"writes what it must not: {lacking}" if lacking else None)
+        reason = reason or context.target.spurns(op, domain)
     if reason:
         context.refuse(Refusal(rule.name, "", "", 0, reason))
     return reason is None

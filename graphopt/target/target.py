@@ -5,7 +5,8 @@ A target judges the domains that it has a table for. Operators of other domains 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -22,12 +23,14 @@ class Target:
     """Where a model is to run. kernels: the operators with kernels there, and the floating dtypes these compute in.
 
     judged: the domains of which it runs nothing but what `kernels` says.
+    slow: operators that it runs, but slower than what a rule would write them for, with the reason.
     """
 
     name: str
     doc: str
     kernels: Kernels
     judged: frozenset[str]
+    slow: Mapping[str, str] = field(default_factory=dict)
 
     def lacks(self, op: str, domain: str = "", dtype: dtypes.DType | None = None) -> str | None:
         """Why the target does not run an operator (on a floating `dtype`), in words; None if nothing speaks against it.
@@ -43,6 +46,11 @@ class Target:
         on = "" if dtype is None or dtype not in dtypes.FLOATS else dtypes.name(dtype)
         wrong = on in kernels.LETTERS.values() and floats and on not in floats
         return f"the target {self.name} does not run {name} on {on}" if wrong else None
+
+    def spurns(self, op: str, domain: str = "") -> str | None:
+        """Why no rule should write an operator for this target, in words; None if nothing speaks against it."""
+        name = f"{domain}::{op}" if domain else op
+        return self.slow.get(name) or self.lacks(op, domain)
 
     def runs(self, op: str, domain: str = "", dtype: dtypes.DType | None = None) -> bool:
         """Whether nothing speaks against an operator on this target."""
@@ -80,8 +88,18 @@ def _both(one: Kernels, other: Kernels, domain: str) -> Kernels:
 UNOFFICIAL = frozenset({"SimplifiedLayerNormalization"})
 """Operators that ONNX Runtime has in ai.onnx although the standard does not."""
 
+SLOW_ON_CPU = {
+    "com.microsoft::SkipLayerNormalization": "SkipLayerNormalization takes two to six times as long as Sum and"
+    " LayerNormalization on ONNX Runtime's CPU provider: the target cuda has it"
+}
+"""Measured with ONNX Runtime 1.31 at a width of 768: `python -m tests.bench skip_norm`."""
+
 CPU = Target(
-    "cpu", "ONNX Runtime's CPU provider.", _with_casts(kernels.CPU), frozenset({ONNX, "ai.onnx.ml", MICROSOFT})
+    "cpu",
+    "ONNX Runtime's CPU provider.",
+    _with_casts(kernels.CPU),
+    frozenset({ONNX, "ai.onnx.ml", MICROSOFT}),
+    SLOW_ON_CPU,
 )
 CUDA = Target("cuda", "ONNX Runtime's CUDA provider.", kernels.CUDA, frozenset({ONNX, "ai.onnx.ml", MICROSOFT}))
 ORT = Target(
@@ -89,6 +107,7 @@ ORT = Target(
     "ONNX Runtime: all of ai.onnx, and what its CPU and CUDA providers both run of com.microsoft.",
     _both(CPU.kernels, CUDA.kernels, MICROSOFT),
     frozenset({MICROSOFT}),
+    SLOW_ON_CPU,
 )
 PORTABLE = Target("portable", "Any runtime: ai.onnx only.", {}, frozenset({MICROSOFT}))
 

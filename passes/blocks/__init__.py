@@ -52,7 +52,7 @@ __all__ = [
     "transposed_operand",
 ]
 
-OPTIONAL = (*activation.OPTIONAL, *linear.OPTIONAL, *residual.OPTIONAL)
+OPTIONAL = (*activation.OPTIONAL, *linear.OPTIONAL)
 """Right, but slower on the CPU than what they replace, or only smaller: the packages say why."""
 RULES = (*activation.RULES, *linear.RULES, *residual.RULES)
 

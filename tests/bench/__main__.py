@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench import conformance, corruption, counts, exports, latency, scale, speed, steadiness
+from tests.bench import conformance, corruption, counts, exports, latency, scale, skip_norm, speed, steadiness
 
 TABLES = {
     "counts": counts.main,
@@ -23,6 +23,7 @@ TABLES = {
     "speed": speed.main,
     "latency": latency.main,
     "steadiness": steadiness.main,
+    "skip_norm": skip_norm.main,
 }
 QUICK = ("counts", "exports", "conformance", "scale")
 HUNTS = {"corruption": corruption.main}

@@ -144,7 +144,9 @@ OWN = dataclasses.replace(TARGETS["cpu"], doc="As cpu, but mine.")
 
 
 @pytest.mark.parametrize(
-    "options", [{"passes": [Rule]}, {"runner": object()}, {"metric": lambda: 1}, {"target": OWN}], ids=str
+    "options",
+    [{"passes": [Rule]}, {"runner": object()}, {"metric": lambda: 1}, {"target": OWN}],
+    ids=lambda options: next(iter(options)),
 )
 def test_what_has_no_content_has_no_key(model, options):
     with pytest.raises(keys.Unkeyed):

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from passes.blocks.residual import skip_layer_norm, skip_layer_norm_positions, skip_layer_norm_sum
-from tests.support import fires, refuses
+from tests import support
+
+fires, refuses = partial(support.fires, target="cuda"), partial(support.refuses, target="cuda")
 
 W = {
     "g": np.linspace(0.5, 2, 16, dtype=np.float32),
@@ -34,6 +37,11 @@ def test_a_sum_and_its_normalisation_are_one(add: str):
 def test_a_bias_goes_with_them(add: str):
     model = fires(skip_layer_norm, net(add + NORM), W, leaves=["SkipLayerNormalization"])
     assert len(model.graph.nodes[0].inputs) == 5
+
+
+@pytest.mark.parametrize("target", ["ort", "cpu"])
+def test_not_where_the_cpu_is_slower_with_it(target: str):
+    support.refuses(skip_layer_norm, net(ADD + NORM), W, target=target, reason="two to six times as long")
 
 
 def test_the_default_epsilon_is_that_of_layer_normalization():
