@@ -182,9 +182,12 @@ def _floats(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
 
 
 def _mix(rng: np.random.Generator, values: Array, special: tuple[float, ...]) -> Array:
-    """`values`, about half of them replaced by special ones."""
-    drawn = np.array(special, values.dtype)[rng.integers(len(special), size=values.shape)]
-    return np.where(rng.random(values.shape) < 1 / 2, drawn, values)
+    """`values`, half of them replaced by special ones, each of which occurs as often as any other."""
+    mixed = np.array(values).reshape(-1)
+    count = (mixed.size + int(rng.integers(2))) // 2
+    order = rng.permutation(np.array(special, values.dtype))
+    mixed[rng.permutation(mixed.size)[:count]] = np.resize(order, count)
+    return mixed.reshape(values.shape)
 
 
 def _row(values: tuple[Any, ...], dtype: np.dtype[Any]) -> Array:

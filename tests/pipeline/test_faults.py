@@ -1,0 +1,311 @@
+"""Every kind of fault that a rule can have: caught, blamed on the exact place, and rolled back alone.
+
+Each is planted beside a rule that is right, and met on both ways of checking: region by region while the compile goes
+on, by a process that may die (the default), and step by step in this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphopt
+from graphopt import Close, Exact, Pass, PassError, Value, op, rule
+from graphopt.ir.edit import Draft, Rewrite
+from graphopt.ir.types import Constant, Variable
+from graphopt.numerics import worker
+from graphopt.numerics.run import InProcess
+from graphopt.pipeline.journal import Status, Verdict
+from tests.support import proto
+
+x = Value("x")
+c = graphopt.Const("c")
+
+NET = """agraph (float[N, 4, 4] x) => (float[N, 4, 4] y, float[N, 4, 4] z) {
+    [first] a = Mul(x, two)  [second] b = Relu(a)  [third] d = Mul(b, row)  [fourth] e = Neg(d)  [fifth] f = Neg(e)
+    [sixth] y = Sigmoid(f)  [seventh] z = Tanh(a)
+}"""
+WEIGHTS = {"two": np.array(2.0, np.float32), "row": np.array([1.0, 2.0, 3.0, 4.0], np.float32)}
+
+RUNNERS: dict[str, Callable[[], Any]] = {"ahead": lambda: None, "step by step": InProcess}
+
+
+@rule(op.Neg(op.Neg(x)), numerics=Exact())
+def double_negation(m, new):
+    """-(-x) is x; right."""
+    return new.Identity(m[x])
+
+
+@rule(x * 2.0, numerics=Close(4))
+def wrong_number(m, new):
+    return new.Mul(m[x], np.array(2.001, np.float32))
+
+
+@rule(x * c, numerics=Exact())
+def wrong_axis(m, new):
+    m.require(m[c].shape == (4,), "not a row")
+    return new.Mul(m[x], m[c].reshape(4, 1))
+
+
+@rule(op.Tanh(x), numerics=Close(1e6))
+def changed_dtype(m, new):
+    return new.Cast(new.Tanh(m[x]), to=11)
+
+
+@rule(op.Tanh(x), numerics=Close(1e6))
+def changed_rank(m, new):
+    return new.Unsqueeze(new.Tanh(m[x]), np.array([0], np.int64))
+
+
+@rule(op.Tanh(x), numerics=Exact())
+def only_at_another_batch_size(m, new):
+    return new.Reshape(new.Tanh(m[x]), np.array([2, -1, 4], np.int64))
+
+
+@rule(op.Tanh(x), numerics=Exact())
+def dropped_batch(m, new):
+    return new.Slice(new.Tanh(m[x]), np.array([0], np.int64), np.array([2], np.int64), np.array([0], np.int64))
+
+
+@rule(op.Relu(x), numerics=Exact())
+def only_for_large_values(m, new):
+    return new.Min(new.Relu(m[x]), np.array(3e3, np.float32))
+
+
+@rule(op.Relu(x), numerics=Exact())
+def only_for_denormal_values(m, new):
+    y = new.Max(m[x], np.array(0.0, np.float32))
+    return new.Where(new.Less(y, np.array(1e-38, np.float32)), np.array(0.0, np.float32), y)
+
+
+@rule(op.Relu(x), numerics=Close(1e6))
+def a_nan(m, new):
+    root = new.Sqrt(m[x])
+    return new.Mul(root, root)
+
+
+@rule(op.Relu(x), numerics=Exact())
+def missing_input(m, new):
+    return new.Add(m[x])
+
+
+@rule(op.Relu(x), numerics=Exact())
+def unknown_operator(m, new):
+    return new.Relux(m[x])
+
+
+@rule(op.Relu(x), numerics=Exact())
+def sizes_that_do_not_fit(m, new):
+    return new.Add(new.Relu(m[x]), np.zeros(3, np.float32))
+
+
+PLANTED = [
+    (wrong_number, "Mul first"),
+    (wrong_axis, "Mul third"),
+    (changed_dtype, "Tanh seventh"),
+    (changed_rank, "Tanh seventh"),
+    (only_at_another_batch_size, "Tanh seventh"),
+    (dropped_batch, "Tanh seventh"),
+    (only_for_large_values, "Relu second"),
+    (only_for_denormal_values, "Relu second"),
+    (a_nan, "Relu second"),
+    (missing_input, "Relu second"),
+    (unknown_operator, "Relu second"),
+    (sizes_that_do_not_fit, "Relu second"),
+]
+
+
+def optimized(passes, text=NET, weights=WEIGHTS, how="ahead", **options):
+    return graphopt.optimize(proto(text, weights), passes=passes, runner=RUNNERS[how](), **options)
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+@pytest.mark.parametrize(("wrong", "place"), PLANTED, ids=lambda value: getattr(value, "name", ""))
+def test_a_fault_is_caught_blamed_and_undone_alone(wrong, place, how):
+    result = optimized([wrong, double_negation], how=how)
+    assert [(entry.rule, entry.place) for entry in result.report.rolled_back] == [(wrong.name, place)]
+    assert result.report.hits == {"double_negation": 1}
+    assert result.report.whole.status is Status.VERIFIED
+    right = optimized([double_negation], how=how)
+    assert result.model.to_proto() == right.model.to_proto()
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+@pytest.mark.parametrize("number", [0, 17, 39])
+def test_a_fault_in_one_of_forty_equal_places(number, how):
+    text = "agraph (float[N, 4] x) => (float[N, 4] y) {" + "\n".join(
+        f"[m{i}] a{i} = Mul({'x' if i == 0 else f'a{i - 1}'}, two)" for i in range(40)
+    )
+
+    @rule(x * 2.0, numerics=Close(4))
+    def twice(m, new):
+        return new.Add(m[x], new.Mul(m[x], 1.5) if m.root.name == f"m{number}" else m[x])
+
+    report = optimized([twice], text + " y = Identity(a39) }", {"two": WEIGHTS["two"]}, how).report
+    assert [entry.place for entry in report.rolled_back] == [f"Mul m{number}"]
+    assert report.hits == {"twice": 39}
+    assert report.regions_checked < 40
+
+
+def lose_output(model):
+    model.graph.outputs.pop()
+
+
+def rename_input(model):
+    model.graph.inputs[0].name = "renamed"
+
+
+def fix_dimension(model):
+    model.graph.inputs[0].shape = (1, 4, 4)
+
+
+def rename_dimension(model):
+    model.graph.outputs[0].shape = ("M", 4, 4)
+
+
+def change_dtype(model):
+    model.graph.outputs[0].dtype = np.dtype(np.float64)
+
+
+def unsort(model):
+    model.graph.nodes.reverse()
+
+
+def lose_metadata(model):
+    model.metadata.clear()
+
+
+DEEDS = {
+    "lost output": (lose_output, "had 2 outputs and now has 1"),
+    "renamed input": (rename_input, "'x' .* became 'renamed'"),
+    "changed free dimension": (fix_dimension, "became 'x' .*1, 4, 4"),
+    "renamed free dimension": (rename_dimension, "became 'y' .*'M', 4, 4"),
+    "changed dtype": (change_dtype, "'y' .* became 'y' .*float64"),
+    "unsorted graph": (unsort, "which nothing before it computes"),
+}
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+@pytest.mark.parametrize("kind", DEEDS)
+def test_a_pass_that_breaks_the_model_by_itself_is_named(kind, how):
+    deed, words = DEEDS[kind]
+
+    def vandalise(context, _options):
+        deed(context.model)
+        context.editor.revision += 1
+
+    with pytest.raises(PassError, match=f"(?s)vandal.*{words}"):
+        optimized([double_negation, Pass("vandal", vandalise, "")], how=how)
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+@pytest.mark.parametrize("kind", DEEDS)
+def test_a_rewrite_that_breaks_the_model_is_left_out_alone(kind, how):
+    """The rewrite passes its own check; what it brings about is found when the pass is over, and it is named."""
+    deed, words = DEEDS[kind]
+
+    def careless(context, _options):
+        for node in [node for node in context.model.graph.nodes if node.op in ("Neg", "Sigmoid")]:
+            out = Variable("?")
+            draft = Draft(node.op, list(node.inputs), [out], metadata={"by": "careless"})
+            rewrite = Rewrite(context.model.graph, node, (node,), (draft,), {node.outputs[0]: out})
+            if context.apply(rewrite, "same_again", Exact()) is not None and node.name == "fifth":
+                context.editor.flush()
+                deed(context.model)
+
+    result = optimized([Pass("careless", careless, "")], how=how)
+    (entry,) = result.report.rolled_back
+    assert (entry.rule, entry.place) == ("same_again", "Neg fifth")
+    assert result.report.hits == {"same_again": 2}
+    assert result.report.whole.status is Status.VERIFIED
+
+
+def forged(context, _options):
+    """Rewrites every Neg, one of them wrongly, with evidence that no region check would give."""
+    for node in [node for node in context.model.graph.nodes if node.op == "Neg"]:
+        out = Variable("?")
+        scale = Constant("?", np.array(-1.5 if node.name == "fifth" else -1.0, np.float32))
+        draft = Draft("Mul", [node.inputs[0], scale], [out])
+        rewrite = Rewrite(context.model.graph, node, (node,), (draft,), {node.outputs[0]: out})
+        context.apply(rewrite, "forged", Exact(), Verdict(Status.EVALUATED))
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+def test_a_fault_that_no_region_shows_is_found_in_the_whole(how):
+    result = optimized([Pass("forger", forged, "")], how=how)
+    (entry,) = result.report.rolled_back
+    assert (entry.rule, entry.place) == ("forged", "Neg fifth")
+    assert result.report.hits == {"forged": 1}
+    assert result.report.whole.status is Status.VERIFIED
+
+
+@dataclass
+class Failing:
+    """The default runner with a process that dies, or waits, whenever it runs a model in which `word` stands."""
+
+    act: str
+    word: str = "Tanh"
+    made: list[worker.Worker] = field(default_factory=list)
+
+    def program(self) -> str:
+        return (
+            "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import os, time\n"
+            "from graphopt.numerics import session, worker\n"
+            "enter = session.Session.__enter__\n"
+            "def fail(self):\n"
+            f"    held = self._source if isinstance(self._source, bytes) else open(self._source, 'rb').read()\n"
+            f"    if {self.word.encode()!r} in held: {self.act}\n"
+            "    return enter(self)\n"
+            "session.Session.__enter__ = fail\n"
+            "worker.serve(*map(int, sys.argv[2:]))"
+        )
+
+    def __call__(self) -> worker.Worker:
+        self.made.append(worker.Worker(program=self.program()))
+        return self.made[-1]
+
+
+ACTS = {"crash": ("os.abort()", "died"), "hang": ("time.sleep(1000)", "No result after")}
+
+
+@pytest.mark.parametrize("kind", ACTS)
+@pytest.mark.parametrize("ahead", [True, False])
+def test_where_the_runtime_crashes_or_hangs_nothing_is_verified_and_the_compile_goes_on(kind, ahead, monkeypatch):
+    act, words = ACTS[kind]
+    failing = Failing(act)
+    monkeypatch.setattr(worker, "best_runner", failing)
+    monkeypatch.setattr(worker, "GRACE_S", 0.2)
+    for name in ("REGION_SECONDS", "WHOLE_SECONDS"):
+        monkeypatch.setattr(f"graphopt.pipeline.verify.{name}", 1.0)
+
+    @rule(op.Tanh(x), numerics=Close(64))
+    def spelled_out(m, new):
+        return new.Div(new.Sinh(m[x]), new.Cosh(m[x]))
+
+    runner = None if ahead else failing()
+    result = graphopt.optimize(proto(NET, WEIGHTS), passes=[spelled_out, wrong_number, double_negation], runner=runner)
+    assert {entry.rule: words in entry.verdict.detail for entry in result.report.unverified} == {"spelled_out": True}
+    assert [entry.rule for entry in result.report.rolled_back] == ["wrong_number"]
+    assert result.report.hits == {"spelled_out": 1, "double_negation": 1}
+    assert result.report.whole.status is Status.UNVERIFIED
+    assert words in result.report.whole.detail
+    assert failing.made[-1].restarts > 0
+
+
+def test_a_crash_of_what_a_rewrite_made_is_its_fault(monkeypatch):
+    failing = Failing("os.abort()", "Softsign")
+    monkeypatch.setattr(worker, "best_runner", failing)
+
+    @rule(op.Tanh(x), numerics=Exact())
+    def crashing(m, new):
+        return new.Softsign(m[x])
+
+    result = graphopt.optimize(proto(NET, WEIGHTS), passes=[crashing, double_negation])
+    assert [(entry.rule, entry.place) for entry in result.report.rolled_back] == [("crashing", "Tanh seventh")]
+    assert result.report.hits == {"double_negation": 1}
+    assert result.report.whole.status is Status.VERIFIED
