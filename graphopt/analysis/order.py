@@ -66,6 +66,15 @@ def members(kind: str, value: Scalar) -> tuple[Scalar, ...]:
     return (value,)
 
 
+def cut_off(length: Scalar, whole: Scalar) -> bool:
+    """Whether a length is the whole in every run that broadcasts the one to the other: it is the whole, or the least of
+    the whole and of numbers above 1, such as the rows of a table. Where a table has fewer rows, the run fails."""
+    parts = members("min", length)
+    return length == whole or (
+        whole in parts and all(part == whole or (isinstance(part, int) and part > 1) for part in parts)
+    )
+
+
 def bounds(value: Scalar) -> Bounds:
     """Numbers between which `value` surely lies, when every named dimension is at least 0; None: no bound."""
     if not isinstance(value, Expression):

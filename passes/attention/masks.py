@@ -10,7 +10,7 @@ import numpy as np
 
 from graphopt.ir import values
 from graphopt.ir.dtypes import INTEGERS
-from passes.attention.axes import Dimension, View
+from passes.attention.axes import Dimension, View, product
 from passes.attention.layout import steps
 from passes.attention.reading import seen
 from passes.attention.scores import Fill, Term, align
@@ -24,6 +24,8 @@ HUGE = 1e30
 MASK = 1e3
 """A number of this size that is added to scores where something is 0 says that this something is a mask."""
 BOOL = np.dtype(bool)
+START, STEP = 1, 4
+"""Inputs of Slice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,21 +61,29 @@ def of_keys(m: Match, term: Term | Fill, frame: Frame) -> Keys | None:
     for reading in seen(m, term.view.tensor, term.view.dims):
         node = reading.view.tensor.producer
         if node is not None and reading.factor == 1 and not node.domain:
-            found = _where(m, reading.view, node, frame) if node.op == "Where" else None
+            found = _where(m, reading.view, frame)
             found = _complement(m, reading.view, node, frame) if node.op == "Mul" else found
             if found is not None:
                 return replace(found, nodes=(*reading.nodes, node, *found.nodes))
     return None
 
 
-def _where(m: Match, view: View, node: Node, frame: Frame) -> Keys | None:
+def _where(m: Match, view: View, frame: Frame) -> Keys | None:
     """Where(condition, 0, number), or the other way round."""
+    told = _chosen(m, view)
+    return None if told is None else _condition(m, told.view, frame, told.number, inverted=told.where)
+
+
+def _chosen(m: Match, view: View) -> Fill | None:
+    """Where(condition, 0, number), or the other way round, as a number in some places."""
+    node = view.tensor.producer
+    if node is None or node.op != "Where" or node.domain:
+        return None
     numbers = [values.scalar(tensor) for tensor in node.inputs[1:]]
     condition = align(m, view, node.inputs[0])
     if condition is None or numbers.count(0) != 1 or None in numbers:
         return None
-    number = numbers[0] or numbers[1]
-    return _condition(m, condition, frame, float(number or 0), inverted=numbers[1] == 0)
+    return Fill(condition, numbers[1] == 0, float(numbers[0] or numbers[1] or 0))
 
 
 def _complement(m: Match, view: View, node: Node, frame: Frame) -> Keys | None:
@@ -117,21 +127,47 @@ def _condition(m: Match, view: View, frame: Frame, number: float, *, inverted: b
 
 
 def causal(m: Match, term: Term | Fill, frame: Frame) -> bool:
-    """Whether a term hides from each query exactly the keys that come later, and is constant."""
-    array = _constant(m, term, frame)
-    if array is None or array.shape[-1] != array.shape[-2] or array.shape[-1] == 1:
+    """Whether a term hides from each query exactly the keys that come later: as many of both, the mask a constant, or
+    cut from the beginning of one. The match then relies on how it is cut."""
+    chosen = _chosen(m, term.view)
+    told = chosen or term
+    if product(frame.rows) != product(frame.columns) or told.view.leaves[-2:] != (frame.rows, frame.columns):
         return False
-    earlier = np.tril(np.ones(array.shape[-2:], bool))
-    return bool(np.all(np.where(earlier, array == 0, array <= -HUGE)))
+    window = _window(m, told.view.tensor)
+    if window is None or min(window[0].shape[-2:]) == 1:
+        return False
+    array, nodes = window
+    numbers = array if isinstance(told, Term) else np.where(array == told.where, told.number, 0)
+    earlier = np.tril(np.ones(numbers.shape[-2:], bool))
+    found = bool(np.all(np.where(earlier, numbers == 0, numbers <= -HUGE)))
+    choice = term.view.tensor.producer
+    if found:
+        m.rely_on(nodes if chosen is None or choice is None else (choice, *nodes))
+    return found
 
 
-def _constant(m: Match, term: Term | Fill, frame: Frame) -> Array | None:
-    """The numbers added, if they are constant and each query has one for each key."""
-    held = values.constant(term.view.tensor)
-    if held is None or term.view.leaves[-2:] != (frame.rows, frame.columns):
-        return None
-    array = m.array(term.view.tensor)
-    return array if isinstance(term, Term) else np.where(array == term.where, term.number, 0)
+def _window(m: Match, tensor: Tensor) -> tuple[Array, tuple[Node, ...]] | None:
+    """The constant from whose beginning a tensor is cut, and the nodes that do so; None if it is no such window."""
+    nodes: list[Node] = []
+    truth = False
+    while values.constant(tensor) is None:
+        node = tensor.producer
+        if node is None or node.domain or not (node.op == "Slice" or (node.op == "Cast" and m.dtype(tensor) == BOOL)):
+            return None
+        if node.op == "Slice" and not _from_the_beginning(m, node):
+            return None
+        truth = truth or node.op == "Cast"
+        nodes.append(node)
+        tensor = node.inputs[0]
+    array = m.array(tensor)
+    return (array != 0 if truth else array), tuple(nodes)
+
+
+def _from_the_beginning(m: Match, node: Node) -> bool:
+    """Whether a Slice takes the first elements, one after the other."""
+    starts = m.known(node.inputs[START]) if len(node.inputs) > START else np.array(node.attrs.get("starts"))
+    steps = m.known(node.inputs[STEP]) if len(node.inputs) > STEP else np.ones(1)
+    return starts is not None and steps is not None and not starts.any() and bool((steps == 1).all())
 
 
 def never_all(m: Match, term: Term | Fill) -> bool:

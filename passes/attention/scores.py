@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from graphopt.analysis.order import cut_off
 from graphopt.ir import values
 from graphopt.ir.types import Node
 from passes.attention.axes import Axis, Dimension, View
@@ -133,6 +134,6 @@ def align(m: Match, view: View, tensor: Tensor) -> View | None:
     if own is None or size is None or len(own) > len(size):
         return None
     dims = list(zip(view.dims[len(size) - len(own) :], own, size[len(size) - len(own) :], strict=True))
-    if any(length not in (1, whole) for _, length, whole in dims):
+    if any(length != 1 and not cut_off(length, whole) for _, length, whole in dims):
         return None
     return View(tensor, tuple(() if length == 1 else dim for dim, length, _ in dims))

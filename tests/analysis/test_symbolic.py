@@ -187,3 +187,23 @@ def test_evaluation_names_what_is_missing():
 def test_an_expression_prints_itself():
     assert repr(symbol("h") + 1) == "Expression('h + 1')"
     assert isinstance(symbol("h") + 1, Expression)
+
+
+LENGTH = symbol("length")
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        (LENGTH, True),
+        (order.minimum(LENGTH, 512), True),
+        (order.minimum(LENGTH, 512, 64), True),
+        (order.minimum(LENGTH, 1), False),
+        (order.minimum(symbol("other"), 512), False),
+        (order.minimum(LENGTH, symbol("other")), False),
+        (order.minimum(LENGTH, 512) + 1, False),
+        (512, False),
+    ],
+)
+def test_lengths_cut_off_at_the_end_of_a_table(length, expected):
+    assert order.cut_off(length, LENGTH) == expected

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from graphopt.analysis.order import members
-from graphopt.analysis.symbolic import Scalar
+from graphopt.analysis.order import cut_off
 from graphopt.ir.types import Tensor
 from graphopt.rewrite import Builder, Match, Value
 from graphopt.rewrite.pattern import Node
@@ -54,14 +53,9 @@ def _fits(m: Match, *, spread: bool) -> bool:
     if not spread or len(dims) != BATCHED or len(other) != BATCHED:
         return None not in dims and dims == other
     batch, length, hidden = other
-    return batch == 1 and hidden == dims[2] is not None and length is not None and _same(length, dims[1])
-
-
-def _same(length: Scalar, sequence: Scalar | None) -> bool:
-    """Whether the lengths are equal in every run that adds them up: the one may be cut at the end of a table."""
-    parts = members("min", length)
-    cut = sequence in parts and all(part == sequence or (isinstance(part, int) and part > 1) for part in parts)
-    return sequence is not None and (length == sequence or cut)
+    if batch != 1 or hidden is None or hidden != dims[2] or length is None or dims[1] is None:
+        return False
+    return cut_off(length, dims[1])
 
 
 def _check_shapes(m: Match, norm: Node, gamma: Value) -> None:
