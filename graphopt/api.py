@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphopt.analysis.binding import binding_of, bindings
-from graphopt.budget import Budget
-from graphopt.budget.clock import Stopwatch
-from graphopt.budget.gauge import Gauge, judge_for
-from graphopt.budget.keep import Kept, keep_within
+from graphopt.budget.kept import Kept
 from graphopt.errors import BudgetError, UsageError
 from graphopt.ir.external import bytes_on_disk
 from graphopt.ir.inline import inline_functions
@@ -34,7 +31,6 @@ from graphopt.pipeline.registry import Bound, Registry, Resolved, check_requirem
 from graphopt.pipeline.reproducer import prepare
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.pipeline.verify import Verifier
-from graphopt.report.budget_text import missed
 from graphopt.report.record import Report, Size, measure
 from graphopt.rewrite.rule import Rule
 from graphopt.target import Target, target_named
@@ -42,6 +38,7 @@ from graphopt.target import Target, target_named
 if TYPE_CHECKING:
     import onnx
 
+    from graphopt.budget import Budget
     from graphopt.data.source import Data
     from graphopt.measure.metrics import Metric
     from graphopt.numerics.run import Runner
@@ -49,7 +46,14 @@ if TYPE_CHECKING:
 Source = "str | Path | onnx.ModelProto | Model"
 Passes = str | Pipeline | Sequence[str | Rule | Pass] | None
 
-DEFAULT = "clean,fix(canonical,fold,fuse,clean),positions,attention,fix(layout,algebra,canonical,fold,fuse,clean),blocks,clean"
+DEFAULT = ",".join(
+    (
+        "clean,fix(canonical,fold,fuse,clean)",
+        "positions,attention",
+        "fix(layout,algebra,canonical,fold,fuse,clean)",
+        "blocks,clean",
+    )
+)
 """What `optimize` runs when nothing is said: only rewrites that are `Exact` or `Close`."""
 
 
@@ -157,6 +161,11 @@ def _kept(
     """The compile, within the budget where there is one."""
     if budget is None and data is None and metric is None:
         return Kept(manager.run(job))
+    from graphopt.budget.clock import Stopwatch
+    from graphopt.budget.gauge import Gauge, judge_for
+    from graphopt.budget.keep import keep_within
+    from graphopt.budget.limits import Budget
+
     with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
         original = Path(source) if isinstance(source, str | Path) else Path(folder) / "original.onnx"
         if not isinstance(source, str | Path):
@@ -170,6 +179,8 @@ def _within(result: Result) -> Result:
     """The result, if it stays within its budget. Raises BudgetError if not."""
     budgeted = result.report.budget
     if budgeted is not None and not budgeted.met:
+        from graphopt.report.budget_text import missed
+
         raise BudgetError(missed(budgeted), result)
     return result
 

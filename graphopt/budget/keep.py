@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from graphopt.budget.aims import Aim, Measured, aims
 from graphopt.budget.gauge import Gauge
+from graphopt.budget.kept import Kept
 from graphopt.budget.limits import Budget
 from graphopt.budget.record import Budgeted, Cost, Figure
 from graphopt.budget.search import Left, Search, Unit
@@ -18,25 +18,8 @@ from graphopt.budget.slower import without_slower
 from graphopt.budget.trials import Trials, reduced
 from graphopt.pipeline import manager
 
-if TYPE_CHECKING:
-    from graphopt.measure.evaluate import Evaluation
-    from graphopt.measure.record import Bench
-
 REPEATS = 3
 """Compiles of what the search found, if some of its rewrites turn out to be wrong in the whole."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The compile that stays within the budget, or the best that was found.
-
-    evaluation, bench: of the original and the result, where there are data and a metric, or limits on time.
-    """
-
-    outcome: manager.Outcome
-    budgeted: Budgeted | None = None
-    evaluation: Evaluation | None = None
-    bench: Bench | None = None
 
 
 @dataclass

@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+
+from graphopt.report.hints import hints
 
 T = TypeVar("T")
 
@@ -40,11 +42,11 @@ def _one_of(_origin: Any, arguments: tuple[Any, ...], value: Any) -> Any:
 
 
 def _record(kind: type, value: dict[str, Any]) -> Any:
-    hints = get_type_hints(kind)
+    types = hints(kind)
     fields = {field.name for field in dataclasses.fields(kind) if field.init}
     if value.keys() != fields:
         raise ValueError(f"{kind.__name__} has the fields {sorted(fields)}, found {sorted(value)}")
-    return kind(**{name: _read(hints[name], one) for name, one in value.items()})
+    return kind(**{name: _read(types[name], one) for name, one in value.items()})
 
 
 def _sequence(origin: Any, arguments: tuple[Any, ...], value: Any) -> Any:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from graphopt.analysis.binding import default_binding
 from graphopt.analysis.cost import macs
 from graphopt.analysis.shapes import Shapes
-from graphopt.budget.record import Budgeted
 from graphopt.ir import walk
 from graphopt.ir.edit import RULE, SOURCES
 from graphopt.ir.model import Model
 from graphopt.ir.types import Node, Tensor
 from graphopt.ir.values import constant
-from graphopt.measure.profile import OperatorTime
 from graphopt.report.changes import name_of
+
+if TYPE_CHECKING:
+    from graphopt.budget.record import Budgeted
+    from graphopt.measure.profile import OperatorTime
 
 FUSED = 4
 """How many operators the runtime makes one of, at most, where only the last tensor tells which."""

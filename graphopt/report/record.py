@@ -6,19 +6,21 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from graphopt.budget.record import Budgeted
 from graphopt.ir import walk
 from graphopt.ir.model import Model
 from graphopt.ir.types import Constant
-from graphopt.measure.environment import Environment
-from graphopt.measure.evaluate import Evaluation
-from graphopt.measure.record import Bench
 from graphopt.pipeline.journal import Entry, StepRecord, Verdict
 from graphopt.report.encode import to_json
 from graphopt.report.layers import Layer
 from graphopt.rewrite.driver import Refusal
+
+if TYPE_CHECKING:
+    from graphopt.budget.record import Budgeted
+    from graphopt.measure.environment import Environment
+    from graphopt.measure.evaluate import Evaluation
+    from graphopt.measure.record import Bench
 
 SCHEMA = 1
 """Version of the JSON layout; grows when a field changes its meaning or vanishes."""

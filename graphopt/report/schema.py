@@ -17,6 +17,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Union
 
+from graphopt.report.hints import hints
+
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE = "report.schema.json"
 FLOAT = {"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf", "nan"]}]}
@@ -82,8 +84,8 @@ class _Types:
             raise TypeError(f"two records are called {name}: {record!r} and {self.records[name]!r}")
         if name not in self.definitions:
             self.definitions[name] = {}  # a record may hold itself
-            hints = typing.get_type_hints(record)
-            fields = {field.name: self.of(hints[field.name]) for field in dataclasses.fields(record)}
+            kinds = hints(record)
+            fields = {field.name: self.of(kinds[field.name]) for field in dataclasses.fields(record)}
             self.definitions[name] = {
                 "type": "object",
                 "description": inspect.getdoc(record) or "",

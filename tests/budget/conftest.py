@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from graphopt import api
+from graphopt.budget import clock as clocks
 from graphopt.measure.environment import environment
 from graphopt.measure.record import Bench, Measured, Setting
 from graphopt.measure.statistics import Latency, Ratio
@@ -49,7 +49,7 @@ class Counting:
 @pytest.fixture
 def clock(monkeypatch):
     """Time is the number of nodes."""
-    monkeypatch.setattr(api, "Stopwatch", Counting)
+    monkeypatch.setattr(clocks, "Stopwatch", Counting)
 
 
 @pytest.fixture(scope="session")
