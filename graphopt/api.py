@@ -46,13 +46,9 @@ if TYPE_CHECKING:
 Source = "str | Path | onnx.ModelProto | Model"
 Passes = str | Pipeline | Sequence[str | Rule | Pass] | None
 
-DEFAULT = ",".join(
-    (
-        "clean,fix(canonical,fold,fuse,clean)",
-        "positions,attention",
-        "fix(layout,algebra,canonical,fold,fuse,clean)",
-        "blocks,clean",
-    )
+DEFAULT = (
+    "clean,fix(canonical,fold,fuse,clean),positions,attention,"
+    "fix(layout,algebra,canonical,fold,fuse,clean),blocks,clean"
 )
 """What `optimize` runs when nothing is said: only rewrites that are `Exact` or `Close`."""
 
