@@ -16,8 +16,9 @@ from passes.layout.change import Change
 from passes.layout.flattened_weights import flattened_weights
 from passes.layout.plan import Plan
 from passes.layout.region import Region, grow
+from passes.layout.unsqueezed_lookup import unsqueezed_lookup
 
-__all__ = ["LAYOUT", "RULES", "flattened_weights"]
+__all__ = ["LAYOUT", "RULES", "flattened_weights", "unsqueezed_lookup"]
 
 RULE = "transposes"
 ROUNDS = 16
@@ -110,14 +111,14 @@ def _label(node: Node) -> str:
     return f"{node.op} {node.name or node.outputs[0].name}"
 
 
-RULES = (flattened_weights,)
+RULES = (flattened_weights, unsqueezed_lookup)
 
 LAYOUT = rule_pass(
     "layout",
     """Push Transposes through whatever works in any layout, to where they cancel.
 
     For each region of such operators the layouts are chosen that move the fewest bytes: a minimum cut.
-    Weights that multiply what is flattened take Transposes in.
+    Weights that multiply what is flattened take Transposes in, and tables leading axes of what is looked up in them.
     """,
     RULES,
     finish=transposes,

@@ -7,12 +7,12 @@ write out. Integers are taken to be as large as they like: what overflows in 64 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from graphopt.ir import values
-from graphopt.ir.dtypes import FLOATS
+from graphopt.ir.dtypes import FLOATS, DType, epsilon
 from graphopt.ir.types import Constant, Node, Tensor
 from graphopt.rewrite import Match
 
@@ -31,8 +31,12 @@ MOVES = frozenset(
     }
 )
 """Operators whose results hold nothing but elements of their first operand."""
-ROUNDING, EXACT = frozenset({"Add", "Sub", "Mul"}), 256
+ROUNDING, EXACT = frozenset({"Add", "Sub", "Mul", "Log"}), 256
 """Operators that round, and up to where all floating dtypes have every whole number."""
+WIDE, LARGEST = (np.dtype(np.float32), np.dtype(np.float64)), 1e30
+"""Dtypes whose rounding is followed, up to where nothing overflows."""
+ERRORS = 8
+"""By how many units of its dtype's precision an operator may be wrong."""
 NEVER, ALWAYS, PERHAPS = (0.0, 0.0), (1.0, 1.0), (0.0, 1.0)
 
 
@@ -46,6 +50,11 @@ def bounds(m: Match, tensor: Tensor) -> Interval | None:
     if found is not None:
         m.rely_on(t.producer for t, known in seen.items() if known is not None and t.producer is not None)
     return found
+
+
+def bounds_given(m: Match, tensor: Tensor, known: Mapping[Tensor, Interval]) -> Interval | None:
+    """The interval in which all elements of a tensor lie if those of others lie in known ones; None if unknown."""
+    return _bounds(m, tensor, dict(known), DEEPEST)
 
 
 def uniform(m: Match, tensor: Tensor) -> float | None:
@@ -90,10 +99,20 @@ def _result(m: Match, node: Node, read: Operands) -> Interval | None:
 
 
 def _exact(m: Match, node: Node, found: Interval) -> Interval | None:
-    """The interval, unless floating arithmetic may have rounded its ends."""
-    rounds = m.dtype(node.outputs[0]) in FLOATS and node.op in ROUNDING
-    whole = all(abs(end) <= EXACT and float(end).is_integer() for end in found)
-    return None if any(map(math.isnan, found)) or (rounds and not whole) else found
+    """The interval, with room for what floating arithmetic rounds; None where that is unknown."""
+    dtype = m.dtype(node.outputs[0])
+    if any(map(math.isnan, found)):
+        return None
+    return _rounded(found, dtype) if dtype in FLOATS and node.op in ROUNDING else found
+
+
+def _rounded(found: Interval, dtype: DType) -> Interval | None:
+    if all(abs(end) <= EXACT and float(end).is_integer() for end in found):
+        return found
+    if dtype not in WIDE or max(map(abs, found)) > LARGEST:
+        return None
+    room = ERRORS * epsilon(dtype)
+    return found[0] - abs(found[0]) * room, found[1] + abs(found[1]) * room
 
 
 def _shape(_m: Match, _node: Node, _read: Operands) -> Interval:
@@ -121,7 +140,7 @@ def _cast(m: Match, node: Node, read: Operands) -> Interval | None:
     if held is None or dtype is None or dtype.kind not in "fiu":
         return None
     if dtype in FLOATS:
-        return held if max(map(abs, held)) <= EXACT and all(float(end).is_integer() for end in held) else None
+        return _rounded(held, dtype)
     limits = np.iinfo(dtype)
     fits = limits.min <= held[0] and (held[1] <= limits.max or dtype == np.int64)
     return (math.trunc(held[0]), math.inf if math.isinf(held[1]) else math.trunc(held[1])) if fits else None
@@ -180,6 +199,7 @@ ARITHMETIC: dict[str, Callable[..., Interval]] = {
     "Mul": _product,
     "Neg": lambda a: (-a[1], -a[0]),
     "Abs": lambda a: (max(0.0, a[0], -a[1]), max(abs(a[0]), abs(a[1]))),
+    "Log": lambda a: (math.log(a[0]), math.log(a[1])) if a[0] > 0 else (math.nan, math.nan),
     "Min": lambda *parts: (min(low for low, _ in parts), min(high for _, high in parts)),
     "Max": lambda *parts: (max(low for low, _ in parts), max(high for _, high in parts)),
     "Concat": _join,

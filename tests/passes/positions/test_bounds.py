@@ -52,6 +52,8 @@ CASES = [
     ("e = Equal(x, zero) y = Where(e, few, five)", (-3, 5)),
     ("y = Where(true, few, five)", (-3, 2)),
     ("y = Cast<to = 9>(few)", (0, 1)),
+    ("f = Cast<to = 1>(one) y = Log(f)", (0, 0)),
+    ("f = Cast<to = 1>(few) y = Log(f)", None),
     ("y = Cast<to = 9>(five)", (1, 1)),
     ("s = Shape(x) y = Cast<to = 6>(s)", None),
     ("s = Shape(x) y = Cast<to = 1>(s)", None),

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from passes.layout import unsqueezed_lookup
+from tests.support import fires, refuses
+
+TABLES = {"table": (6, 4), "first": np.array([0]), "two": np.array([1, 0]), "last": np.array([-1])}
+
+
+@pytest.mark.parametrize(
+    ("body", "shape", "left"),
+    [
+        ("r = Gather(table, i) y = Unsqueeze(r, first)", "1,A,B,4", (1, 6, 4)),
+        ("r = Gather<axis = 1>(table, i) y = Unsqueeze(r, first)", "1,6,A,B", (1, 6, 4)),
+        ("r = Gather<axis = -1>(table, i) y = Unsqueeze(r, two)", "1,1,6,A,B", (1, 1, 6, 4)),
+    ],
+)
+def test_tables_get_leading_axes(body, shape, left):
+    text = f"g (int64[A,B] i) => (float[{shape}] y) {{ {body} }}"
+    used = {name: value for name, value in TABLES.items() if name in body}
+    graph = fires(unsqueezed_lookup, text, used, leaves=["Gather"]).graph
+    assert graph.nodes[0].inputs[0].shape == left
+
+
+@pytest.mark.parametrize(
+    ("body", "outputs", "reason"),
+    [
+        ("r = Gather(table, i) y = Unsqueeze(r, last)", "float[A,B,4,1] y", "behind others"),
+        (
+            "r = Gather(table, i) y = Unsqueeze(r, first) z = Gather(table, i)",
+            "float[1,A,B,4] y, float[A,B,4] z",
+            "too",
+        ),
+        ("r = Gather(i, first) y = Unsqueeze(r, first)", "int64[1,1,B] y", "not constant"),
+    ],
+)
+def test_other_lookups_stay(body, outputs, reason):
+    used = {name: value for name, value in TABLES.items() if name in body}
+    refuses(unsqueezed_lookup, f"g (int64[A,B] i) => ({outputs}) {{ {body} }}", used, reason=reason)
