@@ -31,13 +31,23 @@ from graphopt.numerics.values import Value
 HALF = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})
 
 
-SHAKES = 4
-"""How often a model is shaken: by chance, the changes of one time may cancel where others do not."""
+SHAKES, MOST_SHAKES = 4, 32
+"""How often a model is shaken: by chance, the changes of one time may cancel where others do not. More often where
+that is not enough: of two large scores that are nearly equal, only some changes make the other one the larger."""
 
 
-def amplification(runner: Runner, model: Model, original: str | bytes, feeds: Mapping[str, Array], seed: int) -> float:
+def amplification(
+    runner: Runner,
+    model: Model,
+    original: str | bytes,
+    feeds: Mapping[str, Array],
+    seed: int,
+    enough: float | None = None,
+) -> float:
     """The largest change of an output of `original`, in rounding errors of the output, when every floating input and
     constant changes by one rounding error; and one more, as every result is rounded again. Finite.
+
+    enough: how large it would have to be to matter: it is looked for until it is found, or has been for long.
 
     Exponents stay as they are: a negative number to the power of nearly 2 is no number.
     model: the original once more, whose constants are overwritten. Raises RunFailure where it cannot be run.
@@ -47,7 +57,9 @@ def amplification(runner: Runner, model: Model, original: str | bytes, feeds: Ma
     constants = [t for t in walk.tensors(model.graph) if isinstance(t, Constant) and _is_data(t)]
     stored = [constant.stored for constant in constants]
     largest = 0.0
-    for shake in range(SHAKES):
+    for shake in range(SHAKES if enough is None else MOST_SHAKES):
+        if enough is not None and 1.0 + largest >= enough:
+            break
         rng = np.random.default_rng([seed, shake])
         moved = {name: shaken(array, rng) if array.dtype in FLOATS else array for name, array in feeds.items()}
         for constant, held in zip(constants, stored, strict=True):

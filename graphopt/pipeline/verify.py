@@ -148,9 +148,10 @@ class Verifier:
         for plan, comparison in zip(plans, result.comparisons, strict=True):
             if comparison.ok:
                 continue
-            if not math.isfinite(comparison.k):
+            if not math.isfinite(comparison.k) or not numerics.k:
                 return verdict
-            factor = amplification(self.runner, model, before, plan.draw(), self.seed)
+            enough = comparison.k / numerics.k
+            factor = amplification(self.runner, model, before, plan.draw(), self.seed, enough)
             if comparison.k > numerics.k * factor:
                 return verdict
             largest = max(largest, factor)
@@ -242,7 +243,7 @@ class Verifier:
         if allowed == 0:
             return _verdict(result, contract)
         feed = way[0].draw() if isinstance(way[0], FeedPlan) else way[0]
-        factor = amplification(self.runner, model, original, feed, self.seed)
+        factor = amplification(self.runner, model, original, feed, self.seed, worst.k / allowed)
         if worst.k > allowed * factor:
             return _verdict(result, contract)
         allowance = f"{contract} and {hidden} roundings to 16 bits" if hidden else str(contract)

@@ -9,9 +9,9 @@ from graphopt.numerics.sensitivity import amplification, hidden_roundings
 from tests.support import proto
 
 
-def factor(text, feeds, weights=None):
+def factor(text, feeds, weights=None, enough=None):
     message = proto(text, weights)
-    return amplification(InProcess(), load(message), message.SerializeToString(), feeds, 0)
+    return amplification(InProcess(), load(message), message.SerializeToString(), feeds, 0, enough)
 
 
 def test_cancellation_amplifies():
@@ -19,6 +19,16 @@ def test_cancellation_amplifies():
     assert factor("g (float[8] x) => (float[8] y) { y = Neg(x) }", feeds) == pytest.approx(2, abs=0.5)
     text = "g (float[8] x) => (float[8] y) { a = Mul(x, m) y = Sub(a, x) }"
     assert factor(text, feeds, {"m": np.float32(1.001)}) > 500
+
+
+def test_what_only_few_changes_show_is_looked_for_until_it_is_enough():
+    """The result moves only if ten of thirteen inputs grow, as one of 20 shakes makes them."""
+    text = """g (float[13] x) => (double y)
+        <double most = {13.000000655651094}, double one = {1.0}, double many = {1e9}> {
+        wide = Cast<to = 11>(x) sum = ReduceSum<keepdims = 0>(wide) above = Sub(sum, most) over = Relu(above)
+        large = Mul(over, many) y = Add(large, one) }"""
+    feeds = {"x": np.ones(13, np.float32)}
+    assert factor(text, feeds) < 1e6 < factor(text, feeds, enough=1e6)
 
 
 def test_constants_that_are_no_data_are_left_alone():
