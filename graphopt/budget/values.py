@@ -85,7 +85,7 @@ def show_seconds(amount: float) -> str:
     for unit in ("s", "ms"):
         if abs(amount) >= SECONDS[unit]:
             return f"{amount / SECONDS[unit]:.3g} {unit}"
-    return f"{amount / SECONDS['us']:.3g} us"
+    return f"{amount / SECONDS['µs']:.3g} µs"
 
 
 def _measured(name: str, given: str | float, units: Mapping[str, float], example: str) -> float:

@@ -37,7 +37,7 @@ Batches = Annotated[
     str, typer.Option("--batch", metavar="N,...", help="Samples in one run; by default 1, or as many as are fed."), LIST
 ]
 Seconds = Annotated[
-    float, typer.Option(metavar="S", help="Time for each setting, though never less than ten processes take.")
+    float, typer.Option(metavar="S", help="Time for each setting, though never less than six processes take.")
 ]
 Precision = Annotated[
     float, typer.Option(metavar="P", help="End sooner when ratios are known to within this share, such as 0.01.")

@@ -54,8 +54,8 @@ def bench(
     batches: samples in one run; None is 1, or as many as `feeds` hold.
     sizes: of free dimensions, by name.
     profile: also measure, in runs of their own, where the time goes.
-    seconds: for the timing of one setting, though no fewer than ten processes run; precision: at which it ends
-        sooner, as a share of the ratios.
+    seconds: for the timing of one setting, though no fewer than six processes run; precision: at which it ends
+        sooner, after ten processes, as a share of the ratios.
     seed: of drawn inputs and of the order in which models have their turns.
     progress: called with what is being done.
 

@@ -16,14 +16,16 @@ from graphopt.measure.isolated import isolated
 from graphopt.measure.latency import Pace, pace
 from graphopt.measure.provider import RunError
 from graphopt.measure.record import Measured, Setting
-from graphopt.measure.statistics import Ratio, log_ratio, ratio, summary
+from graphopt.measure.statistics import FEWEST, Ratio, log_ratio, ratio, summary
 from graphopt.measure.subject import Subject
 from graphopt.numerics.feeds import FeedPlan
 
 PROCESS_S, LONGEST_PROCESS_S = 0.7, 3.0
 """Seconds of timing in one process: as many as it takes to start one and load a model, within these bounds."""
-FEWEST, MOST = 10, 100
-"""Processes in which models are timed: of fewer than 8 there is no interval of 99 %, and from 10 on one may go wild."""
+MOST = 100
+"""Processes in which models are timed."""
+SURE = 10
+"""Processes from which on a narrow interval is believed: of fewer, some are narrow by chance."""
 
 Progress = Callable[[str], None]
 
@@ -39,7 +41,7 @@ class Limits:
         """Whether so many processes and seconds are enough. The width alone decides, not where an interval lies."""
         if processes < FEWEST:
             return False
-        narrow = bool(ratios) and all(one.width <= 2 * self.precision for one in ratios)
+        narrow = processes >= SURE and bool(ratios) and all(one.width <= 2 * self.precision for one in ratios)
         return narrow or seconds >= self.seconds or processes >= MOST
 
 

@@ -10,7 +10,7 @@ from graphopt.ir.words import listed
 from graphopt.measure.environment import Environment
 from graphopt.measure.record import Bench, Setting
 from graphopt.measure.statistics import Ratio
-from graphopt.report.style import change, counted, indented, size, table, text
+from graphopt.report.style import change, counted, duration, indented, size, table, text
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -47,14 +47,6 @@ def spelled(ratio: Ratio) -> str:
     digits = next(enough, MOST_DIGITS)
     value, low, high = (f"{end:.{digits}f}" for end in ends)
     return f"{value} ({low} to {high})"
-
-
-def duration(seconds: float | None) -> str:
-    """About three digits and a unit: `13.2 ms`; "-" for what is not known."""
-    if seconds is None:
-        return "-"
-    scale, unit = next(((scale, unit) for scale, unit in ((1, "s"), (1e-3, "ms")) if seconds >= scale), (1e-6, "us"))
-    return f"{_three_digits(seconds / scale)} {unit}"
 
 
 def _three_digits(number: float) -> str:
@@ -94,7 +86,8 @@ def _figures(setting: Setting, names: Sequence[str]) -> Table:
     columns = ("", "p50", "p90", "p99", "samples/s", "load", "memory", "times as fast")
     grid = table(*columns, right=columns[1:])
     for name, one in zip(names, setting.models, strict=True):
-        times = [duration(seconds) for seconds in (one.latency.p50, one.latency.p90, one.latency.p99)]
+        quantiles = (one.latency.p50, one.latency.p90, one.latency.p99)
+        times = ["-" if seconds is None else duration(seconds) for seconds in quantiles]
         ratio = "" if one.ratio is None else spelled(one.ratio.inverse)
         rest = (_three_digits(one.throughput), duration(one.load_seconds), size(one.memory))
         grid.add_row(text(name, "bold"), *times, *rest, ratio)
@@ -134,7 +127,9 @@ def _how(record: Bench) -> str:
     processes = sum(setting.processes for setting in record.settings)
     rounds = sum(setting.rounds for setting in record.settings)
     ratios = [one.ratio for one in record.results if one.ratio is not None]
-    told = "; 99 of 100 such intervals hold the true ratio" if ratios else ""
+    told = (
+        f"; of such intervals {100 * min(one.confidence for one in ratios):.0f} % hold the true ratio" if ratios else ""
+    )
     return f"{counted(rounds, 'round')} in {counted(processes, 'process', 'processes')}, {record.seconds:.0f} s{told}."
 
 

@@ -50,7 +50,7 @@ def test_sizes(text, count):
         ({"max_latency": "5"}, "max-latency: '5' has no unit: write 5ms"),
         ({"max_latency": "5 min"}, "max-latency: there is no unit 'min'; there are: s, ms, us"),
         ({"max_latency": "0ms"}, "max-latency must be above 0 and finite, found 0ms"),
-        ({"max_latency": "1e-4us"}, "no run takes less than 1 us, found 1e-4us"),
+        ({"max_latency": "1e-4us"}, "no run takes less than 1 µs, found 1e-4us"),
         ({"max_size": "8"}, "max-size: '8' has no unit: write 8MB"),
         ({"max_size": "8mb"}, "max-size: there is no unit 'mb'; there are: B, kB, KB, MB"),
         ({"max_size": "-8MB"}, "max-size must be above 0 and finite, found -8MB"),
@@ -99,6 +99,6 @@ def test_a_budget_is_something_if_there_is_any_limit():
     assert all((Budget(max_drop=0), Budget(never_slower=True), Budget(max_size=1), Budget(max_latency=1)))
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.00487, "4.87 ms"), (1.5, "1.5 s"), (12e-6, "12 us")])
+@pytest.mark.parametrize(("seconds", "text"), [(0.00487, "4.87 ms"), (1.5, "1.5 s"), (12e-6, "12 µs")])
 def test_times_are_shown_in_their_unit(seconds, text):
     assert show_seconds(seconds) == text

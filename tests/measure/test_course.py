@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graphopt.measure import course as module
-from graphopt.measure.course import FEWEST, MOST, Limits, ratio_of
+from graphopt.measure.course import FEWEST, MOST, SURE, Limits, ratio_of
 from graphopt.measure.execution import Timings
 from graphopt.measure.statistics import Ratio
 
@@ -20,8 +20,9 @@ NARROW, WIDE = Ratio(1.2, 1.199, 1.201), Ratio(1.2, 1.1, 1.3)
     ("ratios", "processes", "seconds", "expected"),
     [
         ([NARROW], FEWEST - 1, 100, False),
-        ([NARROW], FEWEST, 0, True),
-        ([NARROW, WIDE], FEWEST, 0, False),
+        ([NARROW], SURE - 1, 0, False),
+        ([NARROW], SURE, 0, True),
+        ([NARROW, WIDE], SURE, 0, False),
         ([NARROW, WIDE], FEWEST, 10, True),
         ([WIDE], MOST, 0, True),
         ([], FEWEST, 0, False),
@@ -79,4 +80,4 @@ def test_the_idle_model_runs():
 
 
 def test_few_processes_give_no_interval():
-    assert ratio_of([timings(np.random.default_rng(0), 1, 0.1)] * 7, 1).high == math.inf
+    assert ratio_of([timings(np.random.default_rng(0), 1, 0.1)] * (FEWEST - 1), 1).high == math.inf

@@ -11,7 +11,7 @@ from graphopt.measure.profile import OperatorTime
 from graphopt.measure.provider import Placed
 from graphopt.measure.record import Bench, Measured, Setting
 from graphopt.measure.statistics import Ratio, summary
-from graphopt.report.bench_text import duration, layout, spelled, verdict
+from graphopt.report.bench_text import layout, spelled, verdict
 from graphopt.report.style import plain
 
 MACHINE = Environment("A Processor", "x86_64", ("avx2", "vnni"), 4, 8, 10**10, "Linux", 0.5, {"onnxruntime": "1.31.1"})
@@ -40,12 +40,12 @@ def test_a_small_difference_gets_the_digits_that_show_it():
     assert spelled(Ratio(1.006, 1.0021, 1.0094)) == "1.006 (1.002 to 1.009)"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(None, "-"), (2.5e-5, "25.0 us"), (0.0123, "12.3 ms"), (0.5, "500 ms"), (1.234, "1.23 s"), (4321, "4,321 s")],
-)
-def test_durations(seconds, words):
-    assert duration(seconds) == words
+def test_quantiles_of_which_nothing_is_known_are_dashes():
+    assert "A  12.3 ms  -  -" in text(replace(FIRST, latency=summary([0.0123]))).replace("    ", "  ")
+
+
+def test_few_processes_are_believed_less():
+    assert "of such intervals 97 % hold" in text(FIRST, replace(SECOND, ratio=Ratio(0.5, 0.48, 0.52, 31 / 32)))
 
 
 def test_the_models_and_their_figures():
@@ -58,7 +58,7 @@ def test_the_models_and_their_figures():
 
 def test_where_and_how_it_was_measured():
     found = text(FIRST, SECOND)
-    assert "200 rounds in 10 processes, 12 s; 99 of 100 such intervals hold the true ratio." in found
+    assert "200 rounds in 10 processes, 12 s; of such intervals 99 % hold the true ratio." in found
     assert "A Processor; 4 cores; avx2 vnni; load 0.5; onnxruntime 1.31.1." in found
 
 
