@@ -8,6 +8,7 @@ from passes.blocks.contrib import contrib
 from passes.fuse.activation import quick_gelu, silu
 from passes.fuse.activation.swish import slope, x
 from passes.fuse.guards import number, pointwise
+from passes.fuse.linear.product import attribute
 
 SLOPE = 1.0
 """Of Swish by default."""
@@ -24,7 +25,7 @@ def fused_silu(m: Match, new: Builder) -> Tensor:
 @rule(quick_gelu.pattern, numerics=Close(8), emits="com.microsoft::QuickGelu")
 def fused_quick_gelu(m: Match, new: Builder) -> Tensor:
     """The product of x and sigmoid(1.702 x), or any other slope, is QuickGelu(x)."""
-    return quick(m, new, number(m, slope))
+    return quick(m, new, attribute(m, number(m, slope), slope))
 
 
 @rule(swish, numerics=Close(8), emits="com.microsoft::QuickGelu")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from graphopt import Builder, Close, Const, Match, op, rule, values
 from graphopt.ir.types import Tensor
 from graphopt.ir.values import constant
 from graphopt.rewrite.pattern import Node
 from passes.blocks.contrib import contrib
 from passes.fuse.guards import number
+from passes.fuse.linear.product import attribute
 
 EMITS = "com.microsoft::FusedMatMul"
 MATRIX = 2
@@ -47,5 +46,4 @@ def scaled_product(m: Match, new: Builder) -> Tensor:
     m.require(all((m.rank(one) or 0) >= MATRIX for one in (a, b)), "an operand is a vector, or of unknown rank")
     m.require(m.rank(product) == m.rank(m.root.outputs[0]), "the factor may have more dimensions than the product")
     alpha = number(m, factor) * m.attr(product, "alpha", 1.0)
-    m.require(np.isfinite(np.float32(alpha)), "the factor does not fit an attribute")
-    return contrib(new, "FusedMatMul", m[a], m[b], **m[product].attrs | {"alpha": alpha})
+    return contrib(new, "FusedMatMul", m[a], m[b], **m[product].attrs | {"alpha": attribute(m, alpha, factor)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from graphopt import Builder, Close, Match, rule
 from graphopt.ir.types import Tensor
 from passes.fuse.guards import number
@@ -33,6 +35,7 @@ def simplified_norm_mixed(m: Match, new: Builder) -> Tensor:
 def simplified(m: Match, new: Builder) -> Tensor:
     """The operator for a match that binds `x`, `eps` and perhaps `gamma`. Raises Refused."""
     m.require(m.opset < OFFICIAL, f"opset {m.opset} has RMSNormalization: the pass fuse writes it")
+    m.require(m.dtype(x) != np.float64, "of float64 it keeps only part of the precision")
     dims = last(m, x)
     scale = operand(m, gamma, dims) if gamma in m else ones(m, dims)
     return new.SimplifiedLayerNormalization(m[x], scale, axis=-len(dims), epsilon=number(m, eps))

@@ -44,3 +44,8 @@ def test_a_slope_for_each_element_is_none():
 
 def test_double_has_no_kernel_on_both_providers():
     refuses(fused_silu, spelled(SILU, x="double[n, 3, 8]"), reason="on double")
+
+
+def test_a_slope_of_float64_must_fit_an_attribute():
+    text = "g (double[N,8] x) => (double[N,8] y) { h = Mul(x, slope) s = Sigmoid(h) y = Mul(x, s) }"
+    refuses(fused_quick_gelu, text, {"slope": np.float64(1.702)}, reason="fit an attribute", target="cuda")

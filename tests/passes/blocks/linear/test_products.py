@@ -71,6 +71,12 @@ def test_only_a_number_is_a_factor(c: np.ndarray, y: str, reason: str):
     refuses(scaled_product, text, {"c": c.astype(np.float32)}, reason=reason)
 
 
+def test_a_factor_of_float64_must_fit_an_attribute():
+    text = "g (double[N,S,8] q, double[N,8,8] k) => (double[N,S,8] y) { p = MatMul(q, k) y = Mul(p, c) }"
+    fires(scaled_product, text, {"c": np.float64(0.125)}, leaves=["FusedMatMul"], target="cpu")
+    refuses(scaled_product, text, {"c": np.float64(0.1)}, reason="fit an attribute", target="cpu")
+
+
 def test_weights_take_the_factor_themselves():
     text = "g (float[N,S,8] q) => (float[N,S,4] y) { p = MatMul(q, w) y = Mul(p, c) }"
     refuses(scaled_product, text, FACTOR | {"w": (8, 4)}, reason="constant")

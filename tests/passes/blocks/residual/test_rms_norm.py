@@ -33,6 +33,14 @@ def net(body: str, opset: int = 17, results: str = "", x: str = X) -> str:
     return f'<ir_version: 10, opset_import: ["": {opset}]> g ({x} x, {x} k) => ({x} y{results}) {{ {body} }}'
 
 
+def test_epsilon_is_no_attribute_of_what_computes_in_float64():
+    body = "q = Mul(x, x) m = ReduceMean<axes = [-1]>(q) e = Add(m, eps) s = Sqrt(e) y = Div(x, s)"
+    reason = "keeps only part of the precision"
+    for target in ("cpu", "cuda"):
+        text = net(body, x="double[N,S,8]")
+        refuses(simplified_norm, text, {"eps": np.float64(1e-3)}, reason=reason, target=target)
+
+
 @pytest.mark.parametrize("body", [DIVIDED, RMS + "r = Reciprocal(s) n = Mul(x, r) y = Mul(gamma, n)"])
 def test_before_opset_23_the_runtime_has_it_under_another_name(body: str):
     assert left(simplified_norm, spelled(body)) == {"SimplifiedLayerNormalization": 1}
