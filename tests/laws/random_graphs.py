@@ -14,6 +14,8 @@ import onnx
 from onnx import helper
 
 from graphopt.numerics.session import RunFailure, Session
+from tests.laws.fragments import blocks, positions
+from tests.laws.fragments.attention import attention, rotary
 from tests.laws.fragments.builder import MOST_ELEMENTS, Array, Builder, captured, info
 from tests.laws.fragments.control import branch, loop
 from tests.laws.fragments.elementwise import (
@@ -72,6 +74,12 @@ FRAGMENTS: tuple[Callable[[Builder], object], ...] = (
     product_of_values, reshape, reshape, flatten, transpose, squeeze, slicing, slicing, concat, split, gather, expand,
     tile, filled, shape_arithmetic, reduction, resize, dropout, again, gelu, gelu_tanh, swish, hard_swish, mish, leaky,
     layer_norm, rms_norm, group_norm, softmax, softmax_operator, length, branch, loop,
+    attention, attention, attention, rotary, blocks.residual, blocks.residual, blocks.activated, blocks.parallel_convs,
+    blocks.parallel_convs, blocks.convs_in_a_row, blocks.products, blocks.products, blocks.far_factor,
+    blocks.far_factor,
+    blocks.between_transposes, blocks.between_transposes, blocks.biased_activation, positions.embedding,
+    positions.embedding, positions.class_token, positions.roll, positions.mask, positions.uniform, positions.repeated,
+    positions.grid, positions.sizes,
 )  # fmt: skip
 
 
@@ -104,7 +112,7 @@ def _runs(case: Case) -> bool:
 
 
 def _attempted(rng: random.Random) -> Case:
-    opset = rng.choice([11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21])
+    opset = rng.choice([11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24])
     g = Builder(rng, opset, rng.choice(FLOATS), rng.choice([(2, 3), (1, 4), (3, 2), (5, 1)]))
     for _ in range(rng.choice([1, 1, 2, 3])):
         rank = rng.choice([0, 1, 2, 2, 3, 3, 4])

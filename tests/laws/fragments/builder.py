@@ -20,6 +20,8 @@ Array = np.ndarray[Any, Any]
 
 LARGEST = 1e4
 MOST_ELEMENTS = 4000
+OTHER = -1
+"""A free dimension besides the usual one, which is one longer."""
 ATTRIBUTES_TO_INPUTS = 13
 """The first opset in which Squeeze, Split and others take their axes and sizes as inputs."""
 
@@ -102,11 +104,12 @@ class Builder:
     # ---- leaves ----
 
     def feed(self, shape: Sequence[int | None], dtype: Any) -> Value:
-        """A new input of the graph; None is a free dimension."""
+        """A new input of the graph; None is a free dimension, OTHER another one."""
         root = self
         while root.parent is not None:
             root = root.parent
-        arrays = tuple(self.draw([free if d is None else d for d in shape], dtype) for free in self.free)
+        bound = [{None: free, OTHER: free + 1} for free in self.free]
+        arrays = tuple(self.draw([free.get(d, d) for d in shape], dtype) for free in bound)
         value = Value(self.name("in"), (arrays[0], arrays[1]))
         root.inputs.append(value)
         self.values.append(value)

@@ -142,6 +142,18 @@ def product(g: Builder) -> None:
     scaled(g, y, out)
 
 
+def biased(g: Builder, x: Value, out: int) -> Value:
+    """x W + b, with or without b, which has one element for each column."""
+    width = x.sizes[-1]
+    if width is None:
+        raise Impossible
+    y = g.emit("MatMul", [x, g.const(g.draw([width, out], x.dtype) / 2, x.dtype)])
+    if g.chance(0.6):
+        pair = [y, g.const(g.draw([out], x.dtype), x.dtype)]
+        y = g.emit("Add", pair[:: g.rng.choice([1, -1])])
+    return y
+
+
 def gemm(g: Builder) -> None:
     x = g.float(2, 2)
     if g.chance(0.3):
