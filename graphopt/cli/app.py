@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from graphopt.cli import bench, compare, evaluate, init, inspect, makefile, optimize, passes, view, why
 from graphopt.cli.exits import BUG, DONE, FAILED, INTERRUPTED, USAGE
+from graphopt.cli.recipe import Switchable
 from graphopt.errors import GraphoptError, VerificationError
 
 EPILOG = (
@@ -73,7 +74,7 @@ for _command in (
     init.init,
     makefile.makefile,
 ):
-    app.command(epilog=EPILOG)(_command)
+    app.command(cls=Switchable, epilog=EPILOG)(_command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -30,7 +30,7 @@ def _check_place(path: Path) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a file in it")
     if not folder.is_dir():
-        raise OutputError(f"{path} cannot be written: there is no folder {folder}")
+        raise OutputError(f"{path} cannot be written: there is no folder {folder}; mkdir -p makes it")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{path} cannot be written: no permission to write into {folder}")
 

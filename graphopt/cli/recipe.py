@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from graphopt.errors import UsageError
 from graphopt.recipe.names import RECIPE
@@ -102,9 +103,29 @@ RecipeFile = Annotated[
     typer.Option(
         "--recipe",
         metavar="FILE.toml",
-        help="A recipe, which says what the command line does not. `graphopt init` writes one.",
+        help="A recipe, which says what the command line does not (--no-SWITCH turns a switch of it off). `graphopt "
+        "init` writes one.",
         is_eager=True,
         callback=fill,
     ),
     RECIPE,
 ]
+
+
+class Switchable(TyperCommand):
+    """A command that takes a recipe. Each of its switches has an opposite, which the help does not list."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        """The parser of the command line; if there is a recipe to overrule, with the opposites."""
+        parser = super().make_parser(ctx)
+        if any("--recipe" in one.opts for one in self.params):
+            for switch in self.params:
+                if isinstance(switch, TyperOption) and switch.is_flag and not switch.secondary_opts:
+                    off = [opposite(text) for text in switch.opts if text.startswith("--")]
+                    parser.add_option(switch, off, switch.name, action="store_const", const=False)
+        return parser
+
+
+def opposite(switch: str) -> str:
+    """`--no-strict` for `--strict`, `--cache` for `--no-cache`."""
+    return f"--{switch.removeprefix('--no-')}" if switch.startswith("--no-") else f"--no-{switch.removeprefix('--')}"

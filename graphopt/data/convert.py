@@ -12,7 +12,6 @@ from graphopt.data.interface import Port, Shape
 from graphopt.data.preprocess import Preprocess
 from graphopt.data.source import Field, Source
 from graphopt.errors import UsageError
-from graphopt.ir import dtypes
 from graphopt.ir.dtypes import INTEGERS, DType
 from graphopt.ir.types import Array
 from graphopt.ir.words import quoted
@@ -161,10 +160,15 @@ def _check_dtype(where: str, found: DType, port: Port) -> None:
     wider = found.kind + wanted.kind in ("ii", "uu", "ui", "ff") and np.can_cast(found, wanted, "safe")
     if unnamed or text or wider:
         return
-    message = f"{where} is {found.name}, input {port} takes {dtypes.name(wanted)}"
+    message = f"{where} is {_said(found)}, input {port} takes {_said(wanted)}"
     if found.kind in "iuf" and wanted.kind not in "OUSb":
         message += "; save it so, or say what its numbers mean: --preprocess raw, unit (x/255), signed (x/127.5-1), ..."
     raise UsageError(message)
+
+
+def _said(dtype: DType) -> str:
+    """As NumPy spells it, since users have to save it so; texts of any length are strings."""
+    return "string" if dtype.kind in "OUS" else dtype.name
 
 
 def _misfit(where: str, port: Port, wanted: Shape, found: tuple[int | None, ...]) -> UsageError:

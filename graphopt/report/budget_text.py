@@ -56,7 +56,8 @@ def _blame(limit: Limit, budgeted: Budgeted) -> str:
     if worst is not None:
         out = any(one.step == worst.step for one in budgeted.left_out)
         what = f"was pass {worst.step}, which is left out already" if out else f"is pass {worst.step}"
-        return f" What cost most of it {what}: {_spelled(worst.cost, limit.unit)}."
+        noise = ", which may be noise" if worst.cost.low < 0 else ""
+        return f" What cost most of it {what}: {_spelled(worst.cost, limit.unit)}{noise}."
     others = [one for one in budgeted.left_out if one.limit != limit.name]
     if others and limit.everything is not None:
         reasons = " and ".join(dict.fromkeys(one.limit for one in others))

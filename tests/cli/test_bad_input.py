@@ -74,7 +74,7 @@ ARGUMENTS = [
     ((*OPTIMIZE, *PLUGIN, *PLUGIN, "--passes", "nothing"), "there is no pass 'nothing'"),
     ((*OPTIMIZE, "--report", "r.pdf"), "must end in .json, .html, .md, .txt"),
     ((*OPTIMIZE, "--report", "out.onnx"), "two outputs"),
-    ((*OPTIMIZE, "--report", "none/r.txt"), "there is no folder"),
+    ((*OPTIMIZE, "--report", "none/r.txt"), "mkdir -p makes it"),
     (("optimize", "model.onnx", "-o", "model.onnx"), "is the input itself"),
     (("optimize", "model.onnx", "-o", "./model.onnx"), "is the input itself"),
     (("optimize", "model.onnx", "-o", "link.onnx"), "is the input itself"),

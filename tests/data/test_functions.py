@@ -169,7 +169,7 @@ def test_what_is_known_at_once(text, model, said):
         ("late", "own_data:late failed: KeyError: 'lost' .*own_data.py, line"),
         ("wide", r"samples of the shape \[5\], input 'x' \[n, 4\] takes samples of the shape \[4\]"),
         ("other", "own_data:other: an item has no 'x', though the first one has it"),
-        ("doubles", "array 'x' is float64, input 'x' .* takes float"),
+        ("doubles", "array 'x' is float64, input 'x' .* takes float32"),
         ("nan", "sample 1 of 'x' holds NaN"),
     ],
 )

@@ -165,7 +165,7 @@ def test_arrays_with_one_axis_more_are_whole_sets_too(write):
         (ROWS, {"a": rows(2), "b": rows(2)}, r"no array for input 'x' \[n, 4\] of m.onnx; it has 'a' float32 \[2, 4\]"),
         (ROWS, {"x": rows(2, 5)}, r"samples of the shape \[5\], input 'x' \[n, 4\] takes samples of the shape \[4\]"),
         (ROWS, {"x": rows(2).reshape(2, 2, 2, 1)}, r"samples of the shape \[2, 2, 1\]"),
-        (ROWS, {"x": rows(2).astype(np.int64)}, r"array 'x' is int64, input 'x' \[n, 4\] takes float; save it so, or"),
+        (ROWS, {"x": rows(2).astype(np.int64)}, r"array 'x' is int64, input 'x' \[n, 4\] takes float32; save it so"),
         (ROWS, {"x": rows(0)}, "holds no samples"),
         (ROWS, {"x": rows(3), "label": np.arange(2)}, "different numbers of samples: 'x' 3, 'label' 2"),
         (ROWS, {"x": rows(3), "label": np.arange(3), "y": np.arange(3)}, "'label', 'y': say which holds the labels"),

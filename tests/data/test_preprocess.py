@@ -105,7 +105,7 @@ def test_what_does_not_fit_is_refused(tmp_path, pictures, text, said):
 
 def test_pictures_without_a_preprocessing_are_not_guessed_at(tmp_path):
     with pytest.raises(
-        UsageError, match=r"is uint8, input 'image' .* takes float; save it so, or say what its numbers"
+        UsageError, match=r"is uint8, input 'image' .* takes float32; save it so, or say what its numbers"
     ):
         fed(tmp_path, PICTURES, SHOTS, None)
 

@@ -12,7 +12,7 @@ import typer
 
 from graphopt.cli.app import app
 from graphopt.cli.optimize_options import Options
-from graphopt.cli.recipe import schemas
+from graphopt.cli.recipe import opposite, schemas
 from graphopt.recipe import names
 from graphopt.recipe.reading import EXTENDS, read_recipe
 from graphopt.recipe.schema import Key, named
@@ -50,6 +50,20 @@ def parsed(*arguments: str) -> dict[str, Any]:
 def test_every_option_has_its_key():
     negations = {text.removeprefix("--") for one in COMMAND.params for text in one.secondary_opts}
     assert set(SPELLED) - negations - NO_KEYS == set(KEYS) - {"model"}
+
+
+@pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.kind is bool])
+def test_a_switch_of_a_recipe_is_turned_off_at_the_command_line(tmp_path, name):
+    recipe = tmp_path / "on.toml"
+    recipe.write_text(f'model = "a.onnx"\n{name} = true\n', "utf-8")
+    field = KEYS[name].field
+    assert parsed("--recipe", str(recipe))[field] is True
+    off = next(iter(SPELLED[name].secondary_opts), opposite(f"--{name}"))
+    assert parsed("--recipe", str(recipe), off)[field] is False
+
+
+def test_the_opposite_of_a_switch():
+    assert (opposite("--strict"), opposite("--no-cache")) == ("--no-strict", "--cache")
 
 
 def test_the_commands_that_take_a_recipe():

@@ -127,6 +127,7 @@ def test_binary_f1_is_that_of_class_1_also_of_a_single_score():
         ("top1", None, "the data has no labels"),
         ("f1:average=top", LABELS, "no average 'top'; there are: macro, micro, weighted, binary"),
         ("topk:k=0", LABELS, "k must be at least 1, found 0"),
+        ("topk:k=7", LABELS, "top7 of 7 classes is always right"),
     ],
 )
 def test_labels_that_are_no_classes(text, labels, said):

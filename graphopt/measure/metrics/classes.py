@@ -77,6 +77,8 @@ def _topk(observed: Observed, k: int, output: str | None) -> Array:
     found, labels = _scored(observed, output)
     if _decided(found, labels.ndim):
         return _kept(found == labels, labels != IGNORED)
+    if k >= found.shape[-1] > 1:
+        raise UsageError(f"top{k} of {found.shape[-1]} classes is always right; write a smaller k, such as top1")
     held = np.take_along_axis(found, np.maximum(labels, 0)[..., None].astype(np.int64), axis=-1)
     before = np.arange(found.shape[-1]) < labels[..., None]
     rank = ((found > held) | ((found == held) & before)).sum(axis=-1)
