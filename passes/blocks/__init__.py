@@ -16,6 +16,7 @@ from passes.blocks.activation import (
 )
 from passes.blocks.linear import gemm_activation, merged_products, scaled_product, sum_of_three, transposed_operand
 from passes.blocks.residual import (
+    embed_layer_norm,
     simplified_norm,
     simplified_norm_mixed,
     skip_layer_norm,
@@ -33,6 +34,7 @@ __all__ = [
     "conv_activation",
     "conv_add_relu",
     "conv_relu",
+    "embed_layer_norm",
     "fast_gelu",
     "fused_gelu",
     "fused_quick_gelu",
