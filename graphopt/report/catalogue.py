@@ -89,8 +89,9 @@ def layout(record: Listing) -> Group:
     grid = table("pass", "rules", "what it does", right=("rules",))
     for one in record.passes:
         grid.add_row(text(one.name, "bold"), str(len(one.rules) or ""), text(_first(one.doc)))
-    words = f"By default: {record.default}\nMore about one of them, or about a rule: graphopt passes NAME"
-    return Group(grid, text(""), text(words.splitlines()[0], "dim"), text(words.splitlines()[1], "dim"))
+    default = f"By default: {record.default.replace(',', ', ')}"
+    more = "More about one of them, or about a rule: graphopt passes NAME"
+    return Group(grid, text(""), text(default, "dim"), text(more, "dim"))
 
 
 def layout_pass(record: PassEntry) -> Group:
