@@ -13,7 +13,7 @@ from passes.positions.operand import uniform_operand
 from passes.positions.relative import bucketed_lookup
 from passes.positions.roll import rolled
 from passes.positions.shifted import converted_lookup, shifted_lookup
-from passes.positions.table import row_in_table, sliced_table
+from passes.positions.table import counted_table, row_in_table, sliced_table
 
 __all__ = [
     "POSITIONS",
@@ -22,6 +22,7 @@ __all__ = [
     "class_token",
     "constant_lookup",
     "converted_lookup",
+    "counted_table",
     "decided_and",
     "decided_mask",
     "grid_of_counters",
@@ -48,6 +49,7 @@ RULES = (
     rolled,
     class_token,
     sliced_table,
+    counted_table,
     row_in_table,
     shifted_lookup,
     converted_lookup,

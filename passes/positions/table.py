@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphopt import Builder, Close, Const, Exact, Match, Rest, Value, op, rule
+from graphopt import Builder, Close, Const, Exact, Match, Opt, Rest, Value, op, rule
 from graphopt.ir.types import Tensor
 from graphopt.ir.values import constant
+from passes.positions.dimension import as_vector
 
 LARGEST = 16 << 20
 """Bytes of a table that is rewritten."""
@@ -18,6 +19,10 @@ arguments = Rest("start, end, axis and step")
 window = op.Slice(numbers, arguments)
 ordered = op.Gather(table, window, axis=lambda axis: not axis)
 lookup = op.Gather(table, ids, axis=lambda axis: not axis)
+start, end, step, axes = Const("start"), Value("end"), Const("step"), Opt(Value("axes"))
+counter = op.Range(start, end, step).shared()
+row_of_numbers = op.Unsqueeze(counter, axes).shared()
+counted = op.Gather(table, row_of_numbers, axis=lambda axis: not axis)
 
 
 @rule(ordered, numerics=Exact(), opset=10)
@@ -34,6 +39,22 @@ def sliced_table(m: Match, new: Builder) -> Tensor:
     m.require(along, "the numbers are not cut along their row alone")
     bounds = [np.array([1]) if i == TABLE else tensor for i, tensor in enumerate(m[arguments])]
     return new.Slice(held[None, :count], *bounds)
+
+
+@rule(x + counted, numerics=Exact(), opset=13)
+def counted_table(m: Match, new: Builder) -> Tensor:
+    """Rows of a table with the numbers from 0 to a length, added to something of this length, are a Slice of it."""
+    cut(m)
+    m.require(m[start] == 0 and m[step] == 1, "the numbers do not go from 0 by 1")
+    numbers, added = m.shapes.dims(m.tensor(row_of_numbers)), m.shapes.dims(m[x])
+    m.require(numbers is not None and len(numbers) == TABLE and numbers[0] == 1, "the numbers are not a single row")
+    length = None if numbers is None else numbers[1]
+    m.require(added is not None and len(added) == TABLE + 1, "what they are added to has not three dimensions")
+    same = length is not None and added is not None and added[1] == length and m.shape(m.root.outputs[0]) == m.shape(x)
+    m.require(same, "what they are added to is not known to be as long")
+    held = m.held(m[table])
+    m.require(len(held) > 1, "the table has a single row, which is repeated")
+    return new.Add(m[x], new.Slice(held[None], np.array([0]), as_vector(m, new, m[end]), np.array([1])))
 
 
 @rule((x + row) + lookup | (x + lookup) + row | lookup + row, numerics=Close(2), opset=7)

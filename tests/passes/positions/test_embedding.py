@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passes.positions import class_token, converted_lookup, row_in_table, shifted_lookup, sliced_table
+from passes.positions import class_token, converted_lookup, counted_table, row_in_table, shifted_lookup, sliced_table
 from tests.support import fires, refuses
 
 TABLES = {
@@ -44,6 +44,59 @@ def test_fewer_numbers_than_rows():
 def test_other_numbers_are_looked_up(numbers: np.ndarray, reason: str):
     text = f"g ({IDS}) => (float[?,?,8] p) {{ {WINDOW} }}"
     refuses(sliced_table, text, TABLES | {"numbers": numbers}, reason=reason)
+
+
+COUNT = "s = Shape(ids) n = Gather(s, axis0) r = Range({}, n, {}) i = Unsqueeze(r, {}) p = Gather(places, i) "
+NUMBERS = TABLES | {"axis0": np.int64(1), "from": np.int64(0), "by": np.int64(1), "first": np.int64(1)}
+
+
+def counting(start="from", step="by", axes="zero"):
+    return COUNT.format(start, step, axes)
+
+
+def known(body, **more):
+    words = set(body.replace("(", " ").replace(")", " ").replace(",", " ").split())
+    return {name: value for name, value in (NUMBERS | more).items() if name in words}
+
+
+def test_rows_that_are_counted_are_a_slice_of_the_table():
+    body = counting() + "y = Add(x, p)"
+    text = f"g ({IDS}, float[B,S,8] x) => (float[B,S,8] y) {{ {body} }}"
+    model = fires(counted_table, text, known(body), leaves=["Shape", "Slice", "Add"])
+    assert model.graph.nodes[-2].inputs[0].shape == (1, 6, 8)
+
+
+def test_the_length_is_a_dimension_before_opset_15():
+    body = counting() + "y = Add(x, p)"
+    text = f'<ir_version: 8, opset_import: ["": 14]> g ({IDS}, float[B,S,8] x) => (float[B,S,8] y) {{ {body} }}'
+    fires(counted_table, text, known(body), leaves=["Shape", "Gather", "Unsqueeze", "Slice", "Add"])
+
+
+def test_the_length_is_read_elsewhere_too():
+    body = counting() + "y = Add(x, p) z = Neg(n)"
+    text = f"g ({IDS}, float[B,S,8] x) => (float[B,S,8] y, int64 z) {{ {body} }}"
+    fires(counted_table, text, known(body), leaves=["Shape", "Shape", "Gather", "Neg", "Slice", "Add"])
+
+
+@pytest.mark.parametrize(
+    ("body", "given", "reason"),
+    [
+        (counting(start="first"), "float[B,S,8] x", "from 0 by 1"),
+        (counting(axes="axis"), "float[B,S,8] x", "single row"),
+        (counting(), "float[B,1,8] x", "as long"),
+        (counting(), "float[B,T,8] x", "as long"),
+        (counting(), "float[S,8] x", "three dimensions"),
+    ],
+)
+def test_rows_counted_otherwise_are_looked_up(body: str, given: str, reason: str):
+    body += "y = Add(x, p)"
+    refuses(counted_table, f"g ({IDS}, {given}) => (float[?,?,8] y) {{ {body} }}", known(body), reason=reason)
+
+
+def test_the_only_row_of_a_table_is_looked_up():
+    body = counting() + "y = Add(x, p)"
+    text = f"g ({IDS}, float[B,S,8] x) => (float[B,S,8] y) {{ {body} }}"
+    refuses(counted_table, text, known(body, places=np.ones((1, 8), np.float32)), reason="single row")
 
 
 def test_a_table_with_two_uses_is_not_stored_twice():
