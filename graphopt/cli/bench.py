@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from graphopt.cli.data_options import PANEL, Reading, open_given
-from graphopt.cli.options import AllowOutside, Dimensions, Json, ReportFile, sizes, taking
+from graphopt.cli.options import AllowOutside, Dimensions, Json, ReportFiles, sizes, taking
 from graphopt.cli.recipe import RecipeFile
 from graphopt.errors import UsageError
 from graphopt.recipe.names import LIST, MODEL, READ, SOURCE
@@ -62,7 +62,7 @@ class Options(Reading):
     precision: Precision = 0.01
     profile: Profile = False
     seed: Seed = 0
-    report: ReportFile = None
+    reports: ReportFiles = None
     json: Json = False
     allow_outside: AllowOutside = False
 
@@ -84,7 +84,7 @@ def bench(options: Options) -> None:
     from graphopt.report.formats import BENCH
 
     threads, batches = _numbers("--threads", options.threads), _numbers("--batch", options.batches)
-    write = writer(options.report, BENCH, options.models)
+    write = writer(options.reports or (), BENCH, options.models)
     with progress(quiet=options.json) as line:
         data = None
         if options.data is not None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from graphopt.cli.data_options import Place, Reading, open_given
-from graphopt.cli.options import AllowOutside, Json, ReportFile, taking
+from graphopt.cli.options import AllowOutside, Json, ReportFiles, taking
 from graphopt.cli.recipe import RecipeFile
 from graphopt.recipe.names import FUNCTION, MODEL
 
@@ -74,7 +74,7 @@ class Options(Reading):
     batch: Batch = None
     limit: Limit = None
     seed: Seed = 0
-    report: ReportFile = None
+    reports: ReportFiles = None
     json: Json = False
     allow_outside: AllowOutside = False
 
@@ -95,7 +95,7 @@ def evaluate(options: Options) -> None:
     from graphopt.report.evaluation_text import layout
     from graphopt.report.formats import EVALUATION
 
-    write = writer(options.report, EVALUATION, options.models)
+    write = writer(options.reports or (), EVALUATION, options.models)
     with progress(quiet=options.json) as line:
         line.message(f"opening {options.data}")
         first = interface(load(options.models[0], allow_outside=options.allow_outside))

@@ -29,15 +29,16 @@ def optimize(options: Options) -> None:
     """
     from graphopt.cli import watch
     from graphopt.cli.files import check_outputs
-    from graphopt.report.formats import FORMATS, formatter
+    from graphopt.cli.reporting import writer
+    from graphopt.report.formats import FORMATS
 
-    check_outputs(options.model, [one for one in (options.output, options.report, options.depfile) if one])
+    check_outputs(options.model, [options.output, *_beside_it(options)])
     _check_options(options)
-    format_report = formatter(options.report, FORMATS) if options.report else None
+    report_to = writer(options.reports or (), FORMATS, [options.model])
     with watch.progress(quiet=options.quiet) as line:
         result, missed = _compile(options, line)
         writes = options.keep or not missed
-        told = _write(result, options, line, format_report) if writes else result.report
+        told = _write(result, options, line, report_to) if writes else result.report
     _print(told, options, written=writes)
     if missed:
         kept = "It was written all the same (--keep)" if writes else "Nothing was written; --keep writes the best found"
@@ -45,9 +46,8 @@ def optimize(options: Options) -> None:
     _leave(told, strict=options.strict)
 
 
-def _write(result: Result, options: Options, line: Progress, format_report: Callable[[Report], str] | None) -> Report:
+def _write(result: Result, options: Options, line: Progress, report_to: Callable[[Report], None]) -> Report:
     """Write everything that was asked for; the report with what is known of the files."""
-    from graphopt.cli.files import write_text
     from graphopt.cli.reporting import completed
     from graphopt.ir.writer import save
 
@@ -62,8 +62,7 @@ def _write(result: Result, options: Options, line: Progress, format_report: Call
         allow_outside=options.allow_outside,
     )
     told = completed(result, options, line.message)
-    if options.report and format_report:
-        write_text(options.report, format_report(told))
+    report_to(told)
     return told
 
 
@@ -149,12 +148,16 @@ def _run(run: Callable[..., Result], options: Options, observers: list[Silent]) 
 def _observers(options: Options, line: Progress) -> tuple[InputGuard, *tuple[Silent, ...]]:
     from graphopt.cli import watch
 
-    others = [one for one in (options.report, options.depfile) if one]
-    guard = watch.InputGuard([options.output, _beside(options.output, ".data"), *others])
+    guard = watch.InputGuard([options.output, _beside(options.output, ".data"), *_beside_it(options)])
     if not options.dump:
         return guard, line
     options.dump.mkdir(parents=True, exist_ok=True)
     return guard, line, watch.Dumps(options.dump)
+
+
+def _beside_it(options: Options) -> list[Path]:
+    """The files that are written besides the result."""
+    return [*(options.reports or ()), *([options.depfile] if options.depfile else [])]
 
 
 def _beside(output: Path, ending: str) -> Path:

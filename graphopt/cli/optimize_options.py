@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from graphopt.cli.budget_options import Budgeting
-from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, ReportFile, Seed, TargetName, pipeline_option
+from graphopt.cli.options import AllowOutside, Json, ModelFile, Plugins, ReportFiles, Seed, TargetName, pipeline_option
 from graphopt.cli.recipe import RecipeFile
 from graphopt.pipeline.level import Level
 from graphopt.recipe.names import PIPELINE, READ, WRITTEN
@@ -95,7 +95,7 @@ class Options(Budgeting):
     feeds: Feeds = None
     limit: Limit = None
     plugins: Plugins = None
-    report: ReportFile = None
+    reports: ReportFiles = None
     measure: Timed = False
     json: Json = False
     strict: Strict = False

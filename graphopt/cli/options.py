@@ -29,9 +29,11 @@ Dimensions = Annotated[
     typer.Option("--dim", "--size", metavar="NAME=N", help="The size of a free dimension. May be repeated."),
 ]
 
-ReportFile = Annotated[
-    Path | None,
-    typer.Option("--report", metavar="FILE", help="Also write the report: FILE.html, .md, .json or .txt."),
+ReportFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--report", metavar="FILE", help="Also write the report: FILE.html, .md, .json or .txt. May be repeated."
+    ),
     WRITTEN,
 ]
 

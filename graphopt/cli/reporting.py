@@ -17,20 +17,23 @@ if TYPE_CHECKING:
     from graphopt.report.record import Report
 
 
-def writer(report: Path | None, formats: Formats[Record], models: Sequence[Path]) -> Callable[[Record], None]:
-    """What writes a record about `models` into the file that was asked for, if one was.
+def writer(reports: Sequence[Path], formats: Formats[Record], models: Sequence[Path]) -> Callable[[Record], None]:
+    """What writes a record about `models` into the files that were asked for.
 
     Raises UsageError and OutputError, before any work, where it cannot be written.
     """
     from graphopt.cli.files import check_outputs, write_text
     from graphopt.report.formats import formatter
 
-    if report is None:
-        return lambda _: None
-    spell = formatter(report, formats)
     for model in models:
-        check_outputs(model, [report])
-    return lambda record: write_text(report, spell(record))
+        check_outputs(model, reports)
+    spelled = [(path, formatter(path, formats)) for path in reports]
+
+    def write(record: Record) -> None:
+        for path, spell in spelled:
+            write_text(path, spell(record))
+
+    return write
 
 
 def completed(result: Result, options: Options, progress: Callable[[str], None]) -> Report:
@@ -41,7 +44,7 @@ def completed(result: Result, options: Options, progress: Callable[[str], None])
     report = replace(result.report, after=replace(result.report.after, file_bytes=_written(options.output)))
     if options.measure:
         report = replace(report, bench=_measured(options, progress))
-    if options.report is None and not options.json:
+    if not options.reports and not options.json:
         return report
     from graphopt.measure.environment import environment
     from graphopt.report.layers import layers, sensitive, timed, worth_telling

@@ -94,8 +94,7 @@ def _line(command: str, recipe: Recipe) -> str:
 
 def _clean(recipe: Recipe) -> str:
     files = [recipe.output + ending for ending in ("", ".data", ".d")]
-    report = recipe.get("report")
-    words = " ".join(map(_word, [*files, *([report] if report else [])]))
+    words = " ".join(map(_word, [*files, *(recipe.get("report") or ())]))
     return f"\trm -f -- {words}\n\trm -rf -- {_word(recipe.output + '.reproducers')}"
 
 

@@ -47,6 +47,18 @@ def test_the_ending_chooses_the_format(model, here, ending, begin):
     assert (here / f"report{ending}").read_text("utf-8").startswith(begin)
 
 
+def test_several_reports(model, here):
+    optimized(model, "--report", "a.md", "--report", "b.json")
+    assert (here / "a.md").read_text("utf-8").startswith("# model.onnx")
+    assert json.loads((here / "b.json").read_text("utf-8"))["model"] == "model.onnx"
+
+
+@pytest.mark.parametrize("command", [("optimize", *OUT), ("bench",), ("evaluate", "--data", "x.npz")])
+def test_two_reports_of_one_name_are_refused_before_any_work(model, command):
+    done = run(*command, model, "--report", "a.md", "--report", "./a.md")
+    assert (done.exit_code, "two outputs have the name a.md" in done.stderr) == (2, True)
+
+
 def test_the_json_is_the_same_in_a_file_and_printed_and_fits_its_schema(model, here):
     jsonschema = pytest.importorskip("jsonschema")
     printed = json.loads(optimized(model, "--json", "--report", "report.json").stdout)
