@@ -73,5 +73,6 @@ def refuses(
     assert not result.report.rewrites, result.report
     assert not result.report.rolled_back, f"refused only by the verifier: {result.report}"
     assert operators(result.model) == operators(proto(text, weights))
+    assert not [note for note in result.report.notes if "it raised" in note], result.report.notes
     said = [refusal.reason for refusal in result.report.refusals]
     assert not reason or any(reason in one for one in said), said

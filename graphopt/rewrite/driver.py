@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from graphopt.analysis.inference import MALFORMED
 from graphopt.errors import PassError
 from graphopt.ir import walk
 from graphopt.ir.dtypes import FLOATS, DType
@@ -231,6 +232,9 @@ def attempt(context: Context, rule: Rule, match: Match, refused: dict[Node, None
         reason = _lacking(rewrite, match)
     except Refused as declined:
         reason, final = str(declined), declined.final
+    except MALFORMED as error:
+        reason, final = f"it raised {type(error).__name__}: {error}", True
+        context.note(f"rule {rule.name} left {_label(match.root)} alone: {reason}")
     if reason is None:
         return rewrite
     if refused is not None and not final:

@@ -13,7 +13,20 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench import conformance, corruption, counts, exports, latency, scale, skip_norm, speed, steadiness
+from tests.bench import (
+    conformance,
+    corruption,
+    counts,
+    exports,
+    faults,
+    latency,
+    mutations,
+    random_models,
+    scale,
+    skip_norm,
+    speed,
+    steadiness,
+)
 
 TABLES = {
     "counts": counts.main,
@@ -26,7 +39,12 @@ TABLES = {
     "skip_norm": skip_norm.main,
 }
 QUICK = ("counts", "exports", "conformance", "scale")
-HUNTS = {"corruption": corruption.main}
+HUNTS = {
+    "corruption": corruption.main,
+    "random": random_models.main,
+    "mutations": mutations.main,
+    "faults": faults.main,
+}
 
 
 def main() -> None:

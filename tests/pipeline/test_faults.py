@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -207,7 +206,7 @@ def test_a_pass_that_breaks_the_model_by_itself_is_named(kind, how):
 @pytest.mark.parametrize("kind", DEEDS)
 def test_a_rewrite_that_breaks_the_model_is_left_out_alone(kind, how):
     """The rewrite passes its own check; what it brings about is found when the pass is over, and it is named."""
-    deed, words = DEEDS[kind]
+    deed, _ = DEEDS[kind]
 
     def careless(context, _options):
         for node in [node for node in context.model.graph.nodes if node.op in ("Neg", "Sigmoid")]:

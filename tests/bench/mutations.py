@@ -1,0 +1,158 @@
+"""Mutation tests: what small mistakes in the rules do their tests let through?
+
+`python -m tests.bench mutations [--only TEXT] [--each N] [--seconds S] [--jobs J] [--seed N]`: for every module with a
+rule, N mistakes (all without --each), each in a process in which the module is imported with it and the rule's own
+tests run. A mistake that no test notices survives: a test is missing there, or the mistake makes no difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.abc
+import importlib.util
+import os
+import random
+import re
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from tests.bench.mutants import Mutant, mutants, planted
+from tests.bench.pool import Limits, results
+
+ROOT = Path(__file__).parents[2]
+KILLED, SURVIVED = "killed", "survived"
+LIMITS = Limits(seconds=300.0, memory=8 << 30)
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench mutations")
+    parser.add_argument("--only", default="", help="modules with this text in their path")
+    parser.add_argument("--each", type=int, help="so many mistakes in each module")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="no new ones after so long")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0, help="chooses the mistakes")
+    given = parser.parse_args(arguments)
+    chosen = plan(given.only, given.each, given.seed)
+    survivors = hunt(chosen, jobs=given.jobs, seconds=given.seconds)
+    if survivors:
+        sys.exit(1)
+
+
+def rule_modules() -> list[Path]:
+    """The modules that hold rules."""
+    return [path for path in sorted((ROOT / "passes").rglob("*.py")) if "\n@rule(" in path.read_text("utf-8")]
+
+
+def own_tests(module: Path) -> list[Path]:
+    """The tests of a module's rules: the file named like it, else those of its package that name one of them."""
+    folder = ROOT / "tests" / module.relative_to(ROOT).parent
+    own = folder / f"test_{module.stem}.py"
+    if own.exists():
+        return [own]
+    rules = re.findall(r"\n@rule\((?:.|\n)*?\ndef (\w+)", module.read_text("utf-8"))
+    named = re.compile(rf"\b(?:{'|'.join(rules)})\b")
+    return [path for path in sorted(folder.glob("test_*.py")) if named.search(path.read_text("utf-8"))]
+
+
+Planned = tuple[Path, Mutant]
+
+
+def plan(only: str = "", each: int | None = None, seed: int = 0) -> list[Planned]:
+    """The mistakes to try, those of one module after those of another."""
+    planned: list[Planned] = []
+    for module in rule_modules():
+        if only in str(module.relative_to(ROOT)) and own_tests(module):
+            found = mutants(module.read_text("utf-8"))
+            rng = random.Random(f"{seed} {module.name}")  # noqa: S311 - a choice of samples
+            chosen = sorted(rng.sample(range(len(found)), min(each, len(found)))) if each else range(len(found))
+            planned += [(module, found[index]) for index in chosen]
+    return planned
+
+
+def hunt(planned: Sequence[Planned], *, jobs: int = 1, seconds: float = float("inf")) -> list[str]:
+    """Try them and print what came of it. Returns the survivors."""
+    import onnxruntime  # noqa: F401 - before there are children
+    import pytest  # noqa: F401
+
+    import graphopt.api  # noqa: F401
+
+    begun, told = time.monotonic(), defaultdict[Path, list[str]](list)
+    survivors: list[str] = []
+    planned = _sound(planned, jobs, begun + seconds)
+    case = functools.partial(outcome, planned)
+    for number, said in results(case, range(len(planned)), LIMITS, jobs=jobs, until=begun + seconds):
+        module, mutant = planned[number]
+        told[module].append(said)
+        if said == SURVIVED:
+            survivors.append(f"{module.relative_to(ROOT)}:{mutant.line}: {mutant.what}")
+            print(f"survived  {survivors[-1]}", flush=True)
+    print("\n| rule | mistakes | noticed |\n|---|---|---|")
+    for module, outcomes in sorted(told.items()):
+        print(f"| {module.relative_to(ROOT)} | {len(outcomes)} | {len(outcomes) - outcomes.count(SURVIVED)} |")
+    tried = sum(map(len, told.values()))
+    share = f", {1 - len(survivors) / tried:.1%}" if tried else ""
+    print(f"\n{tried - len(survivors)} of {tried} noticed{share}, in {time.monotonic() - begun:.0f} s")
+    return survivors
+
+
+def _sound(planned: Sequence[Planned], jobs: int, until: float) -> list[Planned]:
+    """The mistakes in modules whose tests pass without any."""
+    modules = list(dict.fromkeys(module for module, _ in planned))
+    case = functools.partial(outcome, [(module, None) for module in modules])
+    sound = set()
+    for number, said in results(case, range(len(modules)), LIMITS, jobs=jobs, until=until):
+        if said == SURVIVED:
+            sound.add(modules[number])
+        else:
+            print(f"left out  {modules[number].relative_to(ROOT)}: its tests fail without any mistake", flush=True)
+    return [(module, mutant) for module, mutant in planned if module in sound]
+
+
+def outcome(planned: Sequence[tuple[Path, Mutant | None]], number: int) -> str:
+    """Whether the tests notice, in a process of its own: what it has imported is of no use for the next."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = tested(*planned[number])
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return SURVIVED if status == 0 else KILLED
+
+
+def tested(module: Path, mutant: Mutant | None) -> int:
+    """The exit code of the rule's tests with the mistake in it, if there is one."""
+    import pytest
+
+    for known in [name for name in sys.modules if name.split(".")[0] in ("passes", "tests")]:
+        del sys.modules[known]
+    name = ".".join(module.relative_to(ROOT).with_suffix("").parts)
+    if mutant is not None:
+        code = compile(planted(module.read_text("utf-8"), mutant), str(module), "exec")
+        sys.meta_path.insert(0, _Replaced(name, code))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.chdir(ROOT)
+    options = ["-n0", "-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--no-header"]
+    return int(pytest.main([*options, *map(str, own_tests(module))]))
+
+
+class _Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives one module other code."""
+
+    def __init__(self, name: str, code: CodeType) -> None:
+        self.name, self.code = name, code
+
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+        return importlib.util.spec_from_loader(name, self) if name == self.name else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.code, module.__dict__)  # noqa: S102 - our own source, with a mistake in it
