@@ -63,6 +63,9 @@ class Context(Protocol):
     def apply(self, rewrite: Rewrite, rule: str, numerics: Contract) -> list[Node] | None:
         """Check and commit a rewrite; the new nodes, or None if it was not let through."""
 
+    def note(self, text: str) -> None:
+        """Tell the user something that is neither a rewrite nor a refusal."""
+
     def refuse(self, refusal: Refusal) -> None:
         """Take note of a refusal."""
 
