@@ -9,10 +9,12 @@ from graphopt.ir import values
 from graphopt.ir.types import Tensor
 from passes.attention.additions import total_bias
 from passes.attention.core import Attention, product, read, restored, scale
+from passes.attention.core import values as value
 from passes.attention.layout import Layout
 from passes.attention.masks import causal, never_all
 from passes.attention.operands import FLAT, length
 from passes.attention.scores import Fill, Term
+from passes.fuse.guards import takes
 
 NEARLY_LOWEST = -1e38
 """Takes the place of any score that it is added to. ONNX Runtime's kernel returns zeros for queries all of whose keys
@@ -25,6 +27,7 @@ def standard_attention(m: Match, new: Builder) -> Tensor:
     """softmax(scale Q K^T + bias) V, for each head, is Attention(Q, K, V), where the target has nothing faster."""
     faster = m.target.runs("MultiHeadAttention", "com.microsoft", m.dtype(product))
     m.require(not faster, f"the target {m.target} runs MultiHeadAttention, which is faster")
+    takes(m, value, "Attention")
     attention = read(m, grouped=True, layouts=(FLAT,))
     heads = attention.operands.heads
     many, shared = length(heads.all), length(heads.shared)

@@ -74,12 +74,13 @@ FRAGMENTS: tuple[Callable[[Builder], object], ...] = (
     product_of_values, reshape, reshape, flatten, transpose, squeeze, slicing, slicing, concat, split, gather, expand,
     tile, filled, shape_arithmetic, reduction, resize, dropout, again, gelu, gelu_tanh, swish, hard_swish, mish, leaky,
     layer_norm, rms_norm, group_norm, softmax, softmax_operator, length, branch, loop,
-    attention, attention, attention, rotary, blocks.residual, blocks.residual, blocks.activated, blocks.parallel_convs,
-    blocks.parallel_convs, blocks.convs_in_a_row, blocks.products, blocks.products, blocks.far_factor,
-    blocks.far_factor,
-    blocks.between_transposes, blocks.between_transposes, blocks.biased_activation, positions.embedding,
-    positions.embedding, positions.class_token, positions.roll, positions.mask, positions.uniform, positions.repeated,
-    positions.grid, positions.sizes,
+)  # fmt: skip
+BLOCKS: tuple[Callable[[Builder], object], ...] = (
+    attention, attention, attention, attention, rotary, blocks.residual, blocks.residual, blocks.activated,
+    blocks.activated, blocks.parallel_convs, blocks.convs_in_a_row, blocks.products, blocks.products, blocks.far_factor,
+    blocks.far_factor, blocks.between_transposes, blocks.between_transposes, blocks.biased_activation,
+    positions.embedding, positions.embedding, positions.class_token, positions.roll, positions.mask, positions.uniform,
+    positions.repeated, positions.grid, positions.sizes,
 )  # fmt: skip
 
 
@@ -122,7 +123,7 @@ def _attempted(rng: random.Random) -> Case:
     for _ in range(4 * FRAGMENTS_AT_ONCE):
         if len(g.nodes) >= most:
             break
-        g.attempt(rng.choice(FRAGMENTS))
+        g.attempt(rng.choice(rng.choice((FRAGMENTS, BLOCKS))))
     return _finished(g)
 
 

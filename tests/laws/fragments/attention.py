@@ -140,6 +140,8 @@ def masked(g: Builder, scores: Value) -> Value:
     if style in ("keys", "where"):
         return masked_keys(g, scores, added=style == "keys")
     if rows is None or columns is None:
+        if g.chance(0.7):
+            return masked_keys(g, scores, added=g.chance(0.5))
         shape: tuple[int, ...] = (heads or 1, 1, 1)
     elif style == "causal":
         held = np.where(np.tril(np.ones((rows, columns), bool)), 0, lowest(g))
@@ -195,7 +197,7 @@ def attention(g: Builder) -> None:
     q, k, v = operands(g, heads, size)
     if g.chance(0.25):
         q, k = turned(g, q), turned(g, k)
-    if g.chance(0.2) and k.sizes[0] is not None:
+    if g.chance(0.25):
         k, v = behind(g, k), behind(g, v)
     turn = (0, 1, 3, 2)
     style = g.rng.choice(["query", "scores", "both", "none"])
@@ -215,7 +217,8 @@ def attention(g: Builder) -> None:
 
 def behind(g: Builder, x: Value) -> Value:
     """New keys or values behind those of earlier calls; both are returned."""
-    batch, heads, _, size = x.sizes
+    heads, size = x.sizes[1], x.sizes[3]
+    batch = x.sizes[0] or (FREE if x.shape[0] == g.free[0] else OTHER)
     past = g.feed([batch, heads, g.rng.choice([FREE, OTHER, 2]), size], g.dtype)
     y = g.emit("Concat", [past, x], axis=2, exact=True)
     if g.chance(0.5):

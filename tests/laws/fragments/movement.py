@@ -119,7 +119,7 @@ def concat(g: Builder) -> None:
     like = [v for v in g.values if v.dtype == x.dtype and v.rank == x.rank and fits(v, x, axis)]
     parts = [g.rng.choice(like) for _ in range(g.rng.choice([1, 2, 2, 3]))]
     if g.chance(0.3) and None not in (*x.sizes[:axis], *x.sizes[axis + 1 :]):
-        shape = [1 if i == axis else s or 1 for i, s in enumerate(x.sizes)]
+        shape = [1 if i == axis else s for i, s in enumerate(x.sizes)]
         parts += [g.const(g.draw(shape, x.dtype), x.dtype) for _ in range(g.rng.choice([1, 2]))]
     y = g.emit("Concat", parts, axis=axis - x.rank if g.chance(0.3) else axis, exact=True)
     if g.chance(0.3):

@@ -127,6 +127,8 @@ def mask(g: Builder) -> None:
     condition = g.emit("Greater", [g.pick(lambda v: v.exact and v.floating), g.const(0.0)], exact=True)
     if g.chance(0.3):
         condition = g.const(g.draw(size, bool), bool)
+    elif g.chance(0.5) and x.exact:
+        condition = g.emit("Greater", [x, g.const(0.0, x.dtype)], exact=True)
     pair = [condition, certain(g, x)]
     both = g.emit("And", pair[:: g.rng.choice([1, -1])], exact=True)
     least = g.const(g.rng.choice([-5.0, 0.0, -1e4]), x.dtype)
@@ -170,6 +172,7 @@ def grid(g: Builder) -> None:
         zero, one = (g.const(n, np.int64, plain=True) for n in (0, 1))
         down = g.axes("Unsqueeze", g.emit("Range", [zero, rows, one], exact=True), [1])
         across = g.emit("Range", [zero, columns, one], exact=True)
+        across = g.axes("Unsqueeze", across, [0]) if g.chance(0.7) else across
         step = columns if g.chance(0.9) else one
         indices = plus(g, g.emit("Mul", [down, step], exact=True), across)
         g.emit("Gather", [flat, indices], axis=0, exact=True)

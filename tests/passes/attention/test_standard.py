@@ -85,3 +85,9 @@ def test_where_there_is_something_faster_it_does_nothing():
 def test_it_needs_opset_23():
     text = attention()
     refuses(standard_attention, text, weights(text), target="portable", reason="needs opset 23")
+
+
+def test_it_keeps_only_part_of_the_precision_of_float64():
+    inputs = "double[b, s, 32] q, double[b, s, 32] k, double[b, s, 32] v"
+    text = attention(**NEW, inputs=inputs, output="double[b, s, 32] y")
+    refuses(standard_attention, text, weights(text, root=np.float64(0.3)), reason="float64", target="portable")
