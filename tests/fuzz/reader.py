@@ -1,7 +1,7 @@
 """A coverage-guided fuzzer of reading, checking and writing: `python -m tests.fuzz.reader [-max_total_time=3600] DIR`.
 
-It needs atheris (`pip install --group fuzz`), and keeps what it finds interesting in DIR. Whatever the bytes are, they are
-a model that can be written again, or a ModelError.
+It needs atheris (`pip install --group fuzz`), and keeps what it finds interesting in DIR. Whatever the bytes are,
+they are a model that can be written again, or a ModelError.
 """
 
 from __future__ import annotations
