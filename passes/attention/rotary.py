@@ -15,6 +15,7 @@ from graphopt.rewrite.pattern import Node, Pattern
 from passes.attention.axes import Axis, View
 from passes.attention.layout import Layout, steps
 from passes.attention.reading import REGROUPING, Reading, seen, sizes
+from passes.fuse.guards import takes
 
 MICROSOFT = "com.microsoft"
 HEADS = 4
@@ -51,6 +52,7 @@ def standard_rotary_embedding(m: Match, new: Builder) -> Tensor:
     """A sum x cos + (-x2, x1) sin is RotaryEmbedding(x) of ai.onnx, where the target has no other."""
     other = m.target.runs("RotaryEmbedding", MICROSOFT, m.dtype(x))
     m.require(not other, f"the target {m.target} has an operator for any opset")
+    takes(m, x, "RotaryEmbedding")
     size = _size(m)
     _halves(m, size)
     cos, sin = (_half(m, new, m[part], size) for part in (cosine, sine))

@@ -9,6 +9,8 @@ from passes.layout.orders import Letters, identity
 BROADCAST_SINCE = 7
 SMOOTH = 4
 """Rounding errors between elements that a vector unit and scalar code compute."""
+SIGN = 1
+"""For operators that give 0 or -0, which are equal, by how their operands broadcast."""
 PRODUCT = 16
 MATRIX = 2
 
@@ -24,6 +26,7 @@ ROUNDED = (
     "Log", "Mish", "Pow", "Selu", "Sigmoid", "Sin", "Sinh", "Softplus", "Softsign", "Swish", "Tan", "Tanh",
     "com.microsoft.Gelu", "com.microsoft.QuickGelu",
 )  # fmt: skip
+ZEROS = ("Max", "Min", "Where")
 FIRST_ONLY = ("CastLike", "Clip", "Dropout")
 """Operators whose other operands are single numbers, or not looked at."""
 
@@ -47,7 +50,7 @@ def elementwise(call: Call) -> Axes | None:
         aligned = all(held is None or held == result[rank - len(held) :] for held in turned.inputs)
         return Change() if aligned else None
 
-    error = SMOOTH if call.node.op in ROUNDED or call.node.domain else 0
+    error = SMOOTH if call.node.op in ROUNDED or call.node.domain else SIGN if call.node.op in ZEROS else 0
     return Axes(tuple(inputs), (identity(rank),), identity(rank), retune, error)
 
 

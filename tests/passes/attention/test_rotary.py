@@ -125,5 +125,11 @@ def test_ai_onnx_wants_angles_for_every_row():
     refuses(standard_rotary_embedding, text, WEIGHTS | CUTS, target="portable", reason="the batch is free")
 
 
+def test_ai_onnx_has_none_of_float64():
+    text = model(HALVES + TURNED, "double[2, 4, 5, 8] x", "double[2, 4, 5, 8] y", opset=23)
+    angles = {name: held.astype(np.float64) for name, held in WEIGHTS.items()}
+    refuses(standard_rotary_embedding, text, angles | CUTS, target="portable", reason="float64")
+
+
 def test_portable_models_get_no_operator_of_the_runtime():
     refuses(rotary_embedding, model(HALVES + TURNED), WEIGHTS | CUTS, target="portable", reason="does not run")

@@ -223,3 +223,11 @@ def test_every_operator_of_the_table_has_a_name_that_onnx_or_the_runtime_knows()
     known = {key_of(schema.name, schema.domain) for schema in onnx.defs.get_all_schemas_with_history()}
     unknown = {key for key in TABLE if key not in known and not key.startswith("com.microsoft.")}
     assert unknown <= {"SimplifiedLayerNormalization"}
+
+
+def test_which_zero_is_chosen_depends_on_how_operands_broadcast():
+    """ONNX Runtime adds up what Where selects, here 0 and -0 by rows, there by single elements."""
+    text = """<ir_version: 8, opset_import: ["" : 18]> g (float[3,4,N] x) => (float[A,B,C] y) {
+        a = Transpose <perm = [0, 2, 1]> (x) b = Where(chosen, a, zero) y = Transpose <perm = [0, 2, 1]> (b) }"""
+    held = {"chosen": np.array([True, False, True, False]), "zero": np.float32(0)}
+    fires(LAYOUT, text, held, leaves=["Where"])
