@@ -89,7 +89,7 @@ def _product(m: Match, so_far: Scores, node: Node) -> Iterator[Scores]:
     dims = so_far.query.dims
     across, along, factor = (node.attrs.get(name, default) for name, default in FUSED)
     batches = node.attrs.get("transBatchA") or node.attrs.get("transBatchB")
-    if left is None or right is None or not len(left) == len(right) == len(dims) or batches:
+    if left is None or right is None or not len(left) == len(right) == len(dims) or batches or not factor:
         return
     shared, *lead = (Axis(left[-2 if across else -1]),), *dims[:-MATRIX]
     rows, columns = (dims[-2], shared), (shared, dims[-1])

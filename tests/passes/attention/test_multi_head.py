@@ -221,6 +221,14 @@ def test_a_product_that_was_fused_before():
     assert model.graph.nodes[0].attrs.get("scale") is None
 
 
+def test_scores_that_are_all_zero_are_no_product_however_they_are_spelled():
+    for factor in ("plain = MatMul(qt, kt) scores = Mul(plain, zero)", "scores = own.FusedMatMul<alpha = 0.0>(qt, kt)"):
+        text = attention(
+            opset='["" : 18, "com.microsoft" : 1]', scale="", scores=factor.replace("own", "com.microsoft")
+        )
+        refuses(multi_head_attention, text, weights(text), reason="the scores are not a product of queries and keys")
+
+
 def test_scores_that_are_no_product():
     text = attention(scores="m = MatMul(qs, kt) scores = Tanh(m)")
     refuses(multi_head_attention, text, weights(text), reason="the scores are not a product of queries and keys")
