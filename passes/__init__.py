@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from graphopt.pipeline.passes import Pass
-from passes.blocks import BLOCKS
 from passes.algebra import ALGEBRA
 from passes.attention import ATTENTION
+from passes.blocks import BLOCKS
 from passes.canonical import CANONICAL
 from passes.clean import CLEAN
 from passes.fold import FOLD

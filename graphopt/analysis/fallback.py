@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PROBES = (range(24, 24 * 64, 24), range(24 * 96, 24 * 32, -24))
 """Sizes that stand for unknown dimensions: with many divisors, in two orders."""
 
+CONTRADICTIONS = (shape_inference.InferenceError, checker.ValidationError, RuntimeError, ValueError)
+"""What onnx raises where a node contradicts its schema."""
+
 
 @lru_cache(maxsize=4096)
 def schema_of(op: str, domain: str, version: int) -> onnx.defs.OpSchema | None:
@@ -97,7 +100,7 @@ def _infer(
     opsets = [helper.make_opsetid(call.domain, call.version)]
     try:
         found = shape_inference.infer_node_outputs(schema, node, given, data, opset_imports=opsets)
-    except (shape_inference.InferenceError, checker.ValidationError, RuntimeError, ValueError):  # the node contradicts its schema
+    except CONTRADICTIONS:
         return []
     return [type_of(found[name]) if name in found else UNKNOWN for name in outputs]
 
