@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from graphopt import Builder, Close, Match, Value, op, rule
 from graphopt.ir.types import Tensor
 from passes.blocks.contrib import contrib, is_row
@@ -39,6 +41,7 @@ def fused_gelu(m: Match, new: Builder) -> Tensor:
 def fast_gelu(m: Match, new: Builder) -> Tensor:
     """x/2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) is FastGelu(x), where the opset has no Gelu."""
     m.require(m.opset < OFFICIAL, f"opset {m.opset} has Gelu: the pass fuse writes it")
+    m.require(m.dtype(tanh_operand) != np.float64, "of float64 it keeps only part of the precision")
     pointwise(m, tanh_operand)
     return contrib(new, "FastGelu", m[tanh_operand])
 

@@ -74,3 +74,11 @@ def test_only_a_vector_as_long_as_the_rows_is_a_bias(bias: tuple[int, ...]):
 
 def test_a_sum_that_something_else_reads_stays():
     refuses(bias_gelu, spelled(ADD + "g = Gelu(b) y = Add(g, b)"), BIAS)
+
+
+def test_fast_gelu_keeps_only_part_of_the_precision_of_float64():
+    text = """<ir_version: 10, opset_import: ["" : 15]> g (double[N,8] x) => (double[N,8] y)
+        <double c = {0.044715}, double r = {0.7978845608028654}, double one = {1.0}, double half = {0.5}> {
+        s = Mul(x, x) t = Mul(s, x) u = Mul(t, c) v = Add(x, u) w = Mul(v, r) h = Tanh(w) k = Add(h, one)
+        z = Mul(x, half) y = Mul(z, k) }"""
+    refuses(fast_gelu, text, reason="keeps only part of the precision", target="cuda")
