@@ -66,7 +66,7 @@ def _fault(
     if not version:
         return f"the model does not import {JUDGED[node.domain]}"
     schema = _schema(node.op, node.domain, version)
-    if schema is None or schema.deprecated:
+    if schema is None or (schema.deprecated and _newest(node).deprecated):  # GroupNormalization was, for a while
         if node.op in BEYOND:
             return ""
         return f"{where} has given up this operator" if schema else f"{where} has no such operator{_hint(node)}"
@@ -108,8 +108,12 @@ def _kind(value: object) -> str:
     return next((kind for types, kind in _KINDS if isinstance(value, types)), "")
 
 
+def _newest(node: Node) -> Any:
+    return _schema(node.op, node.domain, onnx.defs.onnx_opset_version() if not node.domain else 1 << 30)
+
+
 def _hint(node: Node) -> str:
-    newer = _schema(node.op, node.domain, onnx.defs.onnx_opset_version() if not node.domain else 1 << 30)
+    newer = _newest(node)
     if newer is not None:
         return f"; it came with opset {newer.since_version}"
     close = get_close_matches(node.op, _names(node.domain), n=1)
