@@ -111,12 +111,7 @@ def optimize(
     _check_arguments(seed=seed, limit=limit, plugins=plugins)
     where = target_named(target)
     text, resolved = _resolve(passes, Registry(plugins))
-    ahead: Ahead | None = None
-    if runner is None:
-        from graphopt.numerics.worker import Worker, best_runner
-
-        runner = best_runner()
-        ahead = Ahead(runner) if isinstance(runner, Worker) else None
+    runner, ahead = _own_runner() if runner is None else (runner, None)
     if level in (Level.REGION, Level.FULL):
         runner.start()
     try:
@@ -143,6 +138,14 @@ def optimize(
     seconds = time.perf_counter() - started
     report = _report(name, text, level, before, kept, verifier.checked, seconds)
     return _within(Result(kept.outcome.context.model, report))
+
+
+def _own_runner() -> tuple[Runner, Ahead | None]:
+    """The best runner here, and what has it run regions while the compile goes on, if it can."""
+    from graphopt.numerics.worker import Worker, best_runner
+
+    runner = best_runner()
+    return runner, Ahead(runner) if isinstance(runner, Worker) else None
 
 
 def _kept(
