@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 WIDTH = "100"
-_CONSOLE = re.compile(r"```console\n\$ (graphopt [^\n]*)\n.*?```", re.DOTALL)
+_CONSOLE = re.compile(r"```console\n\$ (graphopt (?:[^\n]*\\\n)*[^\n]*)\n.*?```", re.DOTALL)
 _FILE = re.compile(r"```python\n# (\S+/\S+\.py)\n.*?```", re.DOTALL)
 _OWN = re.compile(r"```(?:python|toml)\n# (\w+\.(?:py|toml))\n(.*?)```", re.DOTALL)
 
@@ -33,7 +33,7 @@ def folder(text: str, path: Path) -> Path:
 
 def printed(command: str, where: Path) -> str:
     """What a command of the README prints. Raises CalledProcessError if it fails."""
-    arguments = [sys.executable, "-m", "graphopt.cli", *shlex.split(command)[1:]]
+    arguments = [sys.executable, "-m", "graphopt.cli", *shlex.split(command.replace("\\\n", ""))[1:]]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": WIDTH}
     done = subprocess.run(arguments, cwd=where, env=environment, capture_output=True, text=True, check=True)
     return done.stdout
