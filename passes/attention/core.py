@@ -75,6 +75,8 @@ def read(m: Match, **options: Any) -> Attention:
     operands = arrange(m, (found.query, found.key, value), ends, **options)
     if operands is None:
         m.refuse("the dimensions of queries, keys and values do not tell batch and heads")
+    types = {m.dtype(operand.reading.view.tensor) for operand in operands.all}
+    m.require(len(types) == 1, "queries, keys and values have different element types")
     m.take(*found.nodes, *(node for operand in operands.all for node in operand.reading.nodes))
     return Attention(operands, found, rows, value, guard in m)
 

@@ -122,6 +122,8 @@ def _shared(heads: Dimension, readings: Sequence[list[Reading]], *, grouped: boo
 def _arranged(readings: list[list[Reading]], ends: Sequence[Dimension], heads: Heads) -> Operands | None:
     """The operands in one layout."""
     rows, size, columns, width = ends
+    if heads.layout == APART and length(size) != length(width):  # MultiHeadAttention takes such only flat
+        return None
     wanted: list[tuple[Dimension, ...]] = [(heads.batch, rows, (*heads.all, *size))]
     for last in (size, width):
         flat, apart = (heads.batch, columns, (*heads.shared, *last)), (heads.batch, heads.shared, columns, last)

@@ -277,3 +277,18 @@ def test_a_wrong_attention_is_caught(wrong):
     text = attention()
     result = apply([rule(product, numerics=Close(64))(forge)], text, weights(text))
     assert [entry.rule for entry in result.report.rolled_back] == ["forge"]
+
+
+APART = """agraph (float[2, 4, 5, 8] q, float[2, 4, 5, 8] k, {value} v) => ({result} y) {{
+    kt = Transpose<perm = [0, 1, 3, 2]>(k) s = MatMul(q, kt) p = Softmax<axis = -1>(s) {last} }}"""
+
+
+def test_not_where_heads_of_values_that_stand_apart_have_another_size():
+    text = APART.format(value="float[2, 4, 5, 16]", result="float[2, 4, 5, 16]", last="y = MatMul(p, v)")
+    refuses(multi_head_attention, text, reason="spread over too many dimensions")
+
+
+def test_not_where_values_have_another_type():
+    last = "n = Cast<to = 10>(p) y = MatMul(n, v)"
+    text = APART.format(value="float16[2, 4, 5, 8]", result="float16[2, 4, 5, 8]", last=last)
+    refuses(multi_head_attention, text, reason="different element types")
