@@ -73,10 +73,12 @@ def _measured(options: Options, progress: Callable[[str], None]) -> Bench:
 
 
 def _written(output: Path) -> int | None:
-    """Bytes of a model that was just written, with its weights."""
-    if not output.with_name(output.name + ".data").exists():
-        return output.stat().st_size
+    """Bytes of a model that was just written, with its weights. Another process may be about to replace it."""
+    from graphopt.ir.atomic import alone
     from graphopt.ir.external import bytes_on_disk
     from graphopt.ir.reader import load
 
-    return bytes_on_disk(load(output, allow_outside=True))
+    with alone(output.parent):
+        if not output.with_name(output.name + ".data").exists():
+            return output.stat().st_size
+        return bytes_on_disk(load(output, allow_outside=True))
