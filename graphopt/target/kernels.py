@@ -5,7 +5,8 @@ the operator works on integers, strings or sequences. The dtypes are those of th
 concern the data that it computes with, not what it takes beside that. ai.onnx operators that are functions of others
 and have no kernel of their own are not listed: the runtime takes them apart.
 
-CPU: the kernels of ONNX Runtime 1.31, as it lists them itself. CUDA: the table of kernels in its documentation.
+CPU: the kernels of ONNX Runtime 1.31, the oldest that we run with, as it lists them itself: later ones have more.
+CUDA: the table of kernels in its documentation.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import parser
 
@@ -337,8 +338,13 @@ def test_all_or_nothing():
 
 
 def test_what_the_runtime_cannot_run_is_rolled_back():
-    text = model(11, "y = Unsqueeze<axes=[0]>(x)", "float[2, 3] x")
-    result = raised(text, NEWEST)
+    newest = proto(model(NEWEST, "axes = Constant<value_ints=[0]>() y = Unsqueeze(x, axes)", "float[2, 3] x"))
+    try:
+        onnxruntime.InferenceSession(newest.SerializeToString())
+    except onnxruntime.capi.onnxruntime_pybind11_state.Fail:
+        result = raised(model(11, "y = Unsqueeze<axes=[0]>(x)", "float[2, 3] x"), NEWEST)
+    else:
+        pytest.skip("this ONNX Runtime runs the newest opset")
     assert [entry.rule for entry in result.report.rolled_back] == ["raise_opset"]
     assert result.model.opsets == {"": 11}
 
