@@ -19,6 +19,7 @@ ROOMS = (
     "numerics",
     "data",
     "measure",
+    "calibration",
     "rewrite",
     "pipeline",
     "budget",

@@ -1,0 +1,167 @@
+"""A model that also gives digests of its inner tensors: least, largest, and some values drawn at random.
+
+The runtime computes them beside the model, so that no more of a tensor is kept than that. A digest is a float32 vector:
+the minimum, the maximum, then the values at given positions, which the caller draws anew for every run. A tensor in
+the body of an `If`, `Loop` or `Scan` has one for each time that the body runs: bodies return what they computed, and
+a branch that was not taken returns `NOTHING`, a minimum above its maximum, as an empty tensor does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from graphopt.ir import walk
+from graphopt.ir.model import Model
+from graphopt.ir.types import Array, Graph, Node, Tensor, Variable, subgraphs
+
+EDGES = 2
+"""The elements of a digest before its values: minimum and maximum."""
+NOTHING = (np.inf, -np.inf)
+_OPSET, _IR = 13, 8
+"""Of a probe for a model that does not import ai.onnx, and the version from which on initializers are no inputs."""
+_DIRECTIONS = ("scan_output_axes", "scan_output_directions")
+_SINCE_NO_BATCH = 9
+"""The opset from which on Scan has no batch axis of its own."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """proto: the model. outputs: the digest of each tensor that has one. positions: the input that takes them.
+
+    draws: how many. A position is a float64 from 0 up to, not including, 1.
+    """
+
+    proto: ModelProto
+    outputs: dict[Tensor, str]
+    positions: str
+    draws: int
+
+
+def probe(model: Model, tensors: Iterable[Tensor], proto: ModelProto, draws: int) -> Probe:
+    """Add digests to `proto`, which `model` was written as.
+
+    Left without one are constants, and tensors in bodies that cannot return any more than they do: those of functions,
+    and of operators other than If, Loop and Scan.
+    """
+    maker = _Maker({tensor for tensor in tensors if isinstance(tensor, Variable)}, _prefix(model), proto, draws)
+    outputs = dict(maker.graph(model.graph, proto.graph))
+    maker.declare()
+    for name in outputs.values():
+        proto.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return Probe(proto, outputs, maker.positions, draws)
+
+
+def _prefix(model: Model) -> str:
+    """What no name in the model begins with."""
+    names = [tensor.name for tensor in walk.tensors(model.graph)]
+    prefix = "digest"
+    while any(name.startswith(prefix) for name in names):
+        prefix += "_"
+    return prefix
+
+
+class _Maker:
+    """Writes digests into one message. wanted: the tensors. Names all begin with `prefix`."""
+
+    def __init__(self, wanted: Collection[Tensor], prefix: str, proto: ModelProto, draws: int) -> None:
+        self.wanted, self.prefix, self.proto, self.draws = wanted, prefix, proto, draws
+        self.positions = f"{prefix}.positions"
+        self.count = 0
+
+    def declare(self) -> None:
+        """The constants and the input that all digests share."""
+        graph = self.proto.graph
+        if not any(one.domain == "" for one in self.proto.opset_import):
+            self.proto.opset_import.add(domain="", version=_OPSET)
+        self.proto.ir_version = max(self.proto.ir_version, _IR)
+        shared: dict[str, Array] = {
+            "flat": np.array([-1], np.int64),
+            "one": np.array([1], np.int64),
+            "filler": np.zeros(1, np.float32),
+            "nothing": np.concatenate([np.float32(NOTHING), np.zeros(self.draws, np.float32)]),
+        }
+        graph.initializer.extend(numpy_helper.from_array(array, self.shared(name)) for name, array in shared.items())
+        graph.input.append(helper.make_tensor_value_info(self.positions, TensorProto.DOUBLE, [self.draws]))
+
+    def shared(self, name: str) -> str:
+        return f"{self.prefix}.{name}"
+
+    def name(self) -> str:
+        self.count += 1
+        return f"{self.prefix}.{self.count}"
+
+    def graph(self, graph: Graph, proto: GraphProto) -> list[tuple[Tensor, str]]:
+        """Add the digests of what the graph, and those inside it, define; they can be read in this graph."""
+        found: list[tuple[Tensor, str]] = []
+        for node, message in zip(graph.nodes, list(proto.node), strict=True):
+            if node.attrs and next(subgraphs(node), None) is not None:
+                found += self.lifted(node, message)
+        own = [*graph.inputs, *(tensor for node in graph.nodes for tensor in node.outputs)]
+        return found + [(tensor, self.digest(tensor, proto)) for tensor in own if tensor in self.wanted]
+
+    def digest(self, tensor: Tensor, proto: GraphProto) -> str:
+        """The nodes that compute a digest. A value is appended that is never drawn, unless the tensor is empty."""
+        name = self.name()
+
+        def add(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+            made = f"{name}.{output}" if output else name
+            proto.node.append(helper.make_node(operator, inputs, [made], **attributes))
+            return made
+
+        values = add("Cast", [tensor.name], "values", to=TensorProto.FLOAT)
+        edges = [add(kind, [values], f"{kind}0", keepdims=0) for kind in ("ReduceMin", "ReduceMax")]
+        edges = [add("Reshape", [edge, self.shared("one")], f"{edge}1".rpartition(".")[2]) for edge in edges]
+        flat = add("Reshape", [values, self.shared("flat")], "flat")
+        if not _never_empty(tensor):
+            flat = add("Concat", [flat, self.shared("filler")], "filled", axis=0)
+        size = add("Cast", [add("Size", [values], "size")], "length", to=TensorProto.DOUBLE)
+        places = add("Mul", [self.positions, size], "places")
+        drawn = add("Gather", [flat, add("Cast", [places], "indices", to=TensorProto.INT64)], "drawn")
+        return add("Concat", [*edges, drawn], "", axis=0)
+
+    def lifted(self, node: Node, message: NodeProto) -> list[tuple[Tensor, str]]:
+        """The digests of what the bodies of a node define, as further outputs of the node."""
+        bodies = [(name, value) for name, value in node.attrs.items() if isinstance(value, Graph)]
+        messages = {one.name: one for one in message.attribute}
+        pairs = [(graph, messages[name].g) for name, graph in bodies]
+        if node.domain or node.op not in ("If", "Loop", "Scan") or self._has_batch_axis(node):
+            return []
+        inside = [(tensor, inner, body) for graph, body in pairs for tensor, inner in self.graph(graph, body)]
+        found: list[tuple[Tensor, str]] = []
+        for tensor, inner, body in inside:
+            for _, other in pairs:
+                self._return(other, inner if other is body else self._nothing(other))
+            found.append((tensor, self.name()))
+            message.output.append(found[-1][1])
+        for name in _DIRECTIONS:
+            if name in messages:
+                _extend(messages[name], len(found))
+        return found
+
+    def _has_batch_axis(self, node: Node) -> bool:
+        version = next((one.version for one in self.proto.opset_import if one.domain == ""), _OPSET)
+        return node.op == "Scan" and version < _SINCE_NO_BATCH
+
+    def _nothing(self, body: GraphProto) -> str:
+        name = self.name()
+        body.node.append(helper.make_node("Identity", [self.shared("nothing")], [name]))
+        return name
+
+    def _return(self, body: GraphProto, name: str) -> None:
+        body.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+
+
+def _extend(attribute: AttributeProto, count: int) -> None:
+    """One more zero for each further scan output: the usual axis, and the usual direction."""
+    attribute.ints.extend([0] * count)
+
+
+def _never_empty(tensor: Tensor) -> bool:
+    """Whether the file says that a tensor has elements, whatever its batch is."""
+    shape = tensor.shape
+    return shape is not None and all(isinstance(dim, int) and dim > 0 for dim in shape[1:])
