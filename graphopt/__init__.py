@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from graphopt.measure.bench import bench
     from graphopt.measure.evaluate import Evaluation, evaluate
     from graphopt.measure.metrics import Metric
-    from graphopt.numerics.contract import Close, Exact, Lossy
+    from graphopt.numerics.contract import Close, Exact, Judged, Lossy
     from graphopt.pipeline.passes import Pass, rule_pass
     from graphopt.pipeline.text import Pipeline
     from graphopt.report.record import Report
@@ -51,7 +51,7 @@ _HOMES = {
     "graphopt.measure.bench": ("bench",),
     "graphopt.measure.evaluate": ("Evaluation", "evaluate"),
     "graphopt.measure.metrics": ("Metric",),
-    "graphopt.numerics.contract": ("Close", "Exact", "Lossy"),
+    "graphopt.numerics.contract": ("Close", "Exact", "Judged", "Lossy"),
     "graphopt.pipeline.passes": ("Pass", "rule_pass"),
     "graphopt.pipeline.text": ("Pipeline",),
     "graphopt.report.record": ("Report",),
@@ -69,6 +69,7 @@ __all__ = [
     "Evaluation",
     "Exact",
     "GraphoptError",
+    "Judged",
     "Lossy",
     "Match",
     "Metric",

@@ -25,6 +25,7 @@ from graphopt.numerics.ahead import Ahead
 from graphopt.numerics.contract import combined, parse_contract
 from graphopt.numerics.inputs import fitting
 from graphopt.pipeline import manager
+from graphopt.pipeline.context import Resources
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.passes import Pass, rule_pass
 from graphopt.pipeline.registry import Bound, Registry, Resolved, check_requirements
@@ -84,6 +85,7 @@ def optimize(
     budget: Budget | None = None,
     data: Data | str | Path | None = None,
     metric: Metric | str | None = None,
+    calibration: Data | str | Path | None = None,
 ) -> Result:
     """Optimise a model; the source itself is never changed.
 
@@ -101,6 +103,7 @@ def optimize(
     target: where the model is to run, a name or a `Target`: no rule writes an operator that this lacks.
     budget: limits that the result must keep; passes and lossy rewrites that break them are left out.
     data, metric: what the original and the result are scored with; see `open_data` and `METRICS`.
+    calibration: samples that lossy passes may look at, whose labels do not matter; by default those of `data`.
 
     Raises UsageError for a pipeline that does not exist or an argument that does not fit, ModelError for a file that
     cannot be read, PassError for a pass that breaks the model, VerificationError if the result is wrong and no single
@@ -129,7 +132,13 @@ def optimize(
         if folder:
             prepare(folder)
         verifier = Verifier(runner, fresh, original, level, seed, folder, feeds, ahead)
-        settings = {"bindings": _bindings(first, feeds), "fuel": limit, "observers": observers, "target": where}
+        settings: dict[str, Any] = {
+            "bindings": _bindings(first, feeds),
+            "fuel": limit,
+            "observers": observers,
+            "target": where,
+        }
+        settings["resources"] = _resources(first, calibration or data, seed, verifier.source, observers)
         job = _job(first, verifier, resolved, **settings)
         kept = _kept(job, source, first, budget, data, metric, seed)
     finally:
@@ -148,6 +157,26 @@ def _own_runner() -> tuple[Runner, Ahead | None]:
     return runner, Ahead(runner) if isinstance(runner, Worker) else None
 
 
+def _resources(
+    first: Model,
+    calibration: Data | str | Path | None,
+    seed: int,
+    original: Callable[[], Model],
+    observers: Sequence[manager.Observer],
+) -> Resources:
+    """What lossy passes work with, but for the goal. Raises UsageError for data that does not fit the model."""
+
+    def tell(text: str) -> None:
+        for observer in observers:
+            observer.message(text)
+
+    if calibration is not None:
+        from graphopt.data.opening import open_data
+
+        calibration = open_data(calibration, first)
+    return Resources(calibration, seed=seed, original=original, tell=tell)
+
+
 def _kept(
     job: manager.Compile,
     source: object,
@@ -161,7 +190,7 @@ def _kept(
     if budget is None and data is None and metric is None:
         return Kept(manager.run(job))
     from graphopt.budget.clock import Stopwatch
-    from graphopt.budget.gauge import Gauge, judge_for
+    from graphopt.budget.gauge import Gauge, goal_of, judge_for
     from graphopt.budget.keep import keep_within
     from graphopt.budget.limits import Budget
 
@@ -170,6 +199,8 @@ def _kept(
         if not isinstance(source, str | Path):
             first.save(original)
         judge = judge_for(original, first, data, metric, seed)
+        if judge is not None:
+            job = replace(job, resources=replace(job.resources, goal=goal_of(judge, budget)))
         gauge = Gauge(original, Stopwatch(None if judge is None else judge.data, seed), judge)
         return keep_within(budget or Budget(), job, gauge)
 
@@ -285,6 +316,7 @@ def _report(
         whole=outcome.whole,
         refusals=tuple(journal.refusals.values()),
         notes=tuple(journal.notes),
+        tables=tuple(journal.tables),
         contract=str(combined(parse_contract(entry.contract) for entry in kept) or "none"),
         seconds=seconds,
         regions_checked=checked,

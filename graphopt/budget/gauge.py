@@ -16,6 +16,8 @@ from graphopt.ir.reader import load
 from graphopt.ir.writer import skeleton
 
 if TYPE_CHECKING:
+    from graphopt.budget.limits import Budget
+    from graphopt.budget.values import Drop
     from graphopt.data.source import Data
     from graphopt.ir.model import Model
     from graphopt.measure.evaluate import Evaluation
@@ -105,6 +107,29 @@ class Judge:
 
         reference = self.original if metric.needs_reference else None
         return evaluate(list(models), self.data, metric, reference=reference, limit=limit, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A judge as lossy passes know it: what is lost, and how much may be. metric: its name."""
+
+    judge: Judge
+    metric: str
+    drop: Drop | None = None
+
+    @property
+    def allowed(self) -> float | None:
+        """How much may be lost, in the scale of the metric; None where nobody said."""
+        return None if self.drop is None else self.drop.of(self.judge.score, share=self.judge.share)
+
+    def loss(self, model: Path) -> float:
+        """How much worse a model is than the original."""
+        return self.judge.loss(model).value
+
+
+def goal_of(judge: Judge, budget: Budget | None) -> Judged:
+    """What lossy passes are judged by."""
+    return Judged(judge, judge.metric.name, None if budget is None else budget.max_drop)
 
 
 @dataclass(frozen=True)

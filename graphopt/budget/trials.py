@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from graphopt.budget.search import Left, Unit
 from graphopt.ir.atomic import told
-from graphopt.numerics.contract import Lossy, parse_contract
+from graphopt.numerics.contract import LOOSE, parse_contract
 from graphopt.pipeline import manager
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.registry import without
@@ -29,7 +29,7 @@ def units_of(context: Context) -> tuple[Unit, ...]:
     found: dict[str, list[Unit]] = {}
     for entry in context.journal.entries:
         if entry.kept:
-            lossy = isinstance(parse_contract(entry.contract), Lossy)
+            lossy = isinstance(parse_contract(entry.contract), LOOSE)
             found.setdefault(entry.step, []).extend([Unit(entry.step, context.keys[entry.number])] if lossy else [])
     return tuple(unit for step, lossy in found.items() for unit in lossy or [Unit(step)])
 

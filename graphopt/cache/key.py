@@ -173,6 +173,7 @@ PARTS: Mapping[str, Callable[[Any, Mapping[str, Any]], object]] = {
     "target": _target,
     "budget": _budget,
     "data": _data,
+    "calibration": _data,
     "metric": _metric,
 }
 """For each argument of `optimize` what of it belongs to the key."""

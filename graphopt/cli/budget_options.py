@@ -32,6 +32,12 @@ Place = Annotated[
                  "and so on, see graphopt evaluate.", rich_help_panel=PANEL),
     SOURCE,
 ]  # fmt: skip
+Calibration = Annotated[
+    str | None,
+    typer.Option("--calibration", metavar="DATA", help="What lossy passes may look at: samples like those of "
+                 "--data, but others, whose labels do not matter; by default those of --data.", rich_help_panel=PANEL),
+    SOURCE,
+]  # fmt: skip
 Metric = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="What they are scored by: top1, agreement, cosine and so on, see graphopt "
@@ -65,6 +71,7 @@ class Budgeting(Reading):
     """What the result must keep within; a command inherits it for the record of its options."""
 
     data: Place = None
+    calibration: Calibration = None
     metric: Metric = None
     max_drop: MaxDrop = None
     max_latency: MaxLatency = None
@@ -88,10 +95,12 @@ def budget_given(options: Budgeting) -> Budget | None:
     return budget or None
 
 
-def data_given(options: Budgeting, model: Path, recipe: Path | None, *, allow_outside: bool) -> Data | None:
-    """The data of a command. Raises UsageError where it does not fit the model."""
+def data_given(
+    given: str | None, options: Budgeting, model: Path, recipe: Path | None, *, allow_outside: bool
+) -> Data | None:
+    """The data that a command was given under one of its options. Raises UsageError where it does not fit the model."""
     from graphopt.ir.reader import load
 
-    if options.data is None:
+    if given is None:
         return None
-    return open_given(options.data, load(model, allow_outside=allow_outside), options, recipe)
+    return open_given(given, load(model, allow_outside=allow_outside), options, recipe)

@@ -124,7 +124,7 @@ def _run(run: Callable[..., Result], options: Options, observers: list[Silent]) 
     from graphopt.cli.budget_options import budget_given, data_given
     from graphopt.cli.files import find_plugins, read_inputs
 
-    feeds, allow_outside = options.feeds, options.allow_outside
+    feeds, allow_outside, where = options.feeds, options.allow_outside, (options.model, options.recipe)
     budget = budget_given(options)
     return run(
         options.model,
@@ -140,7 +140,8 @@ def _run(run: Callable[..., Result], options: Options, observers: list[Silent]) 
         allow_outside=allow_outside,
         inline=options.inline,
         budget=budget,
-        data=data_given(options, options.model, options.recipe, allow_outside=allow_outside),
+        data=data_given(options.data, options, *where, allow_outside=allow_outside),
+        calibration=data_given(options.calibration, options, *where, allow_outside=allow_outside),
         metric=options.metric,
     )
 

@@ -63,9 +63,9 @@ def _measured(options: Options, progress: Callable[[str], None]) -> Bench:
     from graphopt.cli.files import read_inputs
     from graphopt.measure.bench import bench
 
-    outside = options.allow_outside
+    outside, where = options.allow_outside, (options.model, options.recipe)
     feeds = read_inputs(options.model, options.feeds, allow_outside=outside) if options.feeds else None
-    data = None if feeds is not None else data_given(options, options.model, options.recipe, allow_outside=outside)
+    data = None if feeds is not None else data_given(options.data, options, *where, allow_outside=outside)
     models = [options.model, options.output]
     return bench(
         models, feeds=feeds, data=data, profile=True, seed=options.seed, allow_outside=outside, progress=progress

@@ -1,6 +1,6 @@
 """What a rewrite may do to the numbers, and how that is checked.
 
-contract    what is promised: `Exact`, `Close(k)`, `Lossy(metric, floor)`
+contract    what is promised: `Exact`, `Close(k)`, `Lossy(metric, floor)`, `Judged`
 compare     whether two lists of outputs keep a contract
 domains     which values an input may take, told by the operators that read it
 feeds       seeded inputs out of those domains

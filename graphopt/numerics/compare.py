@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphopt.numerics import metrics
-from graphopt.numerics.contract import METRICS, Close, Contract, Exact, Lossy
+from graphopt.numerics.contract import LOOSE, METRICS, Close, Contract, Exact, Judged, Lossy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -167,6 +167,8 @@ def _judge(leaf: _Leaf, contract: Contract, *, overflow: bool) -> Comparison:
         return _kept(leaf, contract)
     if metrics.is_float(old.dtype):
         return _judge_floats(leaf, contract, differing, overflow=overflow)
+    if isinstance(contract, Judged):
+        return _kept(leaf, contract, math.inf)
     is_text = leaf.old.dtype.kind in "OUS"
     if isinstance(contract, Lossy) and (contract.metric == "top1" or not is_text):
         return _judge_metric(leaf, contract, math.inf)
@@ -176,13 +178,15 @@ def _judge(leaf: _Leaf, contract: Contract, *, overflow: bool) -> Comparison:
 def _judge_floats(leaf: _Leaf, contract: Contract, differing: int, *, overflow: bool) -> Comparison:
     """The verdict on arrays of floats of which some bit differs."""
     old, new = metrics.flat(leaf.old), metrics.flat(leaf.new)
-    distance = metrics.distance(old, new, overflow=overflow or isinstance(contract, Lossy))
+    distance = metrics.distance(old, new, overflow=overflow or isinstance(contract, LOOSE))
     if distance.misplaced is not None:
         return _wrong(leaf, contract, at=distance.misplaced)
     if isinstance(contract, Lossy):
         return _judge_metric(leaf, contract, distance.k)
     if isinstance(contract, Exact):
         return _wrong(leaf, contract, distance.k, differing)
+    if isinstance(contract, Judged):
+        return _kept(leaf, contract, distance.k, distance.worst)
     if distance.k > _bound(contract):
         excess = f"That is {distance.k:.4g} rounding errors; {contract} was promised."
         return _wrong(leaf, contract, distance.k, distance.worst, f"{leaf.became(distance.worst)} {excess}")

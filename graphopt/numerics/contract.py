@@ -8,8 +8,10 @@
 `Lossy(metric, floor)`  one number about the whole tensor keeps its floor: `sqnr` in dB, `cosine`, `top1` (the
                         share of rows whose largest element is the same), or, as a ceiling, `max_abs`. No NaN
                         or infinity where the reference has none.
+`Judged()`              the numbers are other numbers, on purpose: names, shapes and dtypes stay, and there is no NaN
+                        or infinity where the reference has none. Whether they are as good is for a metric on data.
 
-A contract prints as what `parse_contract` reads: `exact`, `close(64)`, `lossy(sqnr >= 30)`.
+A contract prints as what `parse_contract` reads: `exact`, `close(64)`, `lossy(sqnr >= 30)`, `judged`.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _LOSSY = re.compile(r"lossy\(\s*(\w+)\s*(>=|<=)\s*([^()\s]+)\s*\)")
 
 @dataclass(frozen=True)
 class Contract:
-    """Base of the three promises."""
+    """Base of the four promises."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,30 @@ class Lossy(Contract):
         return f"lossy({self.metric} {METRICS[self.metric]} {_number(self.floor)})"
 
 
+@dataclass(frozen=True)
+class Judged(Contract):
+    """Other outputs, which are judged by how well they serve."""
+
+    def __str__(self) -> str:
+        return "judged"
+
+
+LOOSE = Lossy | Judged
+"""The contracts of rewrites that may cost quality: what a budget may leave out."""
+
+
 def parse_contract(text: str) -> Contract:
     """The contract that prints as `text` (blanks do not matter). Raises UsageError for anything else."""
     text = text.strip()
     if text == "exact":
         return Exact()
+    if text == "judged":
+        return Judged()
     if match := _CLOSE.fullmatch(text):
         return Close(_parse_number(match[1], text))
     if (match := _LOSSY.fullmatch(text)) and METRICS.get(match[1], match[2]) == match[2]:
         return Lossy(match[1], _parse_number(match[3], text))
-    raise UsageError(f"{text!r} is no contract: write exact, close(64) or lossy(sqnr >= 30).")
+    raise UsageError(f"{text!r} is no contract: write exact, close(64), lossy(sqnr >= 30) or judged.")
 
 
 def combine(contracts: Iterable[Contract]) -> Contract:
@@ -94,11 +110,14 @@ def combine(contracts: Iterable[Contract]) -> Contract:
     of its steps, each carried to the output by the rest of the network; with that amplification of the order
     of one, k adds up, and terms in the product of two errors (k * eps squared) vanish. `Exact` adds nothing.
     A `Lossy` step drowns rounding, so it alone is left; several with one metric add their losses: noise
-    powers (sqnr), disagreements (top1), absolute errors (max_abs), angles (cosine).
+    powers (sqnr), disagreements (top1), absolute errors (max_abs), angles (cosine). With a `Judged` step the whole is
+    judged.
 
     Raises UsageError when steps are lossy in different metrics: no bound on the whole follows from them.
     """
     steps = list(contracts)
+    if Judged() in steps:
+        return Judged()
     lossy = [step for step in steps if isinstance(step, Lossy)]
     if not lossy:
         k = math.fsum(step.k for step in steps if isinstance(step, Close))
@@ -118,7 +137,7 @@ def combined(contracts: Iterable[Contract]) -> Contract | None:
     """As `combine`, but None where no bound on the whole follows."""
     steps = list(contracts)
     metrics = {step.metric for step in steps if isinstance(step, Lossy)}
-    return combine(steps) if len(metrics) <= 1 else None
+    return combine(steps) if len(metrics) <= 1 or Judged() in steps else None
 
 
 def _sum_losses(metric: str, floors: list[float]) -> float:

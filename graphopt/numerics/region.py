@@ -20,7 +20,7 @@ from graphopt.ir.dtypes import INTEGERS, DType, elem_type
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite, implied_imports
 from graphopt.ir.emit import call_proto, constant_proto
 from graphopt.ir.model import Model
-from graphopt.ir.types import Constant, Graph, Node, Tensor
+from graphopt.ir.types import Array, Constant, Graph, Node, Tensor
 from graphopt.numerics.domains import domain_of
 from graphopt.numerics.feeds import InputSpec
 from graphopt.numerics.nondeterminism import nondeterministic
@@ -83,6 +83,11 @@ class Region:
     def outline(self) -> Hashable:
         """Equal for regions that differ at most in the values of large constants."""
         return (*self._structure, self.feeds, tuple(_outline(t) for t in self.embedded))
+
+    def fed(self, batches: Iterable[Mapping[Tensor, Array]]) -> list[dict[str, Array]]:
+        """What to feed for each batch of what the tensors at the boundary hold; constants hold what they do."""
+        held = {tensor: tensor.values for tensor in self.inputs if isinstance(tensor, Constant)}
+        return [{name: (held | {**batch})[tensor] for tensor, name in self.inputs.items()} for batch in batches]
 
     def models(self) -> tuple[bytes, bytes]:
         """Both sides as serialised models with the same inputs and outputs."""

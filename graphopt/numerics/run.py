@@ -117,7 +117,7 @@ def run(
     Raises RunFailure.
     """
     with Session(model, folder=folder, threads=threads, limit_s=limit_s) as session:
-        return session.run(_drawn(feeds), outputs)
+        return session.run(drawn(feeds), outputs)
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,10 @@ def expected(
 ) -> Expected:
     """What `model` gives on every feed; `folder` and `limit_s` are as in `run`. Raises RunFailure."""
     begin = time.monotonic()
-    drawn = [_drawn(feed) for feed in feeds]
+    held = [drawn(feed) for feed in feeds]
     with Session(model, folder=folder, limit_s=limit_s) as session:
-        values = [session.run(feed) for feed in drawn]
-        return Expected(session.output_names, drawn, values, time.monotonic() - begin)
+        values = [session.run(feed) for feed in held]
+        return Expected(session.output_names, held, values, time.monotonic() - begin)
 
 
 def check_pair(
@@ -199,7 +199,8 @@ class InProcess:
         """Nothing to release."""
 
 
-def _drawn(feeds: Mapping[str, Value] | FeedPlan) -> Mapping[str, Value]:
+def drawn(feeds: Mapping[str, Value] | FeedPlan) -> Mapping[str, Value]:
+    """The values of a plan; values as they are. Raises RunFailure where they are too large."""
     if not isinstance(feeds, FeedPlan):
         return feeds
     try:

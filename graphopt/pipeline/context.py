@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from graphopt.analysis.binding import bindings
 from graphopt.analysis.shapes import Shapes
+from graphopt.errors import PassError
 from graphopt.ir.edit import Editor, Rewrite
 from graphopt.ir.model import Model
-from graphopt.ir.types import Node
+from graphopt.ir.types import Array, Node, Tensor
 from graphopt.numerics.run import InProcess, Runner
-from graphopt.pipeline.journal import Entry, Journal, Owed, Status, Verdict
+from graphopt.pipeline.journal import Entry, Journal, Owed, Status, Table, Verdict
 from graphopt.pipeline.structure import schema_fault
 from graphopt.target import ORT, Target
 
 if TYPE_CHECKING:
+    from graphopt.data.source import Data
     from graphopt.numerics.contract import Contract
     from graphopt.rewrite.driver import Refusal, Tried
     from graphopt.rewrite.rule import Rule
@@ -36,8 +39,50 @@ class Limits:
     fuel: int | None = None
 
 
-Check = Callable[["Context", Rewrite, str, "Contract"], Verdict | Owed]
-"""Whether a rewrite by the named rule keeps its contract."""
+Activations = Callable[[Sequence[Tensor]], Sequence[Mapping[Tensor, Array]]]
+"""What tensors hold while the model runs on data: for each batch, each tensor's values."""
+
+
+class Check(Protocol):
+    """Whether a rewrite by the named rule keeps its contract, on drawn numbers or on the activations that are given."""
+
+    def __call__(  # noqa: D102
+        self, context: Context, rewrite: Rewrite, rule: str, numerics: Contract, activations: Activations | None = None
+    ) -> Verdict | Owed: ...
+
+
+class Goal(Protocol):
+    """What lossy passes are judged by.
+
+    metric: its name. allowed: how much may be lost of it, in its own scale; None where nobody said.
+    """
+
+    @property
+    def metric(self) -> str: ...  # noqa: D102
+
+    @property
+    def allowed(self) -> float | None: ...  # noqa: D102
+
+    def loss(self, model: Path) -> float:
+        """How much worse a model is than the original, in the scale of the metric; below 0 if it is better."""
+        ...
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the user gives to a compile besides the model.
+
+    calibration: samples of what the model is fed, whose labels nobody looks at. goal: what lossy passes are judged by.
+    seed: of everything random. original: gives the original model anew.
+    memo: what passes want to keep over all attempts of one compile, by content. tell: shows progress.
+    """
+
+    calibration: Data | None = None
+    goal: Goal | None = None
+    seed: int = 0
+    original: Callable[[], Model] | None = None
+    memo: dict[Hashable, Any] = field(default_factory=dict)
+    tell: Callable[[str], None] = lambda _text: None
 
 
 class Context:
@@ -49,6 +94,7 @@ class Context:
     runner: runs small models, for passes that compute what the runtime would.
     bindings: numbers for the free dimensions, at which rewrites are checked; by default two that the analysis finds.
     target: where the model is to run.
+    calibration, goal, seed, memo, original: see `Resources`.
     """
 
     def __init__(
@@ -59,7 +105,9 @@ class Context:
         runner: Runner | None = None,
         bindings: Sequence[Mapping[str, int]] = (),
         target: Target = ORT,
+        resources: Resources | None = None,
     ) -> None:
+        self.resources = resources or Resources()
         self.model = model
         self.target = target
         self.editor = Editor(model)
@@ -101,16 +149,22 @@ class Context:
         return self._limits.fuel is not None and len(self.keys) >= self._limits.fuel
 
     def apply(
-        self, rewrite: Rewrite, rule: str, numerics: Contract, evidence: Verdict | None = None
+        self,
+        rewrite: Rewrite,
+        rule: str,
+        numerics: Contract,
+        evidence: Verdict | None = None,
+        feeds: Activations | None = None,
     ) -> list[Node] | None:
         """Check and commit a rewrite.
 
         rule: the name under which it is reported. evidence: a verdict that makes the region check superfluous, for
-        replacements that the reference runtime itself computed.
+        replacements that the reference runtime itself computed. feeds: what the region is checked on instead of drawn
+        numbers.
         Returns the new nodes, or None if the rewrite was not let through.
         """
         place = f"{rewrite.root.op} {rewrite.root.name or rewrite.root.outputs[0].name}"
-        if self.admit(rule, place, numerics, lambda: evidence or self._verdict(rewrite, rule, numerics)):
+        if self.admit(rule, place, numerics, lambda: evidence or self._verdict(rewrite, rule, numerics, feeds)):
             return self.editor.commit(rewrite, rule)
         return None
 
@@ -153,11 +207,13 @@ class Context:
         """Whether rewrites are checked by running them."""
         return self._check is not None
 
-    def _verdict(self, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict | Owed:
+    def _verdict(
+        self, rewrite: Rewrite, rule: str, numerics: Contract, feeds: Activations | None = None
+    ) -> Verdict | Owed:
         reason = schema_fault(rewrite.after, self.model.opsets, self.model.functions)
         if reason:
             return Verdict(Status.WRONG, detail=reason)
-        return self._check(self, rewrite, rule, numerics) if self._check else Verdict(Status.OFF)
+        return self._check(self, rewrite, rule, numerics, feeds) if self._check else Verdict(Status.OFF)
 
     def refuse(self, refusal: Refusal) -> None:
         """Take note of why a rule left a place alone."""
@@ -167,3 +223,38 @@ class Context:
         """Tell the user something that is neither a rewrite nor a refusal."""
         if text not in self.journal.notes:
             self.journal.notes.append(text)
+
+    def tabulate(self, table: Table) -> None:
+        """Put figures into the report."""
+        self.journal.tables.append(table)
+
+    def say(self, text: str) -> None:
+        """Tell whoever watches what is being done."""
+        self.resources.tell(text)
+
+    @property
+    def calibration(self) -> Data | None:
+        """Samples of what the model is fed, if the user gave any."""
+        return self.resources.calibration
+
+    @property
+    def goal(self) -> Goal | None:
+        """What lossy passes are judged by, if the user gave data and a metric."""
+        return self.resources.goal
+
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+        return self.resources.seed
+
+    @property
+    def memo(self) -> dict[Hashable, Any]:
+        """What passes keep over all attempts of one compile."""
+        return self.resources.memo
+
+    @property
+    def original(self) -> Model:
+        """The original model, read anew. Raises PassError where the compile was given none."""
+        if self.resources.original is None:
+            raise PassError(f"pass {self.step} needs the original model, which this compile does not have")
+        return self.resources.original()

@@ -72,6 +72,16 @@ class StepRecord:
     hits: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Table:
+    """Figures that a pass has to tell. rows: as many cells in each as there are columns. text: what they show."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | None, ...], ...]
+    text: str = ""
+
+
 @dataclass
 class Journal:
     """Everything a compile noted, in order. refusals: the deepest reason for each rule and place."""
@@ -80,6 +90,7 @@ class Journal:
     steps: list[StepRecord] = field(default_factory=list)
     refusals: dict[tuple[str, str], Refusal] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
 
     def refuse(self, refusal: Refusal) -> None:
         """Keep the refusal if it is the deepest so far for its rule and place."""

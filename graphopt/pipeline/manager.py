@@ -17,7 +17,7 @@ from typing import Protocol
 from graphopt.errors import PassError, VerificationError
 from graphopt.ir.model import Model
 from graphopt.numerics.run import Runner
-from graphopt.pipeline.context import Check, Context, Key, Limits
+from graphopt.pipeline.context import Check, Context, Key, Limits, Resources
 from graphopt.pipeline.journal import Entry, Status, StepRecord, Verdict
 from graphopt.pipeline.registry import Bound, BoundFix, Resolved
 from graphopt.pipeline.structure import difference, fault, interface
@@ -51,7 +51,8 @@ class Compile:
     left_out: rewrites that are not to be made.
     check: the region check, or None. ahead: the same, where the verdict may come later; None if it never may.
     whole: the comparison of the whole result with the input, or None.
-    runner: what passes compute with; this process if None. target: where the model is to run.
+    runner: what passes compute with; this process if None. target: where the model is to run. resources: what lossy
+    passes work with.
     """
 
     source: Callable[[], Model]
@@ -67,6 +68,7 @@ class Compile:
     observers: Sequence[Observer] = ()
     runner: Runner | None = None
     target: Target = ORT
+    resources: Resources = field(default_factory=Resources)
 
 
 @dataclass
@@ -159,7 +161,7 @@ def _ahead(job: Compile, limits: Limits) -> Context | None:
 
 
 def _attempt(job: Compile, limits: Limits, check: Check | None) -> Context:
-    context = Context(job.source(), check, limits, job.runner, job.bindings, job.target)
+    context = Context(job.source(), check, limits, job.runner, job.bindings, job.target, job.resources)
     if job.begin:
         job.begin(context)
     for item in job.pipeline:

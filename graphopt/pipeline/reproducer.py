@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from graphopt.ir.types import Array
 from graphopt.measure.environment import versions
 from graphopt.numerics.contract import Contract
 from graphopt.numerics.feeds import FeedPlan
+from graphopt.numerics.run import drawn
 from graphopt.pipeline.journal import Verdict
 
 FACTS = "rule.json"
@@ -51,7 +52,7 @@ def write_reproducer(
     rewrite: Rewrite,
     before: bytes,
     after: bytes,
-    plans: Sequence[FeedPlan],
+    plans: Sequence[FeedPlan | Mapping[str, Array]],
     numerics: Contract,
     verdict: Verdict,
 ) -> Path:
@@ -64,7 +65,7 @@ def write_reproducer(
         (folder / "after.onnx").write_bytes(after)
         names = [f"feeds-{index}.npz" for index in range(len(plans))]
         for name, plan in zip(names, plans, strict=True):
-            np.savez(folder / name, **{key: _plain(one) for key, one in plan.draw().items()})  # type: ignore[arg-type]
+            np.savez(folder / name, **{key: _plain(one) for key, one in drawn(plan).items()})  # type: ignore[arg-type]
         place = f"{rewrite.root.op} {rewrite.root.name or rewrite.root.outputs[0].name}"
         facts: dict[str, Any] = {
             "rule": rule,

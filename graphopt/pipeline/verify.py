@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graphopt.analysis.binding import uniform_bindings
 from graphopt.analysis.shapes import Shapes
@@ -16,24 +17,28 @@ from graphopt.ir.model import Model
 from graphopt.ir.reader import load as load_model
 from graphopt.ir.types import Array, Constant
 from graphopt.numerics.ahead import Ahead
-from graphopt.numerics.contract import METRICS, Close, Contract, Exact, Lossy, combined, parse_contract
+from graphopt.numerics.contract import LOOSE, METRICS, Close, Contract, Exact, Judged, Lossy, combined, parse_contract
 from graphopt.numerics.feeds import FeedPlan
 from graphopt.numerics.inputs import input_specs
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.region import Region, Unverifiable, region
-from graphopt.numerics.run import PairResult, Runner
+from graphopt.numerics.run import PairResult, Runner, drawn
 from graphopt.numerics.sensitivity import amplification, hidden_roundings
-from graphopt.pipeline.context import Context
+from graphopt.pipeline.context import Activations, Context, Goal
 from graphopt.pipeline.journal import Owed, Status, Verdict
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.reproducer import write_reproducer
+
+if TYPE_CHECKING:
+    from graphopt.data.source import Data
 
 REGION_SECONDS = 60.0
 WHOLE_SECONDS = 600.0
 WHOLE_BYTES, WHOLE_NODES = 1 << 30, 30_000
 """Models with more weights or nodes are compared as a whole only at level `full`: to load them takes minutes."""
-ANYTHING_FINITE = Lossy("cosine", -1.0)
-"""What every numbers keep that are finite where the original's are."""
+SAMPLES = 8
+"""Samples of calibration data on which a lossy result is compared with the original."""
+NOT_JUDGED = "what it computes was changed on purpose, and no metric says how good it is (--data, --metric)"
 NO_BOUND = "its rewrites are lossy in different metrics, which do not add up to a bound on the whole"
 
 Feed = FeedPlan | Mapping[str, Array]
@@ -69,21 +74,40 @@ class Verifier:
 
     # ---- one rewrite ----
 
-    def check(self, context: Context, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict:
+    def check(
+        self,
+        context: Context,
+        rewrite: Rewrite,
+        rule: str,
+        numerics: Contract,
+        activations: Activations | None = None,
+    ) -> Verdict:
         """Whether the rewrite keeps its contract on its own region."""
         built, key = self._region(context, rewrite, numerics)
         if isinstance(built, Verdict):
             return built
+        if activations is not None:
+            return self._run(rewrite, rule, built, numerics, built.fed(activations([*built.inputs])))
         known = self._known.get(key)
         verdict = known if isinstance(known, Verdict) else self._run(rewrite, rule, built, numerics)
         if key is not None:
             self._known[key] = verdict
         return verdict
 
-    def check_ahead(self, context: Context, rewrite: Rewrite, rule: str, numerics: Contract) -> Verdict | Owed:
-        """As `check`, but the verdict may come later. That something is wrong is not remembered: it is found again."""
-        if self.ahead is None:
-            return self.check(context, rewrite, rule, numerics)
+    def check_ahead(
+        self,
+        context: Context,
+        rewrite: Rewrite,
+        rule: str,
+        numerics: Contract,
+        activations: Activations | None = None,
+    ) -> Verdict | Owed:
+        """As `check`, but the verdict may come later. That something is wrong is not remembered: it is found again.
+
+        Of lossy rewrites the verdict comes at once: what they are made of takes too long to be made twice.
+        """
+        if self.ahead is None or activations is not None or isinstance(numerics, LOOSE):
+            return self.check(context, rewrite, rule, numerics, activations)
         built, key = self._region(context, rewrite, numerics)
         if isinstance(built, Verdict):
             return built
@@ -125,20 +149,22 @@ class Verifier:
 
         return owed
 
-    def _run(self, rewrite: Rewrite, rule: str, built: Region, numerics: Contract) -> Verdict:
+    def _run(
+        self, rewrite: Rewrite, rule: str, built: Region, numerics: Contract, given: Sequence[Feed] = ()
+    ) -> Verdict:
         before, after = built.models()
-        plans = self._plans(built, numerics)
+        plans = given or self._plans(built, numerics)
         result = self.runner.check_pair(before, after, plans, numerics, limit_s=REGION_SECONDS)
         self.checked += 1
         verdict = self._judged(result, before, plans, numerics)
-        if verdict.status is Status.VERIFIED:
+        if verdict.status is Status.VERIFIED and not given:
             self._outlines.add((built.outline, numerics))
         if verdict.status is Status.WRONG and self.reproducers is not None:
             folder = write_reproducer(self.reproducers, rule, rewrite, before, after, plans, numerics, verdict)
             verdict = Verdict(verdict.status, verdict.error, verdict.detail, str(folder))
         return verdict
 
-    def _judged(self, result: PairResult, before: bytes, plans: Sequence[FeedPlan], numerics: Contract) -> Verdict:
+    def _judged(self, result: PairResult, before: bytes, plans: Sequence[Feed], numerics: Contract) -> Verdict:
         """The verdict on a region: it may miss what was promised on some feed as far as, on that feed, it amplifies
         rounding errors itself. Scores of a Softmax that large numbers make equal but for these are an example."""
         verdict = _verdict(result, numerics)
@@ -151,7 +177,7 @@ class Verifier:
             if not math.isfinite(comparison.k) or not numerics.k:
                 return verdict
             enough = comparison.k / numerics.k
-            factor = amplification(self.runner, model, before, plan.draw(), self.seed, enough)
+            factor = amplification(self.runner, model, before, drawn(plan), self.seed, enough)
             if comparison.k > numerics.k * factor:
                 return verdict
             largest = max(largest, factor)
@@ -225,15 +251,18 @@ class Verifier:
     def _compare(self, context: Context, candidate: str, ways: Sequence[list[Feed]]) -> Verdict:
         """The verdict of the first way in which the original can be run."""
         promised = combined(parse_contract(entry.contract) for entry in context.journal.entries if entry.kept)
-        contract = promised or ANYTHING_FINITE
+        contract = promised or Judged()
         original = self.original()
-        for way in ways:
+        sampled = _samples(context.calibration) if isinstance(contract, LOOSE) else None
+        for way in ways if sampled is None else [[sampled], *ways]:
             check = self.ahead.against if self.ahead and way is self._expected else self.runner.check_pair
             result = check(original, candidate, way, contract, limit_s=WHOLE_SECONDS)
             if result.side != "before":
                 break
         if promised is None and result.verdict == "ok":
             return Verdict(Status.UNVERIFIED, detail=NO_BOUND)
+        if isinstance(contract, Judged) and result.verdict == "ok":
+            return _by_metric(context.goal)
         worst = result.worst
         if worst is None or worst.ok or not isinstance(contract, Close | Exact) or not math.isfinite(worst.k):
             return _verdict(result, contract)
@@ -242,13 +271,25 @@ class Verifier:
         allowed = (contract.k if isinstance(contract, Close) else 0) + hidden
         if allowed == 0:
             return _verdict(result, contract)
-        feed = way[0].draw() if isinstance(way[0], FeedPlan) else way[0]
-        factor = amplification(self.runner, model, original, feed, self.seed, worst.k / allowed)
+        factor = amplification(self.runner, model, original, drawn(way[0]), self.seed, worst.k / allowed)
         if worst.k > allowed * factor:
             return _verdict(result, contract)
         allowance = f"{contract} and {hidden} roundings to 16 bits" if hidden else str(contract)
         detail = f"within {allowance} times {factor:.3g}, by which the original itself amplifies a rounding error"
         return Verdict(Status.VERIFIED, worst.k, detail)
+
+
+def _samples(data: Data | None) -> Feed | None:
+    """A few samples to compare models on; None without data."""
+    batch = next(data.batches(limit=SAMPLES), None) if data is not None else None
+    return None if batch is None else batch.feeds
+
+
+def _by_metric(goal: Goal | None) -> Verdict:
+    """The verdict on a whole that computes something else, on purpose, and runs."""
+    if goal is None:
+        return Verdict(Status.UNVERIFIED, detail=NOT_JUDGED)
+    return Verdict(Status.VERIFIED, detail=f"judged by {goal.metric}")
 
 
 def _amplified(promised: str, error: float | None, factor: float) -> Verdict:
@@ -258,7 +299,7 @@ def _amplified(promised: str, error: float | None, factor: float) -> Verdict:
 
 def _verdict(result: PairResult, contract: Contract) -> Verdict:
     """The verdict on a pair, with the largest error in the unit of the contract."""
-    error = None if result.worst is None else result.worst.k
+    error = None if result.worst is None or isinstance(contract, Judged) else result.worst.k
     if isinstance(contract, Lossy):
         worst = min if METRICS[contract.metric] == ">=" else max
         error = worst((comparison.error for comparison in result.comparisons), default=None)

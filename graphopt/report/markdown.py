@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from graphopt.pipeline.journal import Table
 from graphopt.report import budget_text, text
 from graphopt.report.headline import figures
 from graphopt.report.kept import Kept, by_rule
 from graphopt.report.layers import heaviest
 from graphopt.report.quantities import quantities
 from graphopt.report.record import Report
-from graphopt.report.style import counted, duration, number, sentence, shown
+from graphopt.report.style import cell, counted, duration, number, sentence, shown
 
 MOST_LAYERS = 20
 
@@ -37,6 +38,7 @@ def render(report: Report) -> str:
         *_titled("Passes", ("pass", "nodes", "seconds", "rewrites by rule"), passes),
         *_titled("Rules", ("rule", "rewrites", "contract", "largest error", "verdict"), map(_rule, by_rule(report))),
         *_titled("Operators", ("operator", "before", "after"), operators),
+        *(part for one in report.tables for part in _figures(one)),
         *_titled("Layers", ("layer", "parameters", "multiply-adds", "time", "made by"), _layers(report)),
         _made(report),
     ]
@@ -72,6 +74,12 @@ def _made(report: Report) -> str:
 def _titled(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> tuple[str, ...]:
     rows = list(rows)
     return (f"## {title}", _table(header, rows)) if rows else ()
+
+
+def _figures(table: Table) -> tuple[str, ...]:
+    """What a pass has to tell."""
+    said = (_escaped(sentence(table.text)),) if table.text else ()
+    return (*_titled(_escaped(table.title), table.columns, [tuple(map(cell, row)) for row in table.rows]), *said)
 
 
 def _section(title: str, items: Iterable[str]) -> tuple[str, ...]:

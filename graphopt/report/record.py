@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from graphopt.ir import walk
 from graphopt.ir.model import Model
 from graphopt.ir.types import Constant
-from graphopt.pipeline.journal import Entry, StepRecord, Verdict
+from graphopt.pipeline.journal import Entry, StepRecord, Table, Verdict
 from graphopt.report.encode import to_json
 from graphopt.report.layers import Layer
 from graphopt.rewrite.driver import Refusal
@@ -69,6 +69,7 @@ class Report:
     budget: the limits that were set, and what was left out to keep them. evaluation, bench: of the original and the
     result, in this order, as far as they were scored and timed.
     cached: whether the result was compiled earlier and came from the cache.
+    tables: what passes found out and want to tell, in the order of the passes.
     layers: of the result. They and the environment are only noted where a report is written.
     """
 
@@ -88,6 +89,7 @@ class Report:
     seconds: float
     regions_checked: int
     versions: dict[str, str]
+    tables: tuple[Table, ...] = ()
     layers: tuple[Layer, ...] = ()
     environment: Environment | None = None
     budget: Budgeted | None = None

@@ -115,6 +115,13 @@ def number(value: float | None) -> str:
     return "-" if value is None or value != value else f"{value:.3g}"  # noqa: PLR0124 - NaN
 
 
+def cell(value: str | float | None) -> str:
+    """A cell of a table: numbers short, nothing for None."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,}" if isinstance(value, int) else number(value)
+
+
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 rewrite`, `2 rewrites`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from graphopt.ir.words import FEW, listed
+from graphopt.pipeline import journal
 from graphopt.pipeline.journal import Entry, Status, Verdict
 from graphopt.report import budget_text
 from graphopt.report.quantities import quantities
 from graphopt.report.record import Report
 from graphopt.report.style import (
+    cell,
     counted,
     indented,
     labelled,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NOTHING_TO_CHECK = "nothing was rewritten"
+MOST_ROWS = 12
+"""Of a table of figures, unless everything is asked for."""
 NEAR = 2
 """Depth of a refusal up to which it is no news: rules of one operator are refused at every such operator."""
 
@@ -53,6 +57,8 @@ def layout(report: Report, *, output: str = "", timing: bool = False, whole: boo
         parts.append(indented(_passes(report)))
     if timing:
         parts.append(indented(_times(report)))
+    for figures in report.tables:
+        parts += [indented(text(figures.title, "bold")), indented(_figures(figures, whole=whole))]
     parts.append(indented(_words(report, output, whole=whole)))
     return Group(*parts)
 
@@ -80,20 +86,28 @@ def whole_verdict(report: Report) -> str:
     """What came of comparing the result with the original, in a sentence."""
     whole = report.whole
     if whole.status is Status.VERIFIED:
-        if whole.detail == NOTHING_TO_CHECK:
-            return "Nothing was rewritten."
-        if report.contract.startswith("lossy"):
-            found = f": the worst that was measured is {number(whole.error)}" if whole.error is not None else ""
-            return f"The whole model keeps {report.contract}{found}."
-        if not whole.error:
-            return "The whole model agrees with the original without any difference."
-        return (
-            f"The whole model agrees with the original: its largest error is {number(whole.error)} rounding errors, "
-            f"{whole.detail or f'within {report.contract}'}."
-        )
+        return _agreement(report)
     if whole.status is Status.UNVERIFIED:
         return sentence(f"The whole model was not verified: {whole.detail}")
     return f"The whole model was not compared with the original (--verify {report.level})."
+
+
+def _agreement(report: Report) -> str:
+    """How a result that was compared with the original agrees with it."""
+    whole = report.whole
+    if whole.detail == NOTHING_TO_CHECK:
+        return "Nothing was rewritten."
+    if report.contract == "judged":
+        return sentence(f"The whole model runs, and is {whole.detail}")
+    if report.contract.startswith("lossy"):
+        found = f": the worst that was measured is {number(whole.error)}" if whole.error is not None else ""
+        return f"The whole model keeps {report.contract}{found}."
+    if not whole.error:
+        return "The whole model agrees with the original without any difference."
+    return (
+        f"The whole model agrees with the original: its largest error is {number(whole.error)} rounding errors, "
+        f"{whole.detail or f'within {report.contract}'}."
+    )
 
 
 def rolled_back(report: Report, *, brief: bool = False) -> list[str]:
@@ -219,6 +233,27 @@ def _times(report: Report) -> Table:
     grid.add_row("reading, comparing the whole", "", "", f"{rest:.2f}", f"{rest / total:.0%}")
     grid.add_row("all", "", "", f"{report.seconds:.2f}", "100%", style="bold")
     return grid
+
+
+def _figures(figures: journal.Table, *, whole: bool) -> Group:
+    """What a pass has to tell."""
+    from rich.console import Group
+
+    numbers = [name for name, *cells in zip(figures.columns, *figures.rows, strict=True) if all_numbers(cells)]
+    grid = table(*figures.columns, right=numbers)
+    shown = figures.rows if whole else figures.rows[:MOST_ROWS]
+    for row in shown:
+        grid.add_row(*(text(cell(value)) for value in row))
+    more = len(figures.rows) - len(shown)
+    said = [figures.text] * bool(figures.text) + [f"... and {more:,} more; --report FILE lists all of them"] * bool(
+        more
+    )
+    return Group(grid, *(text(sentence(one), "dim") for one in said))
+
+
+def all_numbers(cells: Iterable[object]) -> bool:
+    """Whether a column holds nothing but numbers."""
+    return all(value is None or isinstance(value, int | float) for value in cells)
 
 
 def _words(report: Report, output: str, *, whole: bool) -> Table:

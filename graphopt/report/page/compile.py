@@ -18,7 +18,7 @@ from graphopt.report.page.machine import machine
 from graphopt.report.page.scores import scores
 from graphopt.report.page.speed import speed
 from graphopt.report.record import Report
-from graphopt.report.style import counted, duration, number, sentence, size
+from graphopt.report.style import cell, counted, duration, number, sentence, size
 
 MOST_OPERATORS, MOST_LAYERS, MOST_RULES, MOST_ROWS = 14, 20, 24, 300
 """Rows of charts and tables; what is left out is counted, and is in the JSON."""
@@ -42,6 +42,7 @@ def page(report: Report) -> Page:
         *scores(report.evaluation, names),
         *limits(report.budget),
         *passes(report),
+        *told(report),
         *layer_by_layer(report),
         *surroundings(report),
     ]
@@ -123,6 +124,21 @@ def attention(report: Report) -> Iterator[Section]:
 def _cut(lines: list[str]) -> list[str]:
     more = len(lines) - MOST_ROWS
     return lines if more <= 0 else [*lines[:MOST_ROWS], f"... and {more:,} more, in the report with the ending .json."]
+
+
+# ---- what passes have to tell ----
+
+
+def told(report: Report) -> Iterator[Section]:
+    """The figures that passes put into the report."""
+    items = []
+    for one in report.tables:
+        numbers = [name for name, *cells in zip(one.columns, *one.rows, strict=True) if text.all_numbers(cells)]
+        rows = [[cell(value) for value in row] for row in one.rows[:MOST_ROWS]]
+        table = Table(columns(*one.columns, numbers=numbers), rows, _more(one.rows, MOST_ROWS, "row"))
+        items.append(Item(one.title, lines=[sentence(one.text)] if one.text else (), table=table))
+    if items:
+        yield Section("figures", "What passes found", items)
 
 
 # ---- passes ----
