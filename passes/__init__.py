@@ -14,5 +14,19 @@ from passes.fuse import FUSE
 from passes.layout import LAYOUT
 from passes.opset import OPSET
 from passes.positions import POSITIONS
+from passes.quant import QUANT
 
-PASSES: tuple[Pass, ...] = (ALGEBRA, ATTENTION, BLOCKS, CLEAN, CANONICAL, FOLD, FREEZE, FUSE, LAYOUT, OPSET, POSITIONS)
+PASSES: tuple[Pass, ...] = (
+    ALGEBRA,
+    ATTENTION,
+    BLOCKS,
+    CLEAN,
+    CANONICAL,
+    FOLD,
+    FREEZE,
+    FUSE,
+    LAYOUT,
+    OPSET,
+    POSITIONS,
+    QUANT,
+)

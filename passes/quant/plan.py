@@ -1,0 +1,155 @@
+"""A plan: what is quantised, and onto which grids. Data by name, so it holds for every copy of the same float model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphopt.ir.types import Array, Constant
+from graphopt.ir.values import constant
+from passes.quant.grid import SMALLEST, Grid, asymmetric, symmetric
+from passes.quant.kernels import Integers, Role
+from passes.quant.units import Unit, bounds
+
+if TYPE_CHECKING:
+    from graphopt.calibration.ranges import Range
+
+LARGEST_BIAS = 2.0**30
+"""What the integers of a bias may reach: the sums to which they are added need the rest of 32 bits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """The constant operands of a unit. values: integers on `grid`. bias: in floats, before it is rounded; or None."""
+
+    values: Array
+    grid: Grid
+    bias: Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is to be quantised.
+
+    units: the names of units, in the order of the graph. grids: of the activations that they read and compute, by name.
+    weights: by unit. reasons: why other units stay as they are, by unit.
+    """
+
+    units: tuple[str, ...]
+    grids: Mapping[str, Grid]
+    weights: Mapping[str, Weight]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, reasons: Mapping[str, str]) -> Plan:
+        """The plan less some units, with the reasons."""
+        kept = tuple(name for name in self.units if name not in reasons)
+        return replace(self, units=kept, reasons={**self.reasons, **reasons})
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How tensors are quantised. channels: weights have a scale for each output channel. symmetric: activations have
+    their zero in the middle. bits: of the weights."""
+
+    integers: Integers
+    channels: bool
+    symmetric: bool
+    bits: int
+
+
+def make(units: Iterable[Unit], ranges: Mapping[str, Range], skipped: Mapping[str, str], manner: Manner) -> Plan:
+    """The plan for units in the order of the graph, from the ranges of activations.
+
+    A unit whose activations have no range stays as it is.
+    """
+    grids: dict[str, Grid] = {}
+    weights: dict[str, Weight] = {}
+    chosen: list[str] = []
+    reasons: dict[str, str] = {}
+    for unit in units:
+        missing = _activations(unit, ranges, grids, manner)
+        if missing is not None:
+            reasons[unit.name] = f"the range of {missing} is unknown: {skipped.get(missing, 'it was not observed')}"
+            continue
+        if unit.weight is not None:
+            weights[unit.name] = rounded(unit, grids[unit.data[0].name], manner)
+        chosen.append(unit.name)
+    return Plan(tuple(chosen), grids, weights, reasons)
+
+
+def _activations(unit: Unit, ranges: Mapping[str, Range], grids: dict[str, Grid], manner: Manner) -> str | None:
+    """Give the unit's activations their grids. Returns the name of one that has no range."""
+    for tensor in unit.data:
+        if tensor.name not in grids:
+            held = constant(tensor)
+            edges = _edges(held) if held is not None else ranges.get(tensor.name)
+            if edges is None:
+                return tensor.name
+            grids[tensor.name] = activation_grid(*edges, manner)
+    if not manner.integers.requantises:
+        return None
+    for tensor in unit.outputs:
+        if unit.kernel.role is Role.MOVE:
+            grids[tensor.name] = grids[unit.data[0].name]
+        elif tensor.name not in grids:
+            if tensor.name not in ranges:
+                return tensor.name
+            grids[tensor.name] = activation_grid(*_within(unit, *ranges[tensor.name]), manner)
+    return None
+
+
+def _edges(held: Constant) -> tuple[float, float] | None:
+    values = np.asarray(held.values, np.float64)
+    finite = values.size and np.isfinite(values).all()
+    return (float(values.min()), float(values.max())) if finite else None
+
+
+def _within(unit: Unit, low: float, high: float) -> tuple[float, float]:
+    """The range, not beyond where the activation function of the unit cuts."""
+    cut = (-np.inf, np.inf) if unit.activation is None else bounds(unit.activation) or (-np.inf, np.inf)
+    return max(low, cut[0]), min(high, cut[1])
+
+
+def activation_grid(low: float, high: float, manner: Manner) -> Grid:
+    """The grid for activations between `low` and `high`."""
+    dtype = manner.integers.activation
+    if manner.symmetric:
+        return symmetric(max(-low, high, 0.0), dtype)
+    return asymmetric(low, high, dtype)
+
+
+def rounded(unit: Unit, read: Grid, manner: Manner) -> Weight:
+    """The weight on its grid, to the nearest; `read` is the grid of the activation that it multiplies."""
+    assert unit.weight is not None  # noqa: S101 - the caller's promise, for the type checker
+    values = np.asarray(unit.weight.values, np.float64)
+    bias = None if unit.bias is None else np.asarray(unit.bias.values, np.float64).reshape(-1)
+    grid = weight_grid(values, bias, unit.axis if manner.channels else None, read, manner)
+    return Weight(grid.quantise(values), grid, bias)
+
+
+def weight_grid(values: Array, bias: Array | None, axis: int | None, read: Grid, manner: Manner) -> Grid:
+    """The symmetric grid that holds a weight, and on which the bias fits into 32 bits.
+
+    A channel without weights, but with a bias, has a scale that follows from the bias alone.
+    """
+    others = None if axis is None else tuple(place for place in range(values.ndim) if place != axis)
+    reach = np.abs(values).max(axis=others, initial=0.0)
+    most = 2 ** (manner.bits - 1) - (manner.bits == manner.integers.weight.itemsize * 8)
+    if bias is not None:
+        steps = np.abs(bias) if axis is not None and bias.shape == reach.shape else np.abs(bias).max(initial=0.0)
+        reach = np.maximum(reach, steps / (LARGEST_BIAS * float(read.scale)) * most)
+    least = SMALLEST / float(read.scale) * most  # the product of both scales is the scale of the bias
+    grid = symmetric(np.where(reach > 0, np.maximum(reach, least), 0.0), manner.integers.weight, axis=axis)
+    scale = np.where(reach > 0, np.maximum(reach, least) / most, 1.0).astype(np.float32)
+    return replace(grid, scale=scale, low=-most, high=most)
+
+
+def bias_grid(read: Grid, weight: Grid) -> Grid:
+    """The grid of a bias: the integers of the sums to which it is added."""
+    scale = np.asarray(read.scale.astype(np.float64) * weight.scale, np.float32)
+    info = np.iinfo(np.int32)
+    axis = 0 if scale.ndim else None
+    return Grid(np.dtype(np.int32), scale, np.zeros(scale.shape, np.int32), info.min, info.max, axis)

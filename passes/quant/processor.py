@@ -1,0 +1,34 @@
+"""The table of integer kernels for a target: its own, or that of the processor of this machine."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from graphopt.target import Target
+from passes.quant.kernels import ARM64, TABLES, X64_ANY, X64_AVX2, X64_VNNI, Integers
+
+HERE = frozenset({"cpu", "ort"})
+"""Targets that stand for the machine that compiles."""
+
+
+def integers_of(target: Target) -> Integers:
+    """How a target computes in integers: `cpu` and `ort` as this machine does, `portable` as any x86 does."""
+    return detected() if target.name in HERE else TABLES.get(target.name, X64_ANY)
+
+
+@lru_cache(maxsize=1)
+def detected() -> Integers:
+    """The table for the processor of this machine; the safest one where the system does not tell what it can."""
+    from graphopt.measure.environment import environment
+
+    here = environment()
+    return table(here.architecture, here.features)
+
+
+def table(architecture: str, features: tuple[str, ...]) -> Integers:
+    """The table for a processor with these features, as `graphopt.measure.environment` names them."""
+    if architecture.lower() in ("aarch64", "arm64"):
+        return ARM64
+    if {"vnni", "amx_int8"} & set(features):
+        return X64_VNNI
+    return X64_AVX2 if "avx2" in features else X64_ANY

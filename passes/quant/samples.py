@@ -1,0 +1,65 @@
+"""What layers are fed on a few samples of the calibration data: to check each quantised layer on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import onnx
+
+from graphopt.analysis.shapes import Shapes
+from graphopt.calibration.serving import served
+from graphopt.data.source import Data
+from graphopt.ir.model import Model
+from graphopt.ir.types import Array, Tensor, Variable
+from graphopt.ir.values import constant
+
+MOST_BYTES = 1 << 28
+"""Of the activations that are kept; one sample is kept whatever it takes."""
+MOST_SAMPLES = 8
+
+
+Captured = Sequence[Mapping[str, Array]]
+"""What tensors hold, by name: for each batch."""
+
+
+def capture(model: Model, data: Data, tensors: Sequence[Tensor], shapes: Shapes) -> Captured:
+    """The values of tensors of the outermost graph on the first samples. Raises ModelError if the model fails.
+
+    shapes: with free dimensions bound, for an estimate of the size.
+    """
+    wanted = [one.name for one in dict.fromkeys(tensors) if isinstance(one, Variable) and constant(one) is None]
+    per_sample = 4 * sum(int(np.prod(shapes.static(tensor) or (1,))) for tensor in dict.fromkeys(tensors))
+    count = max(1, min(MOST_SAMPLES, MOST_BYTES // max(1, per_sample)))
+    with served(model, _returning(wanted), threads=None) as (session, _):
+        return [{**batch.feeds, **session.run(batch.feeds)} for batch in data.batches(limit=count)]
+
+
+def _returning(wanted: Sequence[str]) -> Callable[[onnx.ModelProto], None]:
+    """The change that makes a model return these tensors too."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        known = {value.name for value in (*proto.graph.output, *proto.graph.input)}
+        for name in dict.fromkeys(wanted):
+            if name not in known:
+                proto.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+
+    return change
+
+
+Meaning = Mapping[Tensor, tuple[str, Callable[[Array], Array]]]
+"""What tensors of integers stand for: the float tensor's name, and the way from its values to the integers."""
+
+
+def feeds(captured: Captured, meaning: Meaning) -> Callable[[Sequence[Tensor]], list[dict[Tensor, Array]]]:
+    """What `Context.apply` takes as the activations at the boundary of a region."""
+
+    def values(tensors: Sequence[Tensor]) -> list[dict[Tensor, Array]]:
+        named = [(tensor, *meaning.get(tensor, (tensor.name, _unchanged))) for tensor in tensors]
+        return [{tensor: change(batch[name]) for tensor, name, change in named} for batch in captured]
+
+    return values
+
+
+def _unchanged(array: Array) -> Array:
+    return array

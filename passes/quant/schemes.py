@@ -1,0 +1,46 @@
+"""The schemes of quantisation: a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+from graphopt.pipeline.context import Context
+from passes.quant.options import Settings
+
+Run = Callable[[Context, Settings], None]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way to quantise.
+
+    where: the module and the function that does it, `module:function`, imported when it is used. needs_data: whether
+    it cannot do without calibration data.
+    """
+
+    name: str
+    doc: str
+    where: str
+    needs_data: bool = False
+
+    @property
+    def run(self) -> Run:
+        """The function that does it."""
+        module, _, function = self.where.partition(":")
+        found: Run = getattr(import_module(module), function)
+        return found
+
+
+_ALL = (
+    Scheme(
+        "static",
+        "activations and weights in 8-bit integers, on calibrated grids",
+        "passes.quant.static:run",
+        needs_data=True,
+    ),
+)
+
+SCHEMES: Mapping[str, Scheme] = {scheme.name: scheme for scheme in _ALL}
+"""By name."""

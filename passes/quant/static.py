@@ -1,0 +1,141 @@
+"""Static quantisation: activations and weights in integers, on grids that calibration found."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+from graphopt.calibration.ranges import Range, ranges
+from graphopt.errors import UsageError
+from graphopt.ir.model import Model
+from graphopt.ir.reader import load
+from graphopt.ir.types import Node
+from graphopt.numerics.contract import Lossy
+from graphopt.pipeline.context import Context
+from graphopt.rewrite.driver import Refusal
+from passes.quant import placement, samples
+from passes.quant.emit import WRITERS, Writer, Written
+from passes.quant.kernels import Integers
+from passes.quant.options import Settings
+from passes.quant.plan import Manner, Plan, make
+from passes.quant.prepare import prepare
+from passes.quant.processor import integers_of
+from passes.quant.units import Unit, find
+
+RULE = "quantised_layer"
+NO_DATA = (
+    "static quantisation needs samples of what the model is fed: give --calibration DATA, or choose a scheme that "
+    "needs none (scheme=dynamic, or one for weights only)"
+)
+
+
+def run(context: Context, settings: Settings) -> None:
+    """Quantise what the target computes in integers. Raises UsageError where it cannot, or there is no data."""
+    integers = integers_of(context.target)
+    manner = manner_of(integers, settings)
+    if context.calibration is None:
+        raise UsageError(NO_DATA)
+    prepare(context, settings)
+    units, reasons = find(context, integers)
+    chosen = placement.choose(context, wanted(units, settings))
+    plan = make(chosen, *_ranges(context, chosen, settings), manner)
+    for unit in units:
+        if unit.name in plan.reasons:
+            reasons[unit.node] = plan.reasons[unit.name]
+    tell(context, reasons)
+    write(context, plan, settings)
+
+
+def manner_of(integers: Integers, settings: Settings) -> Manner:
+    """How the target has it, where nothing else was asked for. Raises UsageError for what it cannot run."""
+    if not integers.kernels:
+        raise UsageError(integers.lacking)
+    symmetric = integers.symmetric if settings.symmetric is None else settings.symmetric
+    if integers.symmetric and not symmetric:
+        raise UsageError(f"the target {integers.name} takes symmetric activations only: leave out symmetric=no")
+    if settings.format == "qoperator" and not integers.requantises:
+        raise UsageError(f"the target {integers.name} reads the format qdq only: leave out format=qoperator")
+    channels = integers.channels if settings.channels is None else settings.channels
+    return Manner(integers, channels, symmetric, settings.bits or integers.bits)
+
+
+def wanted(units: list[Unit], settings: Settings) -> list[Unit]:
+    """The units that the options do not leave out. Raises UsageError for a name that no unit has."""
+    known = {name for unit in units for name in (unit.name, unit.node.name)}
+    for name in (*settings.exclude, *settings.only):
+        if name not in known:
+            raise UsageError(f"there is no layer {name!r} that the target could compute in integers")
+    only, left_out = set(settings.only), set(settings.exclude)
+    return [
+        unit
+        for unit in units
+        if not {unit.name, unit.node.name} & left_out and (not only or {unit.name, unit.node.name} & only)
+    ]
+
+
+def _ranges(context: Context, units: list[Unit], settings: Settings) -> tuple[dict[str, Range], dict[str, str]]:
+    """The ranges of what units read and compute, and why some have none, by name. Calibrated once in a compile."""
+    assert context.calibration is not None  # noqa: S101 - checked by `run`, for the type checker
+    tensors = list(dict.fromkeys(tensor for unit in units for tensor in (*unit.data, *unit.outputs)))
+    names = tuple(tensor.name for tensor in tensors)
+    key: Hashable = ("quant", "ranges", names, settings.calibrate, settings.samples)
+    if key not in context.memo:
+        found = ranges(
+            context.model,
+            context.calibration,
+            tensors,
+            settings.calibrate,
+            samples=settings.samples,
+            seed=context.seed,
+            progress=context.say,
+        )
+        known = {tensor.name: edges for tensor, edges in found.ranges.items()}
+        context.memo[key] = known, {tensor.name: reason for tensor, reason in found.skipped.items()}
+    result: tuple[dict[str, Range], dict[str, str]] = context.memo[key]
+    return result
+
+
+def captured(context: Context, units: list[Unit]) -> samples.Captured:
+    """What units read and compute on a few samples, by the names of tensors. Captured once in a compile."""
+    tensors = list(dict.fromkeys(tensor for unit in units for tensor in (*unit.data, *unit.outputs)))
+    key: Hashable = ("quant", "captured", tuple(tensor.name for tensor in tensors))
+    if context.calibration is None:
+        return []
+    if key not in context.memo:
+        context.memo[key] = samples.capture(context.model, context.calibration, tensors, context.bound[0])
+    result: samples.Captured = context.memo[key]
+    return result
+
+
+def write(context: Context, plan: Plan, settings: Settings) -> None:
+    """Make the rewrites that a plan asks for: one for each unit, checked on what it is fed by the calibration data."""
+    integers = integers_of(context.target)
+    units = [unit for unit in find(context, integers)[0] if unit.name in set(plan.units)]
+    held = captured(context, units) if context.checks else []
+    writer = WRITERS[settings.format](plan, integers)
+    for unit in units:
+        written = writer.unit(unit)
+        rewrite = written.rewrite(context.editor.home[unit.node], unit)
+        activations = samples.feeds(held, _meaning(writer, written)) if held else None
+        if context.apply(rewrite, RULE, Lossy("sqnr", settings.floor), feeds=activations) is not None:
+            writer.commit(written)
+
+
+def _meaning(writer: Writer, written: Written) -> samples.Meaning:
+    both = {**writer.held, **written.held}
+    return {held.integers: (tensor.name, held.grid.quantise) for tensor, held in both.items()}
+
+
+def candidate(context: Context, plan: Plan, settings: Settings) -> Model:
+    """What `write` makes of a copy of the model, unchecked: to measure a plan before it is carried out."""
+    context.editor.flush()
+    copy = Context(load(context.model.to_proto()), target=context.target, resources=context.resources)
+    write(copy, plan, settings)
+    copy.editor.flush()
+    return copy.model
+
+
+def tell(context: Context, reasons: Mapping[Node, str]) -> None:
+    """Put down why calls stay as they are."""
+    for node, reason in reasons.items():
+        label = f"{node.op} {node.name or node.outputs[0].name}"
+        context.refuse(Refusal(RULE, label, label, 1, reason))
