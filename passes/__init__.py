@@ -14,6 +14,7 @@ from passes.fuse import FUSE
 from passes.layout import LAYOUT
 from passes.opset import OPSET
 from passes.positions import POSITIONS
+from passes.prune import PRUNE
 from passes.quant import QUANT
 
 PASSES: tuple[Pass, ...] = (
@@ -28,5 +29,6 @@ PASSES: tuple[Pass, ...] = (
     LAYOUT,
     OPSET,
     POSITIONS,
+    PRUNE,
     QUANT,
 )

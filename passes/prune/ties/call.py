@@ -1,0 +1,294 @@
+"""One operator call as the table of ties sees it, and the table.
+
+An entry says what belongs together: `call.letters("nc*,oc*,o->no*")` names the axes of the operands as `Einsum` does.
+The same letter is the same index; a letter that no output has is summed over; `*` stands for the axes in the middle,
+which stay as they are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from graphopt.analysis.inference import key_of
+from graphopt.ir.types import Array, Constant, Node, Tensor
+from graphopt.ir.values import constant
+from passes.prune.sites import ONE, Sites
+
+if TYPE_CHECKING:
+    from passes.prune.reshape import Block
+
+
+class Role(StrEnum):
+    """What a constant is to the atoms along one of its axes."""
+
+    PRODUCER = "producer"
+    """A factor whose free axis they are: it makes them."""
+    FOLLOWER = "follower"
+    """A vector with one number for each: a bias, a scale."""
+    CONSUMER = "consumer"
+    """A factor that is summed over them: it reads them."""
+
+
+FOLLOWS = -2
+"""In a changed integer input: the element stays what it is, because it is a size that is free."""
+
+
+class Kept(Protocol):
+    """What is left along the axes after a cut."""
+
+    def indices(self, tensor: Tensor, axis: int) -> Array:
+        """The indices that stay, of those that the axis has now."""
+
+    def size(self, tensor: Tensor, axis: int) -> int | None:
+        """How many stay; None for an axis of free size."""
+
+    def own(self, node: Node) -> Array | None:
+        """The indices that stay of the node's own site; None if it has none."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs in a call after a cut, besides its constants: attributes (None: left out) and integer inputs."""
+
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[int, Array] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Ties:
+    """What the entries of the table have said. roles: of constants, by the call and the position of the input and axis.
+    blocks: Reshapes that merge or split axes, along one of which they may be cut."""
+
+    sites: Sites
+    roles: dict[tuple[Node, int, int], Role] = field(default_factory=dict)
+    blocks: list[Block] = field(default_factory=list)
+    inner: dict[Node, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A node with its operands as they are before anything is cut, what is known of them, and where its ties go."""
+
+    node: Node
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    ties: Ties
+    opset: int
+
+    @property
+    def sites(self) -> Sites:
+        """All sites."""
+        return self.ties.sites
+
+    @property
+    def x(self) -> Tensor:
+        """The first input."""
+        return self.inputs[0]
+
+    @property
+    def y(self) -> Tensor:
+        """The first output."""
+        return self.outputs[0]
+
+    def has(self, position: int) -> bool:
+        """Whether the call has an input at this position."""
+        return position < len(self.inputs) and bool(self.inputs[position].name)
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        """An attribute, or `default`."""
+        return self.node.attrs.get(name, default)
+
+    def rank(self, tensor: Tensor) -> int:
+        """Number of axes. Raises Untold if unknown."""
+        return len(self.axes(tensor))
+
+    def axes(self, tensor: Tensor) -> tuple[int, ...]:
+        """The site of each axis. Raises Untold if the rank is unknown."""
+        found = self.sites.of(tensor)
+        if found is None:
+            raise Untold(f"the rank of {tensor.name} is not known")
+        return found
+
+    def axis(self, tensor: Tensor, name: str = "axis", default: int = 0) -> int:
+        """An axis given by an attribute, counted from the front."""
+        axis = int(self.attr(name, default))
+        return axis + self.rank(tensor) if axis < 0 else axis
+
+    def size(self, tensor: Tensor, axis: int) -> int:
+        """A size that is known. Raises Untold if it is not."""
+        dims = self.sites.shapes.dims(tensor)
+        size = None if dims is None or not -len(dims) <= axis < len(dims) else dims[axis]
+        if not isinstance(size, int):
+            raise Untold(f"the size of {tensor.name} is not known")
+        return size
+
+    def numbers(self, position: int) -> list[int] | None:
+        """The values of an integer input, if they are known."""
+        known = self.sites.shapes.known(self.inputs[position]) if self.has(position) else None
+        return None if known is None else [int(one) for one in known.reshape(-1)]
+
+    # ---- what an entry says ----
+
+    def same(self, left: Tensor, left_axis: int, right: Tensor, right_axis: int) -> None:
+        """Equal indices of the two axes belong together."""
+        self.sites.tie(self.axes(left)[left_axis], self.axes(right)[right_axis])
+
+    def pin(self, tensor: Tensor, axis: int, reason: str) -> None:
+        """The axis stays as it is."""
+        self.sites.pin(self.axes(tensor)[axis], reason)
+
+    def pin_all(self, reason: str, tensors: Iterable[Tensor] | None = None) -> None:
+        """All axes of these tensors, by default of all operands, stay as they are."""
+        for tensor in (*self.inputs, *self.outputs) if tensors is None else tensors:
+            for site in (self.sites.of(tensor) or ()) if tensor.name else ():
+                self.sites.pin(site, reason)
+
+    def own(self, size: int) -> int:
+        """The site of the node's own, with `size` indices."""
+        site = self.ties.inner[self.node] = self.sites.inner(self.node, size)
+        return site
+
+    def role(self, position: int, axis: int, role: Role) -> None:
+        """What a constant input is to the atoms along an axis."""
+        self.ties.roles[self.node, position, axis] = role
+
+    def letters(self, text: str, why: str = "{op} works along it") -> None:
+        """Say all of it: names for the axes of the inputs, `->`, names for those of the outputs.
+
+        An omitted or surplus operand is passed over. `_` is an axis that stays; `*` all axes of the middle, which stay.
+        why: the reason for these.
+        """
+        left, _, right = text.partition("->")
+        inputs = [(p, name) for p, name in enumerate(left.split(",")) if self.has(p) and name]
+        outputs = [(p, name) for p, name in enumerate(right.split(",")) if p < len(self.outputs) and name]
+        named = [(self.inputs[p], p, self._spelled(self.inputs[p], name)) for p, name in inputs]
+        made = [(self.outputs[p], -1, self._spelled(self.outputs[p], name)) for p, name in outputs]
+        self.say([*named, *(entry for entry in made if entry[0].name)], why)
+
+    def say(self, operands: Sequence[tuple[Tensor, int, Sequence[str]]], why: str = "{op} works along it") -> None:
+        """As `letters`, for operands (tensor, position or -1 for an output, names) whose axes are named one by one."""
+        where: dict[str, list[tuple[int, int, int]]] = {}
+        for tensor, position, names in operands:
+            for axis, (site, name) in enumerate(zip(self.axes(tensor), names, strict=True)):
+                if name in "_*":
+                    self.sites.pin(site, why.format(op=self.node.op))
+                elif site != ONE:
+                    where.setdefault(name, []).append((site, position, axis))
+        made = {name for _, position, names in operands if position < 0 for name in names}
+        summed = {name for name in where if name not in made}
+        for name, places in where.items():
+            for left, right in itertools.pairwise(places):
+                self.sites.tie(left[0], right[0])
+            if name in summed:
+                self._contract(places)
+        for tensor, position, names in operands:
+            if position >= 0 and is_weight(tensor):
+                factor = any(name in summed for name in names)
+                for axis, name in ((axis, name) for axis, name in enumerate(names) if name not in "_*"):
+                    self.role(position, axis, _role(factor=factor, summed=name in summed))
+
+    def _contract(self, places: Sequence[tuple[int, int, int]]) -> None:
+        if not any(is_weight(self.inputs[position]) for _, position, _ in places):
+            for site, _, _ in places:
+                self.sites.pin(site, f"{self.node.op} sums over it, and both its factors are computed")
+
+    def _spelled(self, tensor: Tensor, names: str) -> list[str]:
+        """One name for each axis of the tensor."""
+        rank = self.rank(tensor)
+        head, star, tail = names.partition("*")
+        middle = rank - len(head) - len(tail)
+        if middle < 0 or (middle and not star):
+            raise Untold(f"{tensor.name} has {rank} axes")
+        return [*head, *"*" * middle, *tail]
+
+
+def _role(*, factor: bool, summed: bool) -> Role:
+    if summed:
+        return Role.CONSUMER
+    return Role.PRODUCER if factor else Role.FOLLOWER
+
+
+class Untold(Exception):  # noqa: N818 - a reason, not an error
+    """The table says nothing of this call; the text says why."""
+
+
+MOVES = {"Identity", "Transpose", "Unsqueeze", "Squeeze", "Cast", "CastLike", "Reshape", "Flatten"}
+"""Operators through which a constant is still the same weights, lying in another way."""
+
+
+def source(tensor: Tensor) -> tuple[Constant, list[Tensor]] | None:
+    """The constant whose elements the tensor has, and the tensors on the way to it, itself first; None if there is
+    none."""
+    way = [tensor]
+    while True:
+        held = constant(way[-1])
+        if held is not None:
+            return held, way
+        node = way[-1].producer
+        if node is None or node.domain or node.op not in MOVES:
+            return None
+        way.append(node.inputs[0])
+
+
+def is_weight(tensor: Tensor) -> bool:
+    """Whether the tensor is a constant, or one that only lies in another way."""
+    return source(tensor) is not None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the table says of an operator. ties: says what belongs together. retune: how the call changes with a cut."""
+
+    ties: Callable[[Call], None]
+    retune: Callable[[Call, Kept], Change] = lambda _call, _kept: Change()
+
+
+Say = Callable[[Call], None]
+TABLE: dict[str, Entry] = {}
+"""Operator ("Add", "com.microsoft.FusedConv") to its entry."""
+
+
+def ties(*keys: str, retune: Callable[[Call, Kept], Change] | None = None) -> Callable[[Say], Say]:
+    """Enter a function for these operators."""
+
+    def enter(function: Say) -> Say:
+        TABLE.update(dict.fromkeys(keys, Entry(function) if retune is None else Entry(function, retune)))
+        return function
+
+    return enter
+
+
+def spelled(text: str, *keys: str, why: str = "{op} works along it") -> None:
+    """Enter operators whose ties letters say."""
+    TABLE.update(dict.fromkeys(keys, Entry(lambda call: call.letters(text, why))))
+
+
+def entry(node: Node) -> Entry | None:
+    """What the table says of the node's operator."""
+    return TABLE.get(key_of(node.op, node.domain))
+
+
+def aligned(call: Call, positions: Iterable[int]) -> None:
+    """Ties of broadcasting: axes are aligned at the end, and an axis with a single index stretches."""
+    made = call.axes(call.y)
+    for position in positions:
+        if not call.has(position):
+            continue
+        sites = call.axes(call.inputs[position])
+        for site, other in zip(sites[::-1], made[::-1], strict=False):
+            if site != ONE:
+                call.sites.tie(site, other)
+        if is_weight(call.inputs[position]):
+            for axis in range(len(sites)):
+                call.role(position, axis, Role.FOLLOWER)
+
+
+def index(count: int) -> Array:
+    """0, 1, ..., count - 1."""
+    return np.arange(count)
