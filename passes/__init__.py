@@ -8,6 +8,7 @@ from passes.attention import ATTENTION
 from passes.blocks import BLOCKS
 from passes.canonical import CANONICAL
 from passes.clean import CLEAN
+from passes.distill import DISTILL
 from passes.fold import FOLD
 from passes.freeze import FREEZE
 from passes.fuse import FUSE
@@ -23,6 +24,7 @@ PASSES: tuple[Pass, ...] = (
     BLOCKS,
     CLEAN,
     CANONICAL,
+    DISTILL,
     FOLD,
     FREEZE,
     FUSE,

@@ -12,7 +12,7 @@ from typing import Any
 
 from graphopt.ir import walk
 from graphopt.ir.model import Model
-from graphopt.ir.types import Constant, Graph, Node, Tensor, Variable, subgraphs
+from graphopt.ir.types import Array, Constant, Graph, Node, Tensor, Variable, subgraphs
 
 UNNAMED = "?"
 """The name of a new tensor before the editor gives it one (an empty name would mean an omitted tensor)."""
@@ -191,6 +191,15 @@ class Editor:
             graph.outputs = [constant if held is tensor else held for held in graph.outputs]
             self._returned.setdefault(constant, {})[graph] = None
         return constant
+
+    def assign(self, constant: Constant, values: Array) -> None:
+        """Give a constant other values, of its own shape and dtype. Raises ValueError for others."""
+        if values.shape != constant.shape or values.dtype != constant.dtype:
+            message = f"{constant!r} is {constant.dtype} {constant.shape}, not {values.dtype} {values.shape}"
+            raise ValueError(message)
+        self.revision += 1
+        constant.values = values
+        self.changed += constant.outputs
 
     def remove_unused(self, nodes: Sequence[Node]) -> int:
         """Remove those of the nodes whose outputs nobody uses, until none is left. Returns how many."""

@@ -1,0 +1,166 @@
+"""From a compile to a training run, and back: the student, its teacher, samples, checks, and the trained weights."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Hashable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import torch
+
+from graphopt.data.interface import interface, same_inputs
+from graphopt.errors import UsageError
+from graphopt.ir.model import Model
+from graphopt.ir.reader import load
+from graphopt.ir.types import Array, Constant
+from graphopt.measure.environment import environment
+from graphopt.numerics.contract import Judged
+from graphopt.pipeline.context import Context
+from graphopt.pipeline.journal import Status, Table, Verdict
+from graphopt.pipeline.passes import Options
+from passes.distill import checkpoint
+from passes.distill.features import shared
+from passes.distill.network.network import Network
+from passes.distill.samples import Samples
+from passes.distill.settings import Settings
+from passes.distill.teacher import Teacher
+from passes.distill.training import Job, State, Weights, begin, train
+
+RULE = "distilled_weights"
+STATUS = {"ok": Status.VERIFIED, "wrong": Status.WRONG, "unverified": Status.UNVERIFIED}
+RUN_SECONDS = 600.0
+NARROW = frozenset(("amx_bf16", "avx512_bf16"))
+"""Features of processors that compute products of bfloat16 faster than those of float32."""
+
+
+def distill(context: Context, options: Options) -> None:
+    """Train the model of a compile. Raises UsageError for options and data that do not fit it."""
+    settings = _settings(context, options)
+    if context.calibration is None:
+        raise UsageError(
+            "distill needs samples to train on: --calibration DATA, samples like those of --data, but others"
+        )
+    if settings.labels and not context.calibration.labelled:
+        raise UsageError(f"distill: labels={settings.labels:g} needs labels, and {context.calibration.name} has none")
+    if context.spent:
+        return
+    held = _trained(context, options, settings)
+    if held is None:
+        context.note("distill: training found nothing better than the weights that were there")
+        return
+    arrays = Network(context.model).arrays(held)
+    place = f"{len(arrays)} weights"
+    if context.admit(RULE, place, Judged(), lambda: _verdict(context, arrays)):
+        for constant, values in arrays.items():
+            context.editor.assign(constant, values)
+
+
+def _settings(context: Context, options: Options) -> Settings:
+    known = {one.name for one in fields(Settings)}
+    given = replace(Settings(seed=context.seed), **{name: value for name, value in options.items() if name in known})
+    if given.precision != "auto":
+        return given
+    return replace(given, precision="bfloat16" if NARROW & set(environment().features) else "float32")
+
+
+def _trained(context: Context, options: Options, settings: Settings) -> Weights | None:
+    """The trained weights; None if nothing is better than what was there. A run is made once in a compile."""
+    with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
+        student = Path(folder) / "student.onnx"
+        context.model.save(student)
+        teacher = options.get("teacher")
+        key = _key(context, student, teacher, settings)
+        if key not in context.memo:
+            context.memo[key] = _train(
+                context, options, settings, student, hashlib.sha256(repr(key).encode()).hexdigest()
+            )
+        found: Weights | None = context.memo[key]
+        return found
+
+
+def _key(context: Context, student: Path, teacher: Path | None, settings: Settings) -> Hashable:
+    files = [student, *([] if teacher is None else [teacher])]
+    data = "" if context.calibration is None else context.calibration.fingerprint()
+    return ("distill", *(hashlib.sha256(file.read_bytes()).hexdigest() for file in files), data, settings)
+
+
+def _train(context: Context, options: Options, settings: Settings, student: Path, key: str) -> Weights | None:
+    model = load(student)
+    network = Network(model)
+    if not network.weights:
+        raise UsageError("distill: the network has no weights to train; those that are inputs have to be frozen first "
+                         "(the pass freeze)")  # fmt: skip
+    original = load(options["teacher"]) if options.get("teacher") else context.original
+    _check_pair(original, model)
+    pairs = shared(original, model) if settings.features else []
+    folder: Path | None = options.get("checkpoint")
+    state = checkpoint.read(folder, key) if folder else None
+    if state is not None:
+        context.say(f"distill: going on after epoch {state.epoch} of {settings.epochs}")
+    samples = Samples(context.calibration, settings.samples)  # type: ignore[arg-type]
+    with Teacher(original, [pair[0] for pair in pairs], torch.get_num_threads()) as teacher:
+        job = Job(
+            network, teacher, samples, settings,
+            size=interface(model).batch,
+            features=[pair[1] for pair in pairs],
+            judge=_judge(context, network, model, student.with_name("trained.onnx")),
+            say=context.say,
+            keep=(lambda held: checkpoint.write(folder, key, held)) if folder else (lambda _held: None),
+        )  # fmt: skip
+        state = state or begin(network)
+        found = train(job, state)
+    _tell(context, state)
+    return None if state.best_epoch == 0 else found
+
+
+def _judge(context: Context, network: Network, model: Model, path: Path) -> Callable[[Weights], float] | None:
+    """How much worse than the original the model is with other weights. It is written to `path` each time."""
+    goal = context.goal
+    if goal is None:
+        return None
+
+    def judge(weights: Weights) -> float:
+        for constant, values in network.arrays(weights).items():
+            constant.values = values
+        model.save(path)
+        return goal.loss(path)
+
+    return judge
+
+
+def _tell(context: Context, state: State) -> None:
+    metric = context.goal.metric if context.goal else "the metric"
+    rows = tuple((number, loss, score) for number, (loss, score) in enumerate(state.losses, 1))
+    kept = f"The weights after epoch {state.best_epoch} were kept." if state.best_epoch > 0 else ""
+    context.tabulate(Table("distill", ("epoch", "loss", f"lost in {metric}"), rows, kept))
+
+
+def _check_pair(teacher: Model, student: Model) -> None:
+    """Raises UsageError unless both take the same inputs and give outputs of the same names."""
+    one, other = interface(teacher, "the teacher"), interface(student, "the network")
+    same_inputs(one, other)
+    missing = [port.name for port in other.outputs if port.name not in {held.name for held in one.outputs}]
+    if missing:
+        raise UsageError(f"distill: the teacher does not give {', '.join(missing)}, which the network gives")
+
+
+def _verdict(context: Context, arrays: dict[Constant, Array]) -> Verdict:
+    """Whether the model with other weights gives finite numbers where it did, on samples."""
+    if not context.checks or context.calibration is None:
+        return Verdict(Status.OFF)
+    feeds = [batch.feeds for batch in context.calibration.batches(None, 1)]
+    with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
+        before, after = (Path(folder) / f"{name}.onnx" for name in ("before", "after"))
+        context.model.save(before)
+        held = {constant: constant.stored for constant in arrays}
+        for constant, values in arrays.items():
+            constant.values = values
+        try:
+            context.model.save(after)
+        finally:
+            for constant, values in held.items():
+                constant.values = values
+        result = context.runner.check_pair(str(before), str(after), feeds, Judged(), limit_s=RUN_SECONDS)
+    return Verdict(STATUS[result.verdict], detail=result.reason)
