@@ -81,6 +81,12 @@ class File:
         except FileNotFoundError:
             return False
 
+    def forget(self, offset: int, length: int) -> None:
+        """Give back the memory in which a part of the mapping was looked at; it is read again when it is needed."""
+        if isinstance(self.content, mmap.mmap) and length and hasattr(self.content, "madvise"):
+            start = offset - offset % mmap.PAGESIZE
+            self.content.madvise(mmap.MADV_DONTNEED, start, length + offset - start)
+
     def read(self, offset: int, length: int) -> bytes | Array:
         """A view of the mapping where it is aligned to 16 bytes, else a copy."""
         self.check()
@@ -136,6 +142,11 @@ class Payload(Stored):
         if self.plain:
             return decode(content, self.dtype, self.shape)
         return message(self, bytes(content)).load()
+
+    def release(self) -> None:
+        """As the base class says, for what lies in a file."""
+        if isinstance(self.source, File):
+            self.source.forget(self.place.offset, self.place.length)
 
 
 class Message(Stored):

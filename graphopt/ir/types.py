@@ -119,6 +119,9 @@ class Stored(LazyValues):
         """A read-only array of `shape` and `dtype`; a view of the mapped file where the bytes allow it."""
         raise NotImplementedError
 
+    def release(self) -> None:
+        """Give back the memory that looking at the values took; arrays that `load` gave stay good."""
+
 
 class Constant(gs.Constant):
     """A tensor whose values are known: an initializer, or the tensor of an attribute.

@@ -1,0 +1,41 @@
+"""Weights that a pass has made, kept in a file instead of memory until the model is written."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+
+import numpy as np
+
+from graphopt.ir import wire
+from graphopt.ir.storage import Payload, encode
+from graphopt.ir.types import Array, Stored
+
+LEAST = 1 << 16
+"""Arrays of fewer bytes stay in memory."""
+
+
+class Scratch:
+    """A file without a name, which vanishes with the last tensor that lies in it. A `Source` of what was put in."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="graphopt-")  # noqa: SIM115 - open as long as weights lie in it
+        self._end = 0
+
+    def put(self, array: Array) -> Array | Stored:
+        """The array as a tensor's values: itself if it is small, else where it lies now. Raises OSError as files do."""
+        if array.nbytes < LEAST:
+            return array
+        content = encode(array).data
+        start, self._end = self._end, self._end + len(content)
+        self._end += -self._end % mmap.ALLOCATIONGRANULARITY
+        written = 0
+        while written < len(content):
+            written += os.pwrite(self._file.fileno(), content[written:], start + written)
+        return Payload(array.shape, array.dtype, self, wire.Place(wire.RAW_DATA, start, len(content)))
+
+    def read(self, offset: int, length: int) -> Array:
+        """A mapping of what was put at `offset`, which the array alone keeps alive."""
+        mapped = mmap.mmap(self._file.fileno(), length, offset=offset, access=mmap.ACCESS_READ)
+        return np.frombuffer(mapped, np.uint8)
