@@ -89,7 +89,8 @@ TargetName = Annotated[
     typer.Option(
         "--target",
         metavar="NAME",
-        help="Where the model is to run: ort (ONNX Runtime on CPU or CUDA), cpu, cuda, or portable (ai.onnx only).",
+        help="Where the model is to run: ort (ONNX Runtime on CPU or CUDA), cpu, cuda, portable (ai.onnx only), "
+        "tensorrt, or a CPU of a kind: x64-vnni, x64-avx2, x64-any, arm64.",
         autocompletion=_target_names,
     ),
 ]

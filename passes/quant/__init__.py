@@ -5,6 +5,7 @@ from __future__ import annotations
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.passes import Options, Pass
 from passes.quant.options import OPTIONS, settings
+from passes.quant.prepare import RULES
 
 
 def _run(context: Context, options: Options) -> None:
@@ -27,6 +28,7 @@ QUANT = Pass(
 Without options the scheme follows from the target, the network and whether there is calibration data. Integers go
 exactly where the target has kernels for them, and every quantised layer is checked against the float one on what the
 calibration data feeds it; the report says what stayed float, and why.""",
-    options=OPTIONS,
+    RULES,
+    OPTIONS,
     safe=False,
 )

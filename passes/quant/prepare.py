@@ -1,23 +1,40 @@
-"""The float model as quantisation wants it: a new enough opset, and normalisation folded into convolutions."""
+"""The float model as quantisation wants it: a new enough opset, folded, fused, in operators with integer kernels."""
 
 from __future__ import annotations
 
 from graphopt.errors import UsageError
 from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import rewrite_all
-from passes.fuse import RULES as FUSIONS
+from passes.algebra import ALGEBRA
+from passes.canonical import CANONICAL
+from passes.clean import CLEAN
+from passes.fold import FOLD
+from passes.fuse import FUSE
+from passes.layout import LAYOUT
 from passes.opset import OPSET
+from passes.quant.mean_pool import mean_pool
 from passes.quant.options import Settings
 
 CHANNELS_SINCE = 13
 """The opset from which on QuantizeLinear and DequantizeLinear take a scale for each channel."""
+RULES = (mean_pool,)
+FOLDING = (CLEAN, CANONICAL, FOLD, FUSE, LAYOUT, ALGEBRA)
+"""What leaves the fewest operators between those with integer kernels; nothing that writes fused float operators."""
+MOST_ROUNDS = 8
 
 
 def prepare(context: Context, _settings: Settings) -> None:
     """Raise the opset and fold what can be folded. Raises UsageError for a model that cannot be raised."""
     raise_opset(context, CHANNELS_SINCE)
-    rewrite_all(context, FUSIONS)
-    context.begin(context.step)
+    for _ in range(MOST_ROUNDS):
+        revision = context.editor.revision
+        for one in FOLDING:
+            one.run(context, {})
+            context.begin(context.step)
+        rewrite_all(context, RULES)
+        context.begin(context.step)
+        if context.editor.revision == revision:
+            return
 
 
 def raise_opset(context: Context, version: int) -> None:

@@ -12,7 +12,7 @@ from graphopt.ir.types import Node
 from graphopt.numerics.contract import Lossy
 from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import Refusal
-from passes.quant import placement, samples
+from passes.quant import floats, placement, samples
 from passes.quant.emit import WRITERS, Writer, Written
 from passes.quant.kernels import Integers
 from passes.quant.options import Settings
@@ -26,6 +26,7 @@ NO_DATA = (
     "static quantisation needs samples of what the model is fed: give --calibration DATA, or choose a scheme that "
     "needs none (scheme=dynamic, or one for weights only)"
 )
+UNUSED = "the runtime does not take its integer kernel here"
 
 
 def run(context: Context, settings: Settings) -> None:
@@ -36,13 +37,24 @@ def run(context: Context, settings: Settings) -> None:
         raise UsageError(NO_DATA)
     prepare(context, settings)
     units, reasons = find(context, integers)
-    chosen = placement.choose(context, wanted(units, settings))
+    allowed = wanted(units, settings)
+    chosen = placement.choose(context, allowed)
     plan = make(chosen, *_ranges(context, chosen, settings), manner)
+    refused = write(context, plan, settings)
     for unit in units:
-        if unit.name in plan.reasons:
-            reasons[unit.node] = plan.reasons[unit.name]
-    tell(context, reasons)
-    write(context, plan, settings)
+        reasons[unit.node] = _reason(unit, allowed, chosen, {**plan.reasons, **refused})
+    tell(context, {node: reason for node, reason in reasons.items() if reason != UNUSED})
+    if context.checks and integers.requantises:
+        floats.report(context, {node.name: reason for node, reason in reasons.items()})
+
+
+def _reason(unit: Unit, allowed: list[Unit], chosen: list[Unit], reasons: Mapping[str, str]) -> str:
+    """Why a unit computes in floats, if it does."""
+    if unit.name in reasons:
+        return reasons[unit.name]
+    if unit not in allowed:
+        return "it was left out (exclude, only)"
+    return UNUSED if unit in chosen else "converting to integers and back would take longer than floats do"
 
 
 def manner_of(integers: Integers, settings: Settings) -> Manner:
@@ -106,18 +118,25 @@ def captured(context: Context, units: list[Unit]) -> samples.Captured:
     return result
 
 
-def write(context: Context, plan: Plan, settings: Settings) -> None:
-    """Make the rewrites that a plan asks for: one for each unit, checked on what it is fed by the calibration data."""
+def write(context: Context, plan: Plan, settings: Settings) -> dict[str, str]:
+    """Make the rewrites that a plan asks for: one for each unit, checked on what it is fed by the calibration data.
+
+    Returns why units were not let through, by name.
+    """
     integers = integers_of(context.target)
     units = [unit for unit in find(context, integers)[0] if unit.name in set(plan.units)]
     held = captured(context, units) if context.checks else []
     writer = WRITERS[settings.format](plan, integers)
+    refused: dict[str, str] = {}
     for unit in units:
         written = writer.unit(unit)
         rewrite = written.rewrite(context.editor.home[unit.node], unit)
         activations = samples.feeds(held, _meaning(writer, written)) if held else None
         if context.apply(rewrite, RULE, Lossy("sqnr", settings.floor), feeds=activations) is not None:
             writer.commit(written)
+        else:
+            refused[unit.name] = "it was undone: see what was rolled back"
+    return refused
 
 
 def _meaning(writer: Writer, written: Written) -> samples.Meaning:

@@ -25,22 +25,18 @@ class Unit:
     """A call that may be computed in integers.
 
     activation: the Relu or Clip that alone reads the call, if there is one. data: the activations that it reads.
-    weight, bias: its constant operands, if it has such. axis: of the weight, along which scales may differ; None if
-    nowhere. home: whether it lies in the outermost graph.
+    outputs: what it computes. weight, bias: its constant operands, if it has such. axis: of the weight, along which
+    scales may differ; None if nowhere.
     """
 
     node: Node
     kernel: Kernel
     activation: Node | None
     data: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
     weight: Constant | None
     bias: Constant | None
     axis: int | None
-
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """What the unit computes."""
-        return tuple((self.activation or self.node).outputs)
 
     @property
     def name(self) -> str:
@@ -97,7 +93,7 @@ def _unit(node: Node, kernel: Kernel, shapes: Shapes, editor: Editor, integers: 
         if held is not None and not np.isfinite(np.asarray(held.values, np.float64)).all():
             raise Unsuitable(f"{held.name} holds NaN or infinity")
     activation = _activation(node, editor) if integers.requantises else None
-    return Unit(node, kernel, activation, data, weight, bias, axis)
+    return Unit(node, kernel, activation, data, tuple((activation or node).outputs), weight, bias, axis)
 
 
 def _plain(node: Node, _shapes: Shapes) -> str | None:
