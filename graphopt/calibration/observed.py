@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphopt.calibration.probe import EDGES
+from graphopt.calibration.probe import HEAD
 from graphopt.ir.types import Array
 
 SMOOTHING = 0.9
@@ -15,19 +15,20 @@ class Observed:
     """What has been seen of one tensor.
 
     low, high: of all values; low > high where there was none. moving: the averages of low and high of the batches,
-    each batch weighing a tenth, the earlier ones less and less. batches: how many had values.
+    each batch weighing a tenth, the earlier ones less and less. batches: how many had values. most: of a batch.
     """
 
     def __init__(self, capacity: int, rng: np.random.Generator) -> None:
         self.low, self.high = float("inf"), float("-inf")
         self.moving = (0.0, 0.0)
         self.batches = 0
+        self.most = 0.0
         self._rng = rng
         self._held = np.empty(capacity, np.float32)
         self._offered = 0
 
     def add(self, digests: Array) -> None:
-        """Take in what a batch gave: (..., EDGES + draws), a digest for each time that the tensor was computed."""
+        """Take in what a batch gave: (..., HEAD + draws), a digest for each time that the tensor was computed."""
         rows = digests.reshape(-1, digests.shape[-1])
         rows = rows[~(rows[:, 0] > rows[:, 1])]
         if not len(rows):
@@ -37,7 +38,8 @@ class Observed:
         self.moving = (keep * self.moving[0] + (1 - keep) * low, keep * self.moving[1] + (1 - keep) * high)
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)  # NaN stays
         self.batches += 1
-        self._offer(rows[:, EDGES:].reshape(-1))
+        self.most = max(self.most, float(rows[:, 2].sum()))
+        self._offer(rows[:, HEAD:].reshape(-1))
 
     def _offer(self, values: Array) -> None:
         """Keep each value offered so far with the same probability (Vitter's algorithm R, for many at once)."""

@@ -1,9 +1,9 @@
 """A model that also gives digests of its inner tensors: least, largest, and some values drawn at random.
 
 The runtime computes them beside the model, so that no more of a tensor is kept than that. A digest is a float32 vector:
-the minimum, the maximum, then the values at given positions, which the caller draws anew for every run. A tensor in
-the body of an `If`, `Loop` or `Scan` has one for each time that the body runs: bodies return what they computed, and
-a branch that was not taken returns `NOTHING`, a minimum above its maximum, as an empty tensor does.
+the minimum, the maximum, the number of values, then those at given positions, which the caller draws anew for every
+run. A tensor in the body of an `If`, `Loop` or `Scan` has one for each time that the body runs: bodies return what they
+computed, and a branch that was not taken returns `NOTHING`, a minimum above its maximum, as an empty tensor does.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from graphopt.ir import walk
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Graph, Node, Tensor, Variable, subgraphs
 
-EDGES = 2
-"""The elements of a digest before its values: minimum and maximum."""
-NOTHING = (np.inf, -np.inf)
+HEAD = 3
+"""The elements of a digest before its values: minimum, maximum and number."""
+NOTHING = (np.inf, -np.inf, 0.0)
 _OPSET, _IR = 13, 8
 """Of a probe for a model that does not import ai.onnx, and the version from which on initializers are no inputs."""
 _DIRECTIONS = ("scan_output_axes", "scan_output_directions")
@@ -33,7 +33,7 @@ _SINCE_NO_BATCH = 9
 class Probe:
     """proto: the model. outputs: the digest of each tensor that has one. positions: the input that takes them.
 
-    draws: how many. A position is a float64 from 0 up to, not including, 1.
+    draws: how many; with none there is no such input. A position is a float64 from 0 up to, not including, 1.
     """
 
     proto: ModelProto
@@ -70,7 +70,7 @@ class _Maker:
 
     def __init__(self, wanted: Collection[Tensor], prefix: str, proto: ModelProto, draws: int) -> None:
         self.wanted, self.prefix, self.proto, self.draws = wanted, prefix, proto, draws
-        self.positions = f"{prefix}.positions"
+        self.positions = self.shared("positions")
         self.count = 0
 
     def declare(self) -> None:
@@ -83,10 +83,11 @@ class _Maker:
             "flat": np.array([-1], np.int64),
             "one": np.array([1], np.int64),
             "filler": np.zeros(1, np.float32),
-            "nothing": np.concatenate([np.float32(NOTHING), np.zeros(self.draws, np.float32)]),
+            "nothing": np.array([*NOTHING, *[0.0] * self.draws], np.float32),
         }
         graph.initializer.extend(numpy_helper.from_array(array, self.shared(name)) for name, array in shared.items())
-        graph.input.append(helper.make_tensor_value_info(self.positions, TensorProto.DOUBLE, [self.draws]))
+        if self.draws:
+            graph.input.append(helper.make_tensor_value_info(self.positions, TensorProto.DOUBLE, [self.draws]))
 
     def shared(self, name: str) -> str:
         return f"{self.prefix}.{name}"
@@ -114,15 +115,20 @@ class _Maker:
             return made
 
         values = add("Cast", [tensor.name], "values", to=TensorProto.FLOAT)
-        edges = [add(kind, [values], f"{kind}0", keepdims=0) for kind in ("ReduceMin", "ReduceMax")]
-        edges = [add("Reshape", [edge, self.shared("one")], f"{edge}1".rpartition(".")[2]) for edge in edges]
-        flat = add("Reshape", [values, self.shared("flat")], "flat")
-        if not _never_empty(tensor):
-            flat = add("Concat", [flat, self.shared("filler")], "filled", axis=0)
-        size = add("Cast", [add("Size", [values], "size")], "length", to=TensorProto.DOUBLE)
-        places = add("Mul", [self.positions, size], "places")
-        drawn = add("Gather", [flat, add("Cast", [places], "indices", to=TensorProto.INT64)], "drawn")
-        return add("Concat", [*edges, drawn], "", axis=0)
+        size = add("Size", [values], "size")
+        head = [
+            add("ReduceMin", [values], "low", keepdims=0),
+            add("ReduceMax", [values], "high", keepdims=0),
+            add("Cast", [size], "number", to=TensorProto.FLOAT),
+        ]
+        parts = [add("Reshape", [one, self.shared("one")], f"head{i}") for i, one in enumerate(head)]
+        if self.draws:
+            flat = add("Reshape", [values, self.shared("flat")], "flat")
+            if not _never_empty(tensor):
+                flat = add("Concat", [flat, self.shared("filler")], "filled", axis=0)
+            places = add("Mul", [self.positions, add("Cast", [size], "length", to=TensorProto.DOUBLE)], "places")
+            parts.append(add("Gather", [flat, add("Cast", [places], "indices", to=TensorProto.INT64)], "drawn"))
+        return add("Concat", parts, "", axis=0)
 
     def lifted(self, node: Node, message: NodeProto) -> list[tuple[Tensor, str]]:
         """The digests of what the bodies of a node define, as further outputs of the node."""

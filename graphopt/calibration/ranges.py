@@ -6,24 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-
-from graphopt.calibration.methods import METHODS
-from graphopt.calibration.observed import Observed
-from graphopt.calibration.probe import probe
-from graphopt.calibration.serving import served
+from graphopt.calibration.methods import AUTO, METHODS, Steps, edges
+from graphopt.calibration.observing import SAMPLES, observe
 from graphopt.data.source import Data
 from graphopt.errors import UsageError
 from graphopt.ir.model import Model
 from graphopt.ir.types import Tensor
+from graphopt.ir.words import listed
 
-SAMPLES = 512
-"""Samples that are run, of data with more."""
-DRAWS = 4096
-"""Values of a tensor that each batch gives."""
-HELD = 1 << 16
-MOST_HELD = 1 << 24
-"""Values that are held for one tensor, and for all of them together."""
+CERTAINTY = 0.95
+SHARE = 0.95
+"""With this certainty, the edges that samples have hold this share of all samples to come, if there are enough."""
 
 
 class Range(NamedTuple):
@@ -44,13 +37,38 @@ class Calibration:
     skipped: dict[Tensor, str] = field(default_factory=dict)
     samples: int = 0
 
+    @property
+    def warning(self) -> str:
+        """What is to be said of too few samples; "" if there are enough."""
+        needed = enough(CERTAINTY, SHARE)
+        if self.samples >= needed:
+            return ""
+        return (
+            f"calibrated on {self.samples} samples: the least and the largest values of {needed} hold those of "
+            f"{SHARE:.0%} of all others with {CERTAINTY:.0%} certainty, those of fewer do not; give {needed} or more"
+        )
+
+
+def enough(certainty: float, share: float) -> int:
+    """How many samples it takes until their range holds that share of others with that certainty.
+
+    The least n with 1 - n p^(n-1) + (n-1) p^n at least the certainty (Wilks, 1941, both edges): whatever the values
+    are distributed like.
+    """
+    n = 2
+    while 1 - n * share ** (n - 1) + (n - 1) * share**n < certainty:
+        n += 1
+    return n
+
 
 def ranges(
     model: Model,
     data: Data,
     tensors: Sequence[Tensor],
-    method: str = "minmax",
+    method: str = AUTO,
     *,
+    levels: int = 256,
+    symmetric: bool = False,
     samples: int | None = SAMPLES,
     seed: int = 0,
     threads: int | None = None,
@@ -58,9 +76,13 @@ def ranges(
 ) -> Calibration:
     """The ranges of `tensors` of `model`, also of those in bodies, while it runs on `data`.
 
-    method: one of `METHODS`. samples: no more than so many are run; None for all.
-    Raises UsageError for data without samples, and ModelError if the model does not run on them.
+    method: one of `METHODS`, or "auto". levels, symmetric: what the ranges will be cut into. samples: no more than so
+    many are run; None for all.
+    Raises UsageError for data without samples and for an unknown method, ModelError if the model does not run on them.
     """
+    if method not in (AUTO, *METHODS):
+        raise UsageError(f"there is no way to calibrate called {method!r}; there are: {listed([AUTO, *METHODS], 9)}")
+    steps = Steps(levels, symmetric)
     seen, count = observe(model, data, tensors, samples=samples, seed=seed, threads=threads, progress=progress)
     found: dict[Tensor, Range] = {}
     skipped: dict[Tensor, str] = {}
@@ -71,33 +93,6 @@ def ranges(
         elif not observed.finite:
             skipped[tensor] = "it holds values that are not finite"
         else:
-            found[tensor] = Range(*map(float, METHODS[method](observed)))
+            low, high = edges(observed, method, steps)
+            found[tensor] = Range(float(low), float(high))
     return Calibration(found, skipped, count)
-
-
-def observe(
-    model: Model,
-    data: Data,
-    tensors: Sequence[Tensor],
-    *,
-    samples: int | None = SAMPLES,
-    seed: int = 0,
-    threads: int | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-) -> tuple[dict[Tensor, Observed], int]:
-    """What passes through tensors while the model runs on data, and how many samples were run. Raises as `ranges`."""
-    rng = np.random.default_rng(seed)
-    held = min(HELD, MOST_HELD // max(1, len(tensors)))
-    count = 0
-    with served(model, lambda proto: probe(model, tensors, proto, DRAWS), threads=threads) as (session, made):
-        seen = {tensor: Observed(held, rng) for tensor in made.outputs}
-        for batch in data.batches(limit=samples):
-            positions = np.sort(np.floor(rng.random(DRAWS) * 2**40) / 2**40)
-            values = session.run({**batch.feeds, made.positions: positions})
-            for tensor, name in made.outputs.items():
-                seen[tensor].add(values[name])
-            count += batch.count
-            progress(f"calibrating: {count} samples")
-    if not count:
-        raise UsageError(f"{data.name} holds no samples to calibrate with")
-    return seen, count
