@@ -7,6 +7,7 @@ second does not, so every real cut is checked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -52,7 +53,9 @@ def _cut(context: Context, grouping: Grouping, group: Group, gone: Ints) -> bool
     nodes = around(grouping, places)
     changes = {node: _change(grouping.calls[node], left) for node in nodes}
     values = {node: _smaller(grouping, node, places, left) for node in nodes}
-    if not rebuild(context, grouping, nodes, "cut", Close(ERROR), values=values, changes=changes):
+    if not rebuild(
+        context, grouping, nodes, "cut", Close(ERROR) if group.exact else Judged(), values=values, changes=changes
+    ):
         rebuild(context, grouping, zeroed, "unmask", Judged(), values=before)
         return False
     grouping.alive = after
@@ -84,16 +87,21 @@ def around(grouping: Grouping, places: Mapping[Tensor | Node, list[int]]) -> lis
         if isinstance(owner, Node):
             found[owner] = None
             continue
-        made = grouping.producer.get(owner)
-        if made is not None and grouping.calls[made].node.op != "Constant":
-            found[made] = None
+        made = grouping.ties.makers.get(owner)
+        if made is not None:
+            found[made.node] = None
         found.update(grouping.readers[owner])
     return list(found)
 
 
 def _change(call: Call, left: Remaining) -> Change:
+    """What the table says of the call after the cut, as far as it is another than now."""
     held = entry(call.node)
-    return Change() if held is None else held.retune(call, left)
+    if held is None:
+        return Change()
+    change = held.retune(call, left)
+    inputs = {p: target for p, target in change.inputs.items() if call.numbers(p) != target.reshape(-1).tolist()}
+    return replace(change, inputs=inputs)
 
 
 def _smaller(

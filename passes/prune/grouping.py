@@ -10,13 +10,13 @@ import numpy as np
 
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir.model import Model
-from graphopt.ir.types import Array, Node, Tensor
-from graphopt.ir.values import constant
+from graphopt.ir.types import Array, Constant, Node, Tensor
 from passes.prune.atoms import atoms
 from passes.prune.groups import Group, Member
+from passes.prune.leaf import leaf
 from passes.prune.sites import Ints, Pin, components
 from passes.prune.tell import told
-from passes.prune.ties import Role, source
+from passes.prune.ties import Role
 
 MOST_PINS = 8
 
@@ -28,24 +28,26 @@ class Grouping:
     calls: the nodes as they were; now: for nodes that were replaced by cutting, the node of today.
     alive: for each atom, whether it is still there.
     kept: (tensor name, axis) to the original indices that are still there, for axes of which something was cut.
+
+    averaged: whether atoms may go over which something is averaged, such as the width of a transformer, so that what is
+    left changes.
     """
 
-    def __init__(self, model: Model, shapes: Shapes) -> None:
+    def __init__(self, model: Model, shapes: Shapes, *, averaged: bool = False) -> None:
         self.model = model
         self.shapes = shapes
         self.ties, self.calls = told(model, shapes)
-        self.atoms = atoms(self.ties)
+        self.atoms = atoms(self.ties, averaged=averaged)
         self.now: dict[Node, Node] = {}
         self.kept: dict[tuple[str, int], Ints] = {}
         self.alive = np.ones(len(self.atoms.labels), bool)
-        self.producer = {tensor: call.node for call in self.calls.values() for tensor in call.outputs if tensor.name}
         self.readers: defaultdict[Tensor, dict[Node, None]] = defaultdict(dict)
         for call in self.calls.values():
             for tensor in call.inputs:
                 self.readers[tensor][call.node] = None
         self._places = _Places(self)
         self.order = {node: index for index, node in enumerate(self.calls)}
-        self.constants = {tensor for tensor in self.readers if constant(tensor) is not None}
+        self.constants = {tensor for tensor in self.readers if isinstance(tensor, Constant)}
         found = sorted(_groups(self), key=lambda group: self.order[group.producers[0].user])
         self.groups = tuple(group for group in found if not group.pins)
         self.pinned = tuple(group for group in found if group.pins)
@@ -57,7 +59,7 @@ class Grouping:
 
     def values(self, node: Node, position: int) -> Array:
         """What a constant input of a call holds today, the call named as it was before any cut."""
-        held = constant(self.now.get(node, node).inputs[position])
+        held = leaf(self.now.get(node, node).inputs[position])
         if held is None:
             raise LookupError(f"input {position} of {node!r} is not constant")
         return held.values
@@ -126,16 +128,18 @@ def _groups(grouping: Grouping) -> Iterator[Group]:
         for chosen, stays in ((part[free], False), (part[~free], True)):
             if len(chosen):
                 pins = _pins(grouping, chosen) if stays else ()
-                yield _group(chosen, uses[int(joined[chosen[0]])], names, pins)
+                yield _group(chosen, uses[int(joined[chosen[0]])], names, pins, grouping.atoms.averaged)
 
 
-def _group(chosen: Ints, members: Iterable[Member], names: dict[str, int], pins: tuple[Pin, ...]) -> Group:
+def _group(
+    chosen: Ints, members: Iterable[Member], names: dict[str, int], pins: tuple[Pin, ...], averaged: frozenset[int]
+) -> Group:
     own = [within for member in members if (within := _restricted(member, chosen)) is not None]
     first = next(member for member in own if member.role is Role.PRODUCER)
     stem = first.constant.name or first.tensor.name
     names[stem] = names.get(stem, 0) + 1
     name = stem if names[stem] == 1 else f"{stem}#{names[stem]}"
-    return Group(name, "channels", chosen, tuple(own), pins)
+    return Group(name, "channels", chosen, tuple(own), pins, exact=averaged.isdisjoint(chosen.tolist()))
 
 
 def _pins(grouping: Grouping, held: Ints) -> tuple[Pin, ...]:
@@ -160,13 +164,12 @@ def _members(grouping: Grouping) -> Iterator[Member]:
     for (node, position, axis), role in grouping.ties.roles.items():
         tensor = grouping.calls[node].inputs[position]
         site = (sites.of(tensor) or ())[axis]
-        held = source(tensor)
-        if site < 0 or held is None:
+        way = grouping.ties.source(tensor)
+        if site < 0 or way is None or not isinstance(way[-1], Constant):
             continue
-        constant, way = held
         own = sites.of(way[-1]) or ()
-        reader = (node, position) if len(way) == 1 else (grouping.producer[way[-2]], 0)
+        reader = (node, position) if len(way) == 1 else (grouping.ties.makers[way[-2]].node, 0)
         labels = atoms_.of(site)
         for place in (axis,) if len(way) == 1 else range(len(own)):
             if own[place] >= 0 and (len(way) == 1 or np.isin(atoms_.of(own[place]), labels).any()):
-                yield Member(node, *reader, way[-1], constant, place, atoms_.of(own[place]), role)
+                yield Member(node, *reader, way[-1], way[-1], place, atoms_.of(own[place]), role)

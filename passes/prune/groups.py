@@ -35,6 +35,7 @@ class Group:
 
     name: of the first weight that makes them. kind: what they are in a network: channels, heads, units.
     atoms: their numbers. pins: why none of them can be cut; empty if they can.
+    exact: whether a cut computes what it did with the consumers of its atoms zeroed; not where atoms are averaged over.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Group:
     atoms: Ints
     members: tuple[Member, ...]
     pins: tuple[Pin, ...] = ()
+    exact: bool = True
 
     @property
     def size(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from passes.prune.grouping import Grouping
 from passes.prune.groups import Group
+from passes.prune.leaf import leaf
 from passes.prune.remaining import Remaining
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class Planned:
     """The original model without some atoms of its groups, as far as shapes tell.
 
-    Has the `dims` that `graphopt.analysis.cost.macs` asks for, of the nodes in `grouping.calls`.
+    Has the `dims` that `graphopt.analysis.cost.macs` asks for.
     """
 
     def __init__(self, grouping: Grouping, removed: Mapping[Group, Iterable[int]]) -> None:
@@ -32,6 +33,8 @@ class Planned:
 
     def dims(self, tensor: Tensor) -> tuple[Scalar | None, ...] | None:
         """Dimensions as numbers or expressions, as `Shapes.dims`."""
+        held = leaf(tensor)
+        tensor = tensor if held is None else self.grouping.ties.matrices.get(held, tensor)
         dims = self.grouping.shapes.dims(tensor)
         if dims is None:
             return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
 from graphopt.ir.types import Array, Constant, Node, Tensor, Variable
-from graphopt.ir.values import constant
+from passes.prune.leaf import handing, leaf
 from passes.prune.ties import FOLLOWS, Change
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ class _Builder:
         self.after: list[Draft] = []
         self.draft: dict[Node, Draft] = {}
         self.fresh: dict[Tensor, Variable] = {}
-        self.constants: dict[Tensor, Constant] = {}
+        self.constants: dict[Tensor, list[Constant]] = {}
         self.replace: dict[Tensor, Tensor] = {}
 
     def rewrite(self) -> Rewrite:
         """The rewrite, of all nodes that were added."""
         root = next(iter(self.before))
-        held = [constant(tensor) for node in self.before for tensor in node.inputs]
+        held = [leaf(tensor) for node in self.before for tensor in node.inputs]
         reads = frozenset(one for one in held if one is not None)
         graph = self.editor.home[root]
         return Rewrite(graph, root, tuple(self.before), tuple(self.after), self.replace, reads)
@@ -71,6 +71,9 @@ class _Builder:
     def add(self, node: Node, values: Mapping[int, Array], change: Change) -> None:
         """A node as it is today, with other values for some constants."""
         today = self.today[node]
+        if change.value is not None:
+            self._as_before(node, today, change.value)
+            return
         inputs: list[Tensor] = [self.fresh.get(tensor, tensor) for tensor in today.inputs]
         for position, array in values.items():
             inputs[position] = self._constant(today.inputs[position], array)
@@ -79,10 +82,30 @@ class _Builder:
             inputs[position] = self._target(node, position, target, inputs[position])
         attrs = {name: value for name, value in {**today.attrs, **change.attrs}.items() if value is not None}
         outputs = [self._output(tensor) for tensor in today.outputs]
-        self.draft[node] = Draft(
-            today.op, inputs, outputs, attrs, today.domain, today.name, today.overload, today.doc_string, today.metadata
-        )
+        self._add(node, today, inputs, outputs, attrs)
+
+    def _add(
+        self, node: Node, today: Node, inputs: list[Tensor], outputs: list[Variable], attrs: dict[str, Any]
+    ) -> None:
+        said = (today.domain, today.name, today.overload, today.doc_string, today.metadata)
+        self.draft[node] = Draft(today.op, inputs, outputs, attrs, *said)
         self.after.append(self.draft[node])
+
+    def _as_before(self, node: Node, today: Node, value: Array) -> None:
+        """A node that tells what it told before the cut."""
+        made = self._output(today.outputs[0])
+        if (value != FOLLOWS).all():
+            self.draft[node] = Draft("Constant", [], [made], {"value": Constant("", value)}, name=today.name)
+            self.after.append(self.draft[node])
+            return
+        told = Variable(UNNAMED, value.dtype)
+        self._add(node, today, [self.fresh.get(tensor, tensor) for tensor in today.inputs], [told], today.attrs)
+        self._where(value, told, made)
+
+    def _where(self, wanted: Array, today: Tensor, made: Variable) -> None:
+        """What is wanted, but for the elements that follow what is there today."""
+        inputs = [Constant(UNNAMED, wanted == FOLLOWS), today, Constant(UNNAMED, wanted)]
+        self.after.append(Draft("Where", inputs, [made]))
 
     def _output(self, tensor: Tensor) -> Variable:
         """What takes the place of an output: one of the same name, or, at the boundary, what replaces it."""
@@ -97,32 +120,34 @@ class _Builder:
 
     def _constant(self, tensor: Tensor, array: Array) -> Constant:
         """The constant behind an input, with other values."""
-        made = self.constants.get(tensor)
-        if made is None:
-            held = constant(tensor)
-            if held is None:
-                raise LookupError(f"{tensor.name} is not constant")
-            made = self.constants[tensor] = held.copy()
-            made.values = array
-            shared = any(reader not in self.inside for reader in tensor.outputs)
-            made.name = UNNAMED if shared else tensor.name
-            made.info = None
-            if tensor.producer is not None:
-                self.before = {tensor.producer: None, **self.before}
+        alike = self.constants.setdefault(tensor, [])
+        for made in alike:
+            if made.shape == array.shape and np.array_equal(made.values, array):
+                return made
+        held = leaf(tensor)
+        if held is None:
+            raise LookupError(f"{tensor.name} is not constant")
+        made = held.copy()
+        made.values, made.info = array, None
+        shared = alike or any(reader not in self.inside for reader in tensor.outputs)
+        made.name = UNNAMED if shared else tensor.name
+        alike.append(made)
+        self.before.update(dict.fromkeys(handing(tensor)))
         return made
 
     def _target(self, node: Node, position: int, target: Array, today: Tensor) -> Tensor:
         """An integer input with some elements changed."""
         follows = target == FOLLOWS
+        operand = self.grouping.calls[node].inputs[position] if today.name else None
+        if operand is not None:
+            target = target.astype(self.grouping.shapes.dtype(operand))
+        known = self.grouping.shapes.integers(operand) if operand is not None else None
+        elements = () if known is None else known.elements
+        numbers = [element for element in elements if isinstance(element, int)]
         if not follows.any():
             return Constant(UNNAMED, target)
-        known = self.grouping.shapes.integers(self.grouping.calls[node].inputs[position])
-        elements = () if known is None else known.elements
-        if len(elements) == len(target) and all(
-            isinstance(e, int) for e, f in zip(elements, follows, strict=True) if f
-        ):
-            return Constant(UNNAMED, np.where(follows, [e if isinstance(e, int) else 0 for e in elements], target))
-        chosen = Variable(UNNAMED, np.dtype(np.int64))
-        inputs = [Constant(UNNAMED, follows), today, Constant(UNNAMED, target)]
-        self.after.append(Draft("Where", inputs, [chosen]))
+        if len(numbers) == len(elements) == len(target):
+            return Constant(UNNAMED, np.where(follows, np.array(numbers, target.dtype), target))
+        chosen = Variable(UNNAMED, target.dtype)
+        self._where(target, today, chosen)
         return chosen

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 FREE, ONE = -1, -2
 """What stands for an axis that is no site: one of free or unknown size, one with a single index."""
 
+BESIDE = {
+    0: "it meets an axis of another size",
+    FREE: "it meets an axis whose size is not known",
+    ONE: "it meets a single index",
+}
+"""Why a site stays that belongs together with what is no site of its size."""
+
 Ints = Array
 """Integers: indices, labels, numbers of sites."""
 
@@ -42,8 +49,8 @@ class Sites:
 
     sizes, owners: of each site, the number of indices, and the tensor (or node) with the axis.
     same: pairs of sites whose equal indices belong together. indexed: pairs with the indices that do.
-    pins: of each pinned site, its number, the indices (None: all) and the reason.
-    contracted: sites of factors that are summed over, and whether the other factor stands by its constant.
+    pins: of each pinned site, its number, the indices (None: all), the reason, and whether it is soft.
+    avoided: sites along which Reshapes are cut only if nothing else can be.
     """
 
     shapes: Shapes
@@ -51,7 +58,8 @@ class Sites:
     owners: list[tuple[Tensor | Node, int]] = field(default_factory=list)
     same: list[tuple[int, int]] = field(default_factory=list)
     indexed: list[tuple[int, Ints, int, Ints]] = field(default_factory=list)
-    pins: list[tuple[int, Ints | None, str]] = field(default_factory=list)
+    pins: list[tuple[int, Ints | None, str, bool]] = field(default_factory=list)
+    avoided: list[int] = field(default_factory=list)
     _known: dict[Any, tuple[int, ...] | None] = field(default_factory=dict)
 
     def of(self, tensor: Tensor) -> tuple[int, ...] | None:
@@ -86,21 +94,26 @@ class Sites:
         if left >= 0 and right >= 0 and self.sizes[left] == self.sizes[right]:
             self.same.append((left, right))
             return
-        for site in (left, right):
-            self.pin(site, "it meets an axis whose size is not known")
+        self.pin(left, BESIDE[min(right, 0)])
+        self.pin(right, BESIDE[min(left, 0)])
 
     def tie_at(self, left: int, left_index: Ints, right: int, right_index: Ints) -> None:
         """left_index[k] of one site belongs together with right_index[k] of the other, for all k."""
         if left >= 0 and right >= 0:
             self.indexed.append((left, left_index, right, right_index))
             return
-        self.pin(left, "it meets an axis whose size is not known", left_index)
-        self.pin(right, "it meets an axis whose size is not known", right_index)
+        self.pin(left, BESIDE[min(right, 0)], left_index)
+        self.pin(right, BESIDE[min(left, 0)], right_index)
 
-    def pin(self, site: int, reason: str, index: Ints | None = None) -> None:
-        """The indices (None: all) of a site stay."""
+    def pin(self, site: int, reason: str, index: Ints | None = None, *, soft: bool = False) -> None:
+        """The indices (None: all) of a site stay. soft: they could go, but what is left would change."""
         if site >= 0:
-            self.pins.append((site, index, reason))
+            self.pins.append((site, index, reason, soft))
+
+    def avoid(self, site: int) -> None:
+        """Rather cut a Reshape along another digit than this site."""
+        if site >= 0:
+            self.avoided.append(site)
 
     def label(self, site: int) -> str:
         """The site in words."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir import walk
 from graphopt.ir.model import Model
-from graphopt.ir.types import Node, subgraphs
+from graphopt.ir.types import Constant, Node, Tensor, subgraphs
+from passes.prune.leaf import leaf
 from passes.prune.sites import Sites
 from passes.prune.ties import Call, Ties, Untold, entry
 
@@ -19,8 +23,15 @@ def told(model: Model, shapes: Shapes) -> tuple[Ties, dict[Node, Call]]:
     Graphs inside it keep their axes, and what they capture keeps its own.
     """
     ties = Ties(Sites(shapes))
+    operands = _Operands(model.graph.nodes)
     opset = model.graph.opset
-    calls = {node: Call(node, tuple(node.inputs), tuple(node.outputs), ties, opset) for node in model.graph.nodes}
+    calls = {
+        node: Call(node, tuple(map(operands.of, node.inputs)), tuple(node.outputs), ties, opset)
+        for node in model.graph.nodes
+        if not (node.outputs and leaf(node.outputs[0]))
+    }
+    ties.matrices.update(operands.own)
+    ties.makers.update((tensor, call) for call in calls.values() for tensor in call.outputs if tensor.name)
     for tensor in model.graph.inputs:
         _pin(ties, tensor, "it is an input of the model")
     for call in calls.values():
@@ -28,6 +39,37 @@ def told(model: Model, shapes: Shapes) -> tuple[Ties, dict[Node, Call]]:
     for tensor in model.graph.outputs:
         _pin(ties, tensor, "it is an output of the model")
     return ties, calls
+
+
+class _Operands:
+    """The operands of nodes, with constants as themselves."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.uses: Counter[Constant] = Counter()
+        self.held: dict[Tensor, Constant | None] = {}
+        self.own: dict[Constant, Constant] = {}
+        for node in nodes:
+            if not (node.outputs and leaf(node.outputs[0])):
+                self.uses.update(held for tensor in node.inputs if (held := self._leaf(tensor)) is not None)
+
+    def of(self, tensor: Tensor) -> Tensor:
+        held = self._leaf(tensor)
+        if held is None:
+            return tensor
+        if self.uses[held] > 1 and sum(dim > 1 for dim in held.shape) == 1:
+            return _named(held, tensor)
+        return self.own.setdefault(held, _named(held, tensor))
+
+    def _leaf(self, tensor: Tensor) -> Constant | None:
+        if tensor not in self.held:
+            self.held[tensor] = leaf(tensor)
+        return self.held[tensor]
+
+
+def _named(held: Constant, tensor: Tensor) -> Constant:
+    made = held.copy()
+    made.name = tensor.name
+    return made
 
 
 def _tell(call: Call) -> None:
@@ -48,6 +90,6 @@ def _tell(call: Call) -> None:
         call.pin_all(f"{node.op} contradicts itself: {error}")
 
 
-def _pin(ties: Ties, tensor: object, reason: str) -> None:
-    for site in ties.sites.of(tensor) or ():  # type: ignore[arg-type]
+def _pin(ties: Ties, tensor: Tensor, reason: str) -> None:
+    for site in ties.sites.of(tensor) or ():
         ties.sites.pin(site, reason)

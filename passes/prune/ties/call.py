@@ -17,11 +17,10 @@ import numpy as np
 
 from graphopt.analysis.inference import key_of
 from graphopt.ir.types import Array, Constant, Node, Tensor
-from graphopt.ir.values import constant
 from passes.prune.sites import ONE, Sites
 
 if TYPE_CHECKING:
-    from passes.prune.reshape import Block
+    from passes.prune.digits import Block
 
 
 class Role(StrEnum):
@@ -35,6 +34,7 @@ class Role(StrEnum):
     """A factor that is summed over them: it reads them."""
 
 
+INTEGER = np.int64
 FOLLOWS = -2
 """In a changed integer input: the element stays what it is, because it is a size that is free."""
 
@@ -54,26 +54,54 @@ class Kept(Protocol):
 
 @dataclass(frozen=True)
 class Change:
-    """What differs in a call after a cut, besides its constants: attributes (None: left out) and integer inputs."""
+    """What differs in a call after a cut, besides its constants: attributes (None: left out) and integer inputs; value:
+    what its output holds nevertheless, as before the cut."""
 
     attrs: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[int, Array] = field(default_factory=dict)
+    value: Array | None = None
+
+
+MOVES = {"Identity", "Transpose", "Unsqueeze", "Squeeze", "Cast", "CastLike", "Reshape", "Flatten"}
+"""Operators through which a constant is still the same weights, lying in another way."""
 
 
 @dataclass(eq=False)
 class Ties:
     """What the entries of the table have said. roles: of constants, by the call and the position of the input and axis.
-    blocks: Reshapes that merge or split axes, along one of which they may be cut."""
+    blocks: Reshapes that merge or split axes, along one of which they may be cut. inner: the sites of nodes' own.
+    makers: the call that makes a tensor. matrices: constants of the file, and what stands for them in calls."""
 
     sites: Sites
     roles: dict[tuple[Node, int, int], Role] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
     inner: dict[Node, int] = field(default_factory=dict)
+    makers: dict[Tensor, Call] = field(default_factory=dict)
+    matrices: dict[Constant, Constant] = field(default_factory=dict)
+    _sources: dict[Tensor, tuple[Tensor, ...] | None] = field(default_factory=dict)
+
+    def source(self, tensor: Tensor) -> tuple[Tensor, ...] | None:
+        """The tensors from this one to the constant whose elements it has; None if it has no constant's."""
+        way = [tensor]
+        while way[-1] not in self._sources and not isinstance(way[-1], Constant):
+            made = self.makers.get(way[-1])
+            if made is None or made.node.domain or made.node.op not in MOVES:
+                self._sources[way[-1]] = None
+                break
+            way.append(made.inputs[0])
+        rest = () if isinstance(way[-1], Constant) else self._sources[way[-1]]
+        found = None if rest is None else (*way, *rest[1:])
+        self._sources[tensor] = found
+        return found
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A node with its operands as they are before anything is cut, what is known of them, and where its ties go."""
+    """A node with its operands as they are before anything is cut, what is known of them, and where its ties go.
+
+    inputs: constants as themselves, whatever names they reach the node by. A vector that several nodes read is another
+    one in each, because it can be cut in several ways; a matrix is one.
+    """
 
     node: Node
     inputs: tuple[Tensor, ...]
@@ -133,6 +161,10 @@ class Call:
         known = self.sites.shapes.known(self.inputs[position]) if self.has(position) else None
         return None if known is None else [int(one) for one in known.reshape(-1)]
 
+    def weight(self, position: int) -> bool:
+        """Whether an input is a constant, or one that only lies in another way."""
+        return self.has(position) and self.ties.source(self.inputs[position]) is not None
+
     # ---- what an entry says ----
 
     def same(self, left: Tensor, left_axis: int, right: Tensor, right_axis: int) -> None:
@@ -187,14 +219,14 @@ class Call:
                 self.sites.tie(left[0], right[0])
             if name in summed:
                 self._contract(places)
-        for tensor, position, names in operands:
-            if position >= 0 and is_weight(tensor):
+        for _, position, names in operands:
+            if position >= 0 and self.weight(position):
                 factor = any(name in summed for name in names)
                 for axis, name in ((axis, name) for axis, name in enumerate(names) if name not in "_*"):
                     self.role(position, axis, _role(factor=factor, summed=name in summed))
 
     def _contract(self, places: Sequence[tuple[int, int, int]]) -> None:
-        if not any(is_weight(self.inputs[position]) for _, position, _ in places):
+        if not any(self.weight(position) for _, position, _ in places):
             for site, _, _ in places:
                 self.sites.pin(site, f"{self.node.op} sums over it, and both its factors are computed")
 
@@ -216,29 +248,6 @@ def _role(*, factor: bool, summed: bool) -> Role:
 
 class Untold(Exception):  # noqa: N818 - a reason, not an error
     """The table says nothing of this call; the text says why."""
-
-
-MOVES = {"Identity", "Transpose", "Unsqueeze", "Squeeze", "Cast", "CastLike", "Reshape", "Flatten"}
-"""Operators through which a constant is still the same weights, lying in another way."""
-
-
-def source(tensor: Tensor) -> tuple[Constant, list[Tensor]] | None:
-    """The constant whose elements the tensor has, and the tensors on the way to it, itself first; None if there is
-    none."""
-    way = [tensor]
-    while True:
-        held = constant(way[-1])
-        if held is not None:
-            return held, way
-        node = way[-1].producer
-        if node is None or node.domain or node.op not in MOVES:
-            return None
-        way.append(node.inputs[0])
-
-
-def is_weight(tensor: Tensor) -> bool:
-    """Whether the tensor is a constant, or one that only lies in another way."""
-    return source(tensor) is not None
 
 
 @dataclass(frozen=True)
@@ -284,9 +293,17 @@ def aligned(call: Call, positions: Iterable[int]) -> None:
         for site, other in zip(sites[::-1], made[::-1], strict=False):
             if site != ONE:
                 call.sites.tie(site, other)
-        if is_weight(call.inputs[position]):
+        if call.weight(position):
             for axis in range(len(sites)):
                 call.role(position, axis, Role.FOLLOWER)
+
+
+def others(call: Call, left: Tensor, right: Tensor, but: Iterable[int]) -> None:
+    """Ties of two tensors of one rank, axis by axis, but for these axes."""
+    passed = set(but)
+    for axis, (site, other) in enumerate(zip(call.axes(left), call.axes(right), strict=True)):
+        if axis not in passed:
+            call.sites.tie(site, other)
 
 
 def index(count: int) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from passes.prune.ties.call import Call, Change, Kept, Role, Untold, aligned, index, is_weight, ties
+from passes.prune.ties.call import Call, Change, Kept, Role, Untold, aligned, index, ties
 
 SLIDES = "{op} slides along it"
 
@@ -106,7 +106,7 @@ def matmul(call: Call) -> None:
     right = "k" if ranks[1] == 1 else batch[depth - (ranks[1] - 2) :] + ("jk" if call.attr("transB", 0) else "kj")
     made = batch + "i" * (ranks[0] > 1) + "j" * (ranks[1] > 1)
     call.letters(f"{left},{right}->{made}")
-    if not (is_weight(a) or is_weight(b)):
+    if not (call.weight(0) or call.weight(1)):
         for tensor, names, free in ((a, left, "i"), (b, right, "j")):
             if free in names:
                 call.pin(tensor, names.index(free), "MatMul makes it of two computed factors")

@@ -1,15 +1,18 @@
-"""Operators that only move elements."""
+"""Operators that only move elements: whole axes, and parts of them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from graphopt.ir.types import Tensor
-from passes.prune.reshape import Block, digits, matched, runs
+from graphopt.analysis.operators.cutting import taken
+from graphopt.ir.types import Array, Tensor
 from passes.prune.sites import ONE
-from passes.prune.ties.call import FOLLOWS, Call, Change, Kept, Untold, index, ties
+from passes.prune.ties.call import INTEGER, Call, Change, Kept, Role, Untold, index, others, ties
 
-INTEGER = np.int64
+BY_INPUT = {"Split": 13, "Slice": 10, "Pad": 11}
+"""Operators, and the version of ai.onnx from which on numbers are inputs rather than attributes."""
 
 
 @ties("Transpose")
@@ -20,59 +23,13 @@ def transpose(call: Call) -> None:
         call.sites.tie(sites[axis], other)
 
 
-def _shape(call: Call, kept: Kept) -> Change:
-    """The target of a Reshape or Expand, where it names a size that is another one now."""
-    sizes = [kept.size(call.y, axis) for axis in range(call.rank(call.y))]
-    wanted = [FOLLOWS if size is None else size for size in sizes]
-    return Change(inputs={1: np.array(wanted, INTEGER)})
-
-
-@ties("Reshape", "com.microsoft.Reshape", retune=_shape)
-def reshape(call: Call) -> None:
-    """Blocks of axes that hold the same elements before and after."""
-    _blocks(call)
-
-
-@ties("Flatten", "Squeeze", "Unsqueeze")
-def flatten(call: Call) -> None:
-    """As Reshape; the target needs no numbers."""
-    _blocks(call)
-
-
-def _blocks(call: Call) -> None:
-    shapes = call.sites.shapes
-    before, after = shapes.dims(call.x), shapes.dims(call.y)
-    if before is None or after is None:
-        raise Untold("a rank is not known")
-    x, y = call.axes(call.x), call.axes(call.y)
-    left, right = ([axis for axis, site in enumerate(sites) if site != ONE] for sites in (x, y))
-    for old, new in matched([before[axis] for axis in left], [after[axis] for axis in right]):
-        old_axes, new_axes = [left[k] for k in old], [right[k] for k in new]
-        if len(old) == len(new) == 1:
-            call.sites.tie(x[old_axes[0]], y[new_axes[0]])
-            continue
-        sides = ([before[axis] for axis in old_axes], [after[axis] for axis in new_axes])
-        sizes = [[size for size in side if isinstance(size, int)] for side in sides]
-        split = digits(sizes) if [len(side) for side in sizes] == [len(old), len(new)] else None
-        sites = [[x[axis] for axis in old_axes], [y[axis] for axis in new_axes]]
-        if split is None:
-            for site in (*sites[0], *sites[1]):
-                call.sites.pin(site, f"{call.node.op} mixes it with others")
-            continue
-        joined = [run for size, site in zip(sizes, sites, strict=True) for run in runs(size, site, split)]
-        call.ties.blocks.append(Block(call.node, tuple(split), tuple(joined)))
-
-
 @ties("Concat")
 def concat(call: Call) -> None:
     """Along the axis the inputs follow each other."""
     along = call.axis(call.y)
-    made = call.axes(call.y)
     offset = 0
     for tensor in call.inputs:
-        for axis, site in enumerate(call.axes(tensor)):
-            if axis != along:
-                call.sites.tie(site, made[axis])
+        others(call, tensor, call.y, {along})
         offset += _part(call, tensor, call.y, along, offset)
 
 
@@ -80,24 +37,19 @@ def _part(call: Call, part: Tensor, whole: Tensor, axis: int, offset: int) -> in
     """The part lies in the whole, from `offset` on. Returns its size."""
     site, other = call.axes(part)[axis], call.axes(whole)[axis]
     size = call.size(part, axis)
-    if site >= 0:
-        call.sites.tie_at(site, index(size), other, index(size) + offset)
-    else:
+    if site == ONE:
         call.sites.pin(other, f"{call.node.op} has a single index there", index(1) + offset)
+    else:
+        call.sites.tie_at(site, index(size), other, index(size) + offset)
     return size
 
 
 def _sizes(call: Call, kept: Kept) -> Change:
     axis = call.axis(call.x)
     sizes = [kept.size(made, axis) for made in call.outputs]
-    if call.has(1):
-        return Change(inputs={1: np.array(sizes, INTEGER)})
-    if call.opset >= SPLIT_BY_INPUT:
-        return Change({"num_outputs": None}, {1: np.array(sizes, INTEGER)})
-    return Change({"split": sizes})
-
-
-SPLIT_BY_INPUT = 13
+    if call.opset < BY_INPUT["Split"]:
+        return Change({"split": sizes})
+    return Change({"num_outputs": None}, {1: np.array(sizes, INTEGER)})
 
 
 @ties("Split", retune=_sizes)
@@ -108,7 +60,180 @@ def split(call: Call) -> None:
     for made in call.outputs:
         if not made.name:
             raise Untold("a part of it is not used")
-        for axis, (site, other) in enumerate(zip(call.axes(call.x), call.axes(made), strict=True)):
-            if axis != along:
-                call.sites.tie(site, other)
+        others(call, call.x, made, {along})
         offset += _part(call, made, call.x, along, offset)
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """What a Slice takes of one axis; start and end as written, place: which of its bounds they are."""
+
+    axis: int
+    place: int
+    index: Array
+
+
+def _slices(call: Call) -> tuple[list[_Slice], list[int], list[int]]:
+    """What is taken of each axis, and the bounds as written. Raises Untold where they are not known."""
+    if call.opset < BY_INPUT["Slice"]:
+        starts, ends, axes, steps = call.attr("starts"), call.attr("ends"), call.attr("axes"), None
+    else:
+        starts, ends, axes, steps = (call.numbers(position) for position in range(1, 5))
+        if (axes is None and call.has(3)) or (steps is None and call.has(4)):
+            raise Untold("its axes are not known")
+    if starts is None or ends is None:
+        raise Untold("its bounds are not known")
+    rank = call.rank(call.x)
+    axes = list(range(len(starts))) if axes is None else [axis % rank for axis in axes]
+    steps = [1] * len(starts) if steps is None else steps
+    bounds = zip(axes, range(rank), starts, ends, steps, strict=False)
+    return (
+        [
+            _Slice(axis, place, index(call.size(call.x, axis))[list(taken(call.size(call.x, axis), start, end, step))])
+            for axis, place, start, end, step in bounds
+            if call.axes(call.x)[axis] >= 0
+        ],
+        list(starts),
+        list(ends),
+    )
+
+
+def _moved_bounds(call: Call, kept: Kept) -> Change:
+    """Bounds are counted in what is left."""
+    slices, starts, ends = _slices(call)
+    for one in slices:
+        left = kept.indices(call.x, one.axis)
+        if len(left) < call.size(call.x, one.axis) and len(one.index):
+            starts[one.place] = int(np.searchsorted(left, one.index[0]))
+            ends[one.place] = int(np.searchsorted(left, one.index[-1], side="right"))
+    if call.opset < BY_INPUT["Slice"]:
+        return Change({"starts": starts, "ends": ends})
+    return Change(inputs={1: np.array(starts, INTEGER), 2: np.array(ends, INTEGER)})
+
+
+@ties("Slice", retune=_moved_bounds)
+def slice_(call: Call) -> None:
+    """A part of each axis."""
+    try:
+        slices = _slices(call)[0]
+    except Untold as reason:
+        axes = call.attr("axes") if call.opset < BY_INPUT["Slice"] else call.numbers(3)
+        if axes is None:
+            raise
+        chosen = {axis % call.rank(call.x) for axis in axes}
+        others(call, call.x, call.y, chosen)
+        for axis in chosen:
+            call.pin(call.x, axis, f"Slice: {reason}")
+            call.pin(call.y, axis, f"Slice: {reason}")
+        return
+    others(call, call.x, call.y, {one.axis for one in slices})
+    for one in slices:
+        _slice(call, one)
+
+
+def _slice(call: Call, one: _Slice) -> None:
+    site, made = call.axes(call.x)[one.axis], call.axes(call.y)[one.axis]
+    if len(one.index) < 1 or not np.array_equal(one.index, one.index[0] + index(len(one.index))):
+        call.sites.pin(site, "Slice takes it in steps")
+        call.sites.pin(made, "Slice takes it in steps")
+    elif made == ONE:
+        call.sites.pin(site, "Slice takes a single index of it", one.index)
+    else:
+        call.sites.tie_at(site, one.index, made, index(len(one.index)))
+
+
+@ties("Pad")
+def pad(call: Call) -> None:
+    """What is added at the ends belongs to nothing."""
+    before = call.attr("pads", call.attr("paddings")) if call.opset < BY_INPUT["Pad"] else call.numbers(1)
+    rank = call.rank(call.x)
+    axes = call.numbers(3) if call.has(3) else list(range(rank))
+    if before is None or axes is None:
+        raise Untold("its widths are not known")
+    widths = {axis % rank: (low, high) for axis, low, high in zip(axes, before, before[len(axes) :], strict=False)}
+    padded = {axis for axis, width in widths.items() if width != (0, 0)}
+    others(call, call.x, call.y, padded)
+    for axis in padded:
+        low, high = widths[axis]
+        if min(low, high) < 0 or call.attr("mode", b"constant") not in ("constant", b"constant"):
+            call.pin(call.x, axis, "Pad repeats or takes some of it")
+            call.pin(call.y, axis, "Pad repeats or takes some of it")
+        else:
+            _part(call, call.x, call.y, axis, low)
+
+
+def _places(call: Call, kept: Kept) -> Change:
+    """Indices are counted in what is left."""
+    numbers = call.numbers(1)
+    axis = call.axis(call.x)
+    left = kept.indices(call.x, axis)
+    if numbers is None or len(left) == call.size(call.x, axis):
+        return Change()
+    size = call.size(call.x, axis)
+    stay = [number % size for number in numbers if number % size in set(left.tolist())]
+    return Change(inputs={1: np.searchsorted(left, stay).astype(INTEGER)})
+
+
+@ties("Gather", retune=_places)
+def gather(call: Call) -> None:
+    """Known indices pick what stays beside each other; computed ones look rows up in a table."""
+    axis = call.axis(call.x)
+    deep = call.rank(call.inputs[1])
+    x, y = call.axes(call.x), call.axes(call.y)
+    for place in range(len(x)):
+        if place != axis:
+            call.sites.tie(x[place], y[place if place < axis else place + deep - 1])
+            if call.weight(0):
+                call.role(0, place, Role.PRODUCER)
+    for place, site in enumerate(call.axes(call.inputs[1])):
+        if deep != 1 or call.numbers(1) is None:
+            call.sites.tie(site, y[axis + place])
+    numbers = call.numbers(1)
+    if numbers is None or deep != 1 or x[axis] < 0:
+        call.sites.pin(x[axis], "Gather looks it up")
+        return
+    chosen = np.array(numbers) % call.size(call.x, axis)
+    if y[axis] == ONE:
+        call.sites.pin(x[axis], "Gather takes a single index of it")
+    else:
+        call.sites.tie_at(x[axis], chosen, y[axis], index(len(chosen)))
+
+
+@ties("Tile")
+def tile(call: Call) -> None:
+    """Axes that are not repeated."""
+    repeats = call.numbers(1)
+    if repeats is None:
+        raise Untold("its repeats are not known")
+    repeated = {axis for axis, count in enumerate(repeats) if count != 1}
+    others(call, call.x, call.y, repeated)
+    for axis in repeated:
+        call.pin(call.x, axis, "Tile repeats it")
+        call.pin(call.y, axis, "Tile repeats it")
+
+
+def _depth(call: Call, deep: Tensor, flat: Tensor, *, leading: bool) -> None:
+    """A channel of the flat tensor is a block of b x b channels of the deep one."""
+    square = int(call.attr("blocksize")) ** 2
+    channels = call.size(deep, 1)
+    value = index(channels) % (channels // square) if leading else index(channels) // square
+    for tensor in (deep, flat):
+        for axis in (2, 3):
+            call.pin(tensor, axis, f"{call.node.op} interleaves it")
+    call.same(deep, 0, flat, 0)
+    if call.axes(flat)[1] == ONE:
+        call.pin(deep, 1, f"{call.node.op} makes one channel of it")
+    else:
+        call.sites.tie_at(call.axes(deep)[1], index(channels), call.axes(flat)[1], value)
+
+
+@ties("DepthToSpace")
+def depth_to_space(call: Call) -> None:
+    """Blocks of channels become squares."""
+    _depth(call, call.x, call.y, leading=call.attr("mode", b"DCR") in ("DCR", b"DCR"))
+
+
+@ties("SpaceToDepth")
+def space_to_depth(call: Call) -> None:
+    """Squares become blocks of channels, the places in the square leading."""
+    _depth(call, call.y, call.x, leading=True)
