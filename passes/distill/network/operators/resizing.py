@@ -26,6 +26,8 @@ NEAREST: Mapping[str, Callable[[Array], Array]] = {
     "floor": np.floor,
     "ceil": np.ceil,
 }
+REGIONS_SINCE = 11
+"""The version of ai.onnx in which Resize got a region of interest, sizes, and ways to place elements."""
 
 
 def _cubic(distance: Array, a: float) -> Array:
@@ -38,7 +40,8 @@ def _cubic(distance: Array, a: float) -> Array:
 
 def _weights(call: Call, old: int, new: int, scale: float) -> Array:
     """(new, old): what each element of the old axis gives to one of the new."""
-    kind = call.attr("coordinate_transformation_mode", "half_pixel" if call.node.op == "Resize" else "asymmetric")
+    usual = "half_pixel" if call.node.op == "Resize" and call.opset >= REGIONS_SINCE else "asymmetric"
+    kind = call.attr("coordinate_transformation_mode", usual)
     call.require(kind in COORDINATES, f"coordinates {kind}")
     at = COORDINATES[kind](np.arange(new, dtype=np.float64), old, new, scale)
     matrix = np.zeros((new, old))
@@ -49,19 +52,21 @@ def _weights(call: Call, old: int, new: int, scale: float) -> Array:
         matrix[rows, np.clip(chosen, 0, old - 1).astype(int)] = 1
         return matrix
     cubic = call.attr("mode", "nearest") == "cubic"
-    floor = np.floor(at)
-    for step in range(-1, 3) if cubic else range(2):
-        place = floor + step
-        weight = _cubic(at - place, call.attr("cubic_coeff_a", -0.75)) if cubic else 1 - np.abs(at - place)
+    a = call.attr("cubic_coeff_a", -0.75)
+    stretch = min(1.0, scale) if call.attr("antialias", 0) else 1.0
+    reach = math.ceil((2 if cubic else 1) / stretch)
+    for step in range(1 - reach, reach + 1):
+        place = np.floor(at) + step
+        distance = (at - place) * stretch
+        weight = _cubic(distance, a) if cubic else np.maximum(0, 1 - np.abs(distance))
         inside = (place >= 0) & (place < old) | (not call.attr("exclude_outside", 0))
         np.add.at(matrix, (rows, np.clip(place, 0, old - 1).astype(int)), weight * inside)
-    return matrix / matrix.sum(1, keepdims=True) if call.attr("exclude_outside", 0) else matrix
+    return matrix / matrix.sum(1, keepdims=True)
 
 
 def _resize(call: Call, x: Tensor, roi: Given = None, scales: Given = None, sizes: Given = None) -> Tensor:
-    if call.node.op == "Upsample" or call.opset < 11:  # noqa: PLR2004 - when the region of interest came
+    if call.node.op == "Upsample" or call.opset < REGIONS_SINCE:
         scales = roi
-    call.require(not call.attr("antialias", 0), "a Resize with antialias")
     call.require(call.attr("keep_aspect_ratio_policy", "stretch") == "stretch", "a Resize that keeps the aspect ratio")
     axes = [axis % x.ndim for axis in call.attr("axes", range(x.ndim))]
     factors = call.attr("scales", ()) if scales is None else scales.tolist()
