@@ -10,15 +10,15 @@ import numpy as np
 from graphopt.errors import UsageError
 from graphopt.ir.dtypes import epsilon
 from graphopt.ir.scratch import Scratch
-from graphopt.ir.types import Array, Constant
+from graphopt.ir.types import Constant
 from graphopt.ir.types import Stored as Weights
 from graphopt.numerics.contract import Lossy
 from graphopt.pipeline.journal import Status, Verdict
 from graphopt.rewrite.driver import Refusal
-from passes.quant.weight_only.blocked import Blocked, Format, Layout, nearest, worst_step
+from passes.quant import columns
+from passes.quant.linear import Linear, linears
+from passes.quant.weight_only.blocked import Blocked, Format, Layout, nearest
 from passes.quant.weight_only.emit import Style, rewrite, style_for
-from passes.quant.weight_only.linear import Linear, linears
-from passes.quant.weight_only.sample import WEIGHTS, sampled
 
 if TYPE_CHECKING:
     from graphopt.pipeline.context import Context
@@ -74,12 +74,10 @@ class Stored:
 
 def _stored(context: Context, linear: Linear, asked: WeightOnly, style: Style, scratch: Scratch) -> Stored | str:
     """The weight as it will be stored, or why it cannot be."""
-    matrix = linear.matrix()
-    with np.errstate(all="ignore"):
-        held = nearest(matrix, asked.format.fitting(linear.rows, linear.dtype))
+    held, worst = nearest(linear.matrix(), asked.format.fitting(linear.rows, linear.dtype))
     if not np.isfinite(held.scales).all():
         return "its weights are not all finite"
-    evidence = _evidence(context, linear, matrix, held, style, asked) if context.checks else None
+    evidence = _evidence(context, linear, held, worst, style, asked) if context.checks else None
     constants = style.constants(held, linear.dtype)
     for constant in constants:
         constant.values = scratch.put(constant.values)
@@ -89,10 +87,17 @@ def _stored(context: Context, linear: Linear, asked: WeightOnly, style: Style, s
 
 
 def _evidence(
-    context: Context, linear: Linear, matrix: Array, held: Blocked, style: Style, asked: WeightOnly
+    context: Context, linear: Linear, held: Blocked, worst: float, style: Style, asked: WeightOnly
 ) -> Verdict | None:
     """The verdict on a matrix as a whole, and on products with it if it is large; else None: they are run."""
-    apart, allowed = worst_step(matrix, held), 0.5 + held.format.top * epsilon(linear.dtype)
-    if not apart <= allowed:
-        return Verdict(Status.WRONG, apart, f"a weight is {apart:.3g} steps from what it is rounded to")
-    return sampled(context, linear, held, style, asked.contract) if matrix.size > WEIGHTS else None
+    if not worst <= 0.5 + held.format.top * epsilon(linear.dtype):
+        return Verdict(Status.WRONG, worst, f"a weight is {worst:.3g} steps from what it is rounded to")
+    if not columns.is_large(linear):
+        return None
+    part = held.part(columns.some(linear))
+    return columns.verdict(
+        context,
+        linear,
+        lambda new, x: style.write(new, x, part.layout, style.constants(part, linear.dtype), None),
+        asked.contract,
+    )

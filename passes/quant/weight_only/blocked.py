@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from graphopt.ir.dtypes import DType
 from graphopt.ir.types import Array
-from passes.quant.weight_only.linear import tiles
+from passes.quant.linear import tiles
 
 TILE = 1 << 19
 """Weights that are quantised at a time: few enough to stay in the cache."""
@@ -95,6 +97,10 @@ class Blocked:
         """All but the numbers."""
         return Layout(self.format, self.rows, self.columns)
 
+    def part(self, columns: slice) -> Blocked:
+        """Some columns."""
+        return replace(self, codes=self.codes[columns], scales=self.scales[columns], zeros=self.zeros[columns])
+
     def put(self, rows: slice, columns: slice, codes: Array, scales: Array, zeros: Array) -> None:
         """Fill in whole blocks: codes (blocks, block, columns), scales and zeros (blocks, columns)."""
         first = rows.start // self.format.block
@@ -138,26 +144,39 @@ def extremes(weights: Array, fmt: Format) -> tuple[Array, Array]:
     return scales, np.clip(np.rint(-low / scales), 0, fmt.top)
 
 
-def rounded(weights: Array, scales: Array, zeros: Array, fmt: Format) -> Array:
-    """The nearest integers, uint8: (blocks, block, columns) as the weights."""
+def rounded(weights: Array, scales: Array, zeros: Array, fmt: Format) -> tuple[Array, float]:
+    """The nearest integers, uint8 (blocks, block, columns) as the weights, and how many steps the worst is away."""
     steps = weights / scales[:, None, :]
     steps += zeros[:, None, :]
-    np.rint(steps, out=steps)
-    np.clip(steps, 0, fmt.top, out=steps)
-    return steps.astype(np.uint8)
+    codes = np.rint(steps)
+    np.clip(codes, 0, fmt.top, out=codes)
+    steps -= codes
+    return codes.astype(np.uint8), float(max(steps.max(), -steps.min()))
 
 
-def nearest(matrix: Array, fmt: Format, choice: Choice = extremes) -> Blocked:
+def nearest(matrix: Array, fmt: Format, choice: Choice = extremes) -> tuple[Blocked, float]:
     """Each weight of a matrix (rows, columns) rounded to the nearest point of its block's scale.
 
-    A tile is read at a time, so the matrix may be larger than memory.
+    A tile is read at a time, so the matrix may be larger than memory. Returns also how many steps the worst weight is
+    away from what stands for it: half a step, but for rounding, where `choice` cuts nothing off.
     """
     result = Blocked.empty(matrix.shape, fmt)
-    for rows, columns in tiles(matrix, fmt.block, TILE):
-        weights = in_blocks(matrix[rows, columns], fmt.block)
-        scales, zeros = choice(weights, fmt)
-        result.put(rows, columns, rounded(weights, scales, zeros, fmt), scales, zeros)
-    return result
+
+    def fill(part: tuple[slice, slice]) -> float:
+        weights = in_blocks(matrix[part], fmt.block)
+        with np.errstate(all="ignore"):
+            scales, zeros = choice(weights, fmt)
+            codes, worst = rounded(weights, scales, zeros, fmt)
+        result.put(*part, codes, scales, zeros)
+        return worst
+
+    with ThreadPoolExecutor(processors()) as pool:
+        return result, float(np.max(list(pool.map(fill, tiles(matrix, fmt.block, TILE)))))
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_blocks(part: Array, block: int) -> Array:
@@ -167,19 +186,3 @@ def in_blocks(part: Array, block: int) -> Array:
     if missing:
         part = np.concatenate([part, np.zeros((missing, part.shape[1]), np.float32)])
     return part.reshape(-1, block, part.shape[1])
-
-
-def worst_step(matrix: Array, held: Blocked) -> float:
-    """The largest distance of a weight from what its integer stands for, in steps."""
-    worst, fmt = 0.0, held.format
-    for rows, columns in tiles(matrix, fmt.block, TILE):
-        first = rows.start // fmt.block
-        blocks = slice(first, first + -(-(rows.stop - rows.start) // fmt.block))
-        scales, zeros = held.scales[columns, blocks].T[:, None], held.zeros[columns, blocks].T[:, None]
-        codes = held.codes[columns, blocks]
-        steps = in_blocks(matrix[rows, columns], fmt.block) / scales
-        steps += zeros
-        for i in range(fmt.each):
-            found = (codes >> (fmt.bits * i) & fmt.top).transpose(1, 2, 0)
-            worst = max(worst, float(np.abs(steps[:, i :: fmt.each] - found).max()))
-    return worst

@@ -13,8 +13,8 @@ from graphopt.ir.edit import UNNAMED, Rewrite
 from graphopt.ir.types import Array, Constant, Tensor
 from graphopt.rewrite.tape import Builder
 from graphopt.target import Target
+from passes.quant.linear import Linear
 from passes.quant.weight_only.blocked import Blocked, Layout, packed
-from passes.quant.weight_only.linear import Linear
 
 MICROSOFT = "com.microsoft"
 BIAS = 5
