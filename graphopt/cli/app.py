@@ -6,9 +6,11 @@ usage errors must not wait for onnx. A command imports what it needs when it run
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
+from contextlib import suppress
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -94,6 +96,15 @@ def _program(
     pass
 
 
+def _end_at_once() -> NoReturn:
+    """Leave with the code of an interrupt. Everything has been cleared away on the way here; what the interpreter would
+    still do is not safe while threads run native code."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(INTERRUPTED)
+
+
 def main() -> NoReturn:
     """Run the program with the arguments of this process, and end it with one of the exit codes."""
     for stream in (sys.stdout, sys.stderr):
@@ -108,9 +119,11 @@ def main() -> NoReturn:
 
             drop_output()
             sys.exit(DONE)
+        if end.code == INTERRUPTED:
+            _end_at_once()
         raise
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        _end_at_once()
     except Exception:  # noqa: BLE001 - whatever it is, it is ours, and has a code of its own
         traceback.print_exc()
         print("graphopt: this is a bug in graphopt; please report it with the lines above", file=sys.stderr)  # noqa: T201
