@@ -21,8 +21,9 @@ def substitute(
     rule: str,
     evidence: Verdict | None = None,
     numerics: Contract = EXACT,
+    reads: frozenset[Constant] = frozenset(),
 ) -> bool:
-    """Replace outputs of `node` by constants.
+    """Replace outputs of `node` by constants, which were computed from `reads`.
 
     A tensor that a graph returns becomes the output of a `Constant` node, so that its name and declaration stay; its
     other readers see the constant through it.
@@ -37,7 +38,7 @@ def substitute(
             drafts.append(Draft("Constant", (), (made,), {"value": Constant("", values)}))
         else:
             replace[old] = Constant(_name(editor, node, old, found), values)
-    rewrite = Rewrite(editor.home[node], node, (node,), tuple(drafts), replace)
+    rewrite = Rewrite(editor.home[node], node, (node,), tuple(drafts), replace, reads)
     if context.apply(rewrite, rule, numerics, evidence) is None:
         return False
     for new in replace.values():

@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from graphopt.ir.model import Model
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.passes import Options, Pass
-from passes.quant.options import OPTIONS, settings
+from passes.quant.existing import lift, quantised
+from passes.quant.options import OPTIONS, Existing, Settings, settings
 from passes.quant.prepare import RULES
 
 
+def _requires(model: Model, options: Options) -> str | None:
+    """What can be said before any work: a model that is quantised already needs a word about that."""
+    if settings(options).existing is not Existing.REFUSE:
+        return None
+    found = quantised(model)
+    if not found:
+        return None
+    named = ", ".join(f"{count} {op}" for op, count in sorted(found.items()))
+    return (
+        f"the model is quantised already ({named}): say what becomes of that, quant:existing=keep (its grids stay, and "
+        "get integer kernels), requantise, dequantise, or leave (quantise only the rest)"
+    )
+
+
 def _run(context: Context, options: Options) -> None:
-    from passes.quant.choice import choose
     from passes.quant.schemes import SCHEMES
 
     asked = settings(options)
-    scheme = asked.scheme
-    if scheme == "auto":
-        scheme, reason = choose(context, asked)
-        context.note(f"quant chose {scheme}: {reason}")
-    SCHEMES[scheme].run(context, asked)
+    if asked.existing in (Existing.REQUANTISE, Existing.DEQUANTISE):
+        lift(context)
+    if asked.existing is Existing.DEQUANTISE:
+        return
+    scheme = _scheme(context, asked)
+    if scheme is not None:
+        SCHEMES[scheme].run(context, asked if scheme == asked.scheme else replace(asked, scheme=scheme))
+
+
+def _scheme(context: Context, asked: Settings) -> str | None:
+    """The scheme that was asked for, or that suits."""
+    from passes.quant.choice import choose
+
+    if asked.existing is Existing.KEEP:
+        return "static"
+    if asked.scheme != "auto":
+        return asked.scheme
+    scheme, reason = choose(context)
+    context.note(f"quant chose {scheme}: {reason}" if scheme else f"quant leaves the model as it is: {reason}")
+    return scheme
 
 
 QUANT = Pass(
@@ -31,4 +63,5 @@ calibration data feeds it; the report says what stayed float, and why.""",
     RULES,
     OPTIONS,
     safe=False,
+    requires=_requires,
 )

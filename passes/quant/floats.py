@@ -118,4 +118,8 @@ def report(context: Context, reasons: Mapping[str, str]) -> None:
         path = Path(folder) / "model.onnx"
         context.model.save(path)
         nodes = isolated("running the quantised model", executed, str(path), dict(batch.feeds))
-    context.tabulate(table(nodes, reasons))
+    found = table(nodes, reasons)
+    if found.rows:
+        context.tabulate(found)
+    else:
+        context.note(f"no operator stayed float: {found.text}")

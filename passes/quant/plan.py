@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphopt.ir.dtypes import DType
 from graphopt.ir.types import Array, Constant
 from graphopt.ir.values import constant
-from passes.quant.grid import SMALLEST, Grid, asymmetric, symmetric
+from passes.quant.existing import Given
+from passes.quant.grid import SMALLEST, Grid, asymmetric, limits, symmetric
 from passes.quant.kernels import Integers, Role
 from passes.quant.units import Unit, bounds
 
@@ -60,12 +62,20 @@ class Manner:
     bits: int
 
 
-def make(units: Iterable[Unit], ranges: Mapping[str, Range], skipped: Mapping[str, str], manner: Manner) -> Plan:
+def make(
+    units: Iterable[Unit],
+    ranges: Mapping[str, Range],
+    skipped: Mapping[str, str],
+    manner: Manner,
+    given: Given | None = None,
+) -> Plan:
     """The plan for units in the order of the graph, from the ranges of activations.
 
-    A unit whose activations have no range stays as it is.
+    given: grids that stay as they are. A unit whose activations have neither a grid nor a range stays as it is.
     """
-    grids: dict[str, Grid] = {}
+    given = given or Given()
+    kept = {name: retyped(grid, manner.integers.activation) for name, grid in given.activations.items()}
+    grids = {name: grid for name, grid in kept.items() if grid is not None}
     weights: dict[str, Weight] = {}
     chosen: list[str] = []
     reasons: dict[str, str] = {}
@@ -75,7 +85,8 @@ def make(units: Iterable[Unit], ranges: Mapping[str, Range], skipped: Mapping[st
             reasons[unit.name] = f"the range of {missing} is unknown: {skipped.get(missing, 'it was not observed')}"
             continue
         if unit.weight is not None:
-            weights[unit.name] = rounded(unit, grids[unit.data[0].name], manner)
+            read = grids[unit.data[0].name]
+            weights[unit.name] = _unchanged(unit, given, manner) or rounded(unit, read, manner)
         chosen.append(unit.name)
     return Plan(tuple(chosen), grids, weights, reasons)
 
@@ -99,6 +110,28 @@ def _activations(unit: Unit, ranges: Mapping[str, Range], grids: dict[str, Grid]
                 return tensor.name
             grids[tensor.name] = activation_grid(*_within(unit, *ranges[tensor.name]), manner)
     return None
+
+
+def retyped(grid: Grid, dtype: DType) -> Grid | None:
+    """The same numbers in integers of another type of as many bits; None where the bits differ."""
+    if grid.dtype.itemsize != dtype.itemsize:
+        return None
+    (least, most), (low, _) = limits(dtype), limits(grid.dtype)
+    zero = np.asarray(grid.zero.astype(np.int64) + least - low).astype(dtype)
+    return Grid(dtype, grid.scale, zero, least, most, grid.axis)
+
+
+def _unchanged(unit: Unit, given: Given, manner: Manner) -> Weight | None:
+    """The integers that a weight had, if it still stands for the same numbers and the kernel takes them."""
+    if unit.weight is None or unit.weight.name not in given.weights:
+        return None
+    integers, grid = given.weights[unit.weight.name]
+    axis = unit.axis if manner.channels else None
+    fits = grid.dtype == manner.integers.weight and not grid.zero.any() and (grid.axis is None or grid.axis == axis)
+    if not fits or not np.array_equal(grid.dequantise(integers), unit.weight.values):
+        return None
+    bias = None if unit.bias is None else np.asarray(unit.bias.values, np.float64).reshape(-1)
+    return Weight(integers, grid, bias)
 
 
 def _edges(held: Constant) -> tuple[float, float] | None:

@@ -9,19 +9,22 @@ from graphopt.errors import UsageError
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
 from graphopt.ir.types import Node
-from graphopt.numerics.contract import Lossy
+from graphopt.numerics.contract import Judged, Lossy
 from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import Refusal
 from passes.quant import floats, placement, samples
 from passes.quant.emit import WRITERS, Writer, Written
+from passes.quant.existing import Given, lift
 from passes.quant.kernels import Integers
-from passes.quant.options import Settings
+from passes.quant.options import Existing, Settings
 from passes.quant.plan import Manner, Plan, make
 from passes.quant.prepare import prepare
 from passes.quant.processor import integers_of
 from passes.quant.units import Unit, find
 
 RULE = "quantised_layer"
+FLOOR = 10.0
+"""What a layer keeps of its signal, in dB over noise, unless it is told otherwise."""
 NO_DATA = (
     "static quantisation needs samples of what the model is fed: give --calibration DATA, or choose a scheme that "
     "needs none (scheme=dynamic, or one for weights only)"
@@ -33,13 +36,15 @@ def run(context: Context, settings: Settings) -> None:
     """Quantise what the target computes in integers. Raises UsageError where it cannot, or there is no data."""
     integers = integers_of(context.target)
     manner = manner_of(integers, settings)
-    if context.calibration is None:
+    keep = settings.existing is Existing.KEEP
+    if context.calibration is None and not keep:
         raise UsageError(NO_DATA)
+    given = lift(context) if keep else Given()
     prepare(context, settings)
     units, reasons = find(context, integers)
     allowed = wanted(units, settings)
     chosen = placement.choose(context, allowed)
-    plan = make(chosen, *_ranges(context, chosen, settings), manner)
+    plan = make(chosen, *_ranges(context, chosen, settings), manner, given)
     refused = write(context, plan, settings)
     for unit in units:
         reasons[unit.node] = _reason(unit, allowed, chosen, {**plan.reasons, **refused})
@@ -86,7 +91,8 @@ def wanted(units: list[Unit], settings: Settings) -> list[Unit]:
 
 def _ranges(context: Context, units: list[Unit], settings: Settings) -> tuple[dict[str, Range], dict[str, str]]:
     """The ranges of what units read and compute, and why some have none, by name. Calibrated once in a compile."""
-    assert context.calibration is not None  # noqa: S101 - checked by `run`, for the type checker
+    if context.calibration is None:
+        return {}, {}
     tensors = list(dict.fromkeys(tensor for unit in units for tensor in (*unit.data, *unit.outputs)))
     names = tuple(tensor.name for tensor in tensors)
     key: Hashable = ("quant", "ranges", names, settings.calibrate, settings.samples)
@@ -132,7 +138,12 @@ def write(context: Context, plan: Plan, settings: Settings) -> dict[str, str]:
         written = writer.unit(unit)
         rewrite = written.rewrite(context.editor.home[unit.node], unit)
         activations = samples.feeds(held, _meaning(writer, written)) if held else None
-        if context.apply(rewrite, RULE, Lossy("sqnr", settings.floor), feeds=activations) is not None:
+        promise = (
+            Lossy("sqnr", FLOOR if settings.floor is None else settings.floor)
+            if context.calibration is not None
+            else Judged()
+        )
+        if context.apply(rewrite, RULE, promise, feeds=activations) is not None:
             writer.commit(written)
         else:
             refused[unit.name] = "it was undone: see what was rolled back"
