@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from passes.attention.core import Attention
 
 LOWEST = float(np.finfo(np.float32).min)
-AXES_ARE_INPUTS, SHAPE_IN_PARTS = 18, 15
-"""First opsets in which ReduceMax takes its axes as an input, and Shape a part of the shape."""
+SHRINK, AXES_ARE_INPUTS, SHAPE_IN_PARTS = 9, 18, 15
+"""First opsets that have Shrink, in which ReduceMax takes its axes as an input, and Shape a part of the shape."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +57,29 @@ def additions(m: Match, new: Builder, attention: Attention) -> Additions:
         return Additions(bias, guarded=not safe)
     m.take(*mask.nodes)
     keys = _whole(m, new, mask)
-    if attention.guarded and mask.number == -math.inf and not rest:
+    if attention.guarded and mask.number == -math.inf and not rest and not _shrinks(m):
         return Additions(bias, keys, LOWEST, kept=_kept(m, new, mask))
     return Additions(bias, keys, mask.number, guarded=not safe)
 
 
-def cleared(new: Builder, extra: Additions, made: Tensor) -> Tensor:
-    """The result of an attention, with zeros for rows of which all scores are masked, if that is what the graph has."""
+def cleared(m: Match, new: Builder, extra: Additions, made: Tensor) -> Tensor:
+    """The result of an attention, with zeros for rows of which all scores are masked, if that is what the graph has.
+
+    Shrink, which gives a zero where neither x < 0 nor x > 0, takes NaN for one and leaves everything else alone.
+    """
     if extra.kept is not None:
         return new.Mul(made, extra.kept)
+    if extra.guarded and _shrinks(m):
+        return new.Shrink(made, lambd=0.0, bias=0.0)
     if extra.guarded:
         return new.Where(new.IsNaN(made), 0.0, made)
     return made
+
+
+def _shrinks(m: Match) -> bool:
+    """Whether the target has a Shrink that is worth having."""
+    dtype = m.dtype(m.root.outputs[0])
+    return m.opset >= SHRINK and not m.target.spurns("Shrink") and m.target.runs("Shrink", dtype=dtype)
 
 
 def total_bias(m: Match, new: Builder, attention: Attention, terms: list[Term | Fill]) -> Tensor | None:

@@ -32,4 +32,4 @@ def multi_head_attention(m: Match, new: Builder) -> Tensor:
         unidirectional=1 if extra.causal else None,
         mask_filter_value=extra.filler,
     )
-    return restored(m, layout, attention, cleared(new, extra, made))
+    return restored(m, layout, attention, cleared(m, new, extra, made))

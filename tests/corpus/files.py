@@ -11,6 +11,9 @@ import numpy as np
 
 ROOT = Path(__file__).parents[3] / "shared" / "corpus"
 PEERS = ("onnxsim", "onnxslim", "onnxscript")
+"""Those that write ai.onnx."""
+ALL_PEERS = (*PEERS, "onnxscript_ort", "ort_ext")
+"""And those that write operators of ONNX Runtime, too."""
 
 
 def models() -> list[Path]:

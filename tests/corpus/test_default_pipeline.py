@@ -14,6 +14,7 @@ from graphopt.ir.reader import load
 from graphopt.numerics.compare import compare
 from graphopt.numerics.contract import parse_contract
 from graphopt.numerics.run import run
+from tests.corpus import fusions
 from tests.corpus.files import best, inputs, models, peers
 
 pytestmark = pytest.mark.skipif(not models(), reason="the corpus of real networks is not beside the checkout")
@@ -63,6 +64,14 @@ def test_leaves_at_most_as_many_nodes_as_the_best_peer(path):
     if path.name in EXCEPTIONS:
         pytest.skip(EXCEPTIONS[path.name])
     assert optimised(path).report.after.nodes <= best(peers()[path.name])
+
+
+@each
+def test_the_readme_says_what_is_written(path):
+    line = fusions.row(path, optimised(path))
+    about = [shown for shown in fusions.shown() if shown.split(" | ")[:2] == line.split(" | ")[:2]]
+    if line:
+        assert about == [line], "run `python -m tests.corpus.fusions`"
 
 
 @each

@@ -34,7 +34,7 @@ def conv_relu(m: Match, new: Builder) -> Tensor:
 @rule(smooth | hard | leaky | clip, numerics=Close(8), emits=EMITS)
 def conv_activation(m: Match, new: Builder) -> Tensor:
     """Sigmoid, Tanh, HardSigmoid, LeakyRelu or Clip of a convolution is FusedConv, on the CPU."""
-    m.require(m.target is CPU, f"FusedConv has {m.root.op} only on the CPU: it needs the target cpu")
+    m.require(m.target.kernels is CPU.kernels, f"FusedConv has {m.root.op} only on the CPU: it needs the target cpu")
     attr = m.root.attrs.get
     parameters = None
     if hard in m:

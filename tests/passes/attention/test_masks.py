@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import onnxruntime
 import pytest
 
+import graphopt
 from passes.attention import multi_head_attention
 from tests.passes.attention.spelling import GUARDED, PARTS, attention, masked, weights
 from tests.support import apply, fires, operators, proto, refuses
@@ -153,10 +155,10 @@ def test_another_constant_mask_is_a_bias(mask):
 # ---- rows of which nothing is left ----
 
 
-def on_masks(text, more):
+def on_masks(text, more, **options):
     """Both models on masks some rows of which hide everything: their results."""
     constants = weights(text, **FREE, **more)
-    before, after = proto(text, constants), apply(PASS, text, constants).model.to_proto()
+    before, after = proto(text, constants), apply(PASS, text, constants, **options).model.to_proto()
     rng = np.random.default_rng(0)
     feeds = {name: rng.standard_normal((3, 6, 32)).astype(np.float32) for name in "qkv"}
     feeds["mask"] = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0]], bool)
@@ -183,15 +185,39 @@ def test_rows_without_a_key_in_every_opset(opset):
     fires(PASS, text, weights(text, **FREE), leaves=leaves)
 
 
+@pytest.mark.parametrize("number", ["infinite", "lowest"])
+def test_rows_without_a_key_where_shrink_is_fast(number):
+    added = f"m4 = Unsqueeze(mask, i12) bias = Where(m4, zero, {number}) scores = Add(plain, bias)"
+    text = masked(added, "bool[b, s] mask", softmax=GUARDED)
+    leaves = ["Cast", "MultiHeadAttention", *(["Shrink"] if number == "infinite" else [])]
+    fires(PASS, text, weights(text, **FREE), leaves=leaves, target="cuda")
+    before, after = on_masks(text, {}, target="cuda")
+    assert np.isfinite(before).all()
+    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-6)
+
+
+def test_no_shrink_of_a_dtype_that_it_does_not_know():
+    added = "m4 = Unsqueeze(mask, i12) bias = Where(m4, zero, infinite) scores = Add(plain, bias)"
+    text = masked(added, "bool[b, s] mask", softmax=GUARDED).replace("float[", "bfloat16[")
+    numbers = {
+        name: np.float32(one).astype(ml_dtypes.bfloat16) for name, one in weights(text).items() if np.ndim(one) == 0
+    }
+    options = {"passes": PASS, "target": "cuda", "verify": "structure"}
+    made = operators(graphopt.optimize(proto(text, weights(text, **FREE) | numbers), **options).model)
+    assert made["MultiHeadAttention"] == made["Mul"] == made["ReduceMax"] == 1
+    assert "Shrink" not in made
+
+
 def test_truth_values_made_of_numbers():
     added = "m4 = Unsqueeze(mask, i12) m5 = Cast<to = 9>(m4) scores = Where(m5, plain, lowest)"
     text = masked(added, "int64[b, s] mask")
     fires(PASS, text, weights(text, **FREE), leaves=["Cast", "Cast", "MultiHeadAttention"])
 
 
-def test_a_guard_over_an_unknown_bias_stays():
+@pytest.mark.parametrize(("target", "guard"), [("ort", ["IsNaN", "Where"]), ("cuda", ["Shrink"])])
+def test_a_guard_over_an_unknown_bias_stays(target, guard):
     text = masked("scores = Add(plain, bias)", "float[b, 1, s, s] bias", softmax=GUARDED)
-    fires(PASS, text, weights(text), leaves=["MultiHeadAttention", "IsNaN", "Where"])
+    fires(PASS, text, weights(text), leaves=["MultiHeadAttention", *guard], target=target)
 
 
 def test_a_guard_where_every_row_has_a_score_goes():
