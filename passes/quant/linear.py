@@ -13,6 +13,7 @@ from graphopt.ir.dtypes import DType
 from graphopt.ir.types import Array, Constant, Graph, Node, Tensor
 from graphopt.ir.values import constant
 from graphopt.rewrite.driver import Refusal
+from graphopt.rewrite.tape import Builder
 
 if TYPE_CHECKING:
     from graphopt.analysis.shapes import Shapes
@@ -70,6 +71,11 @@ class Linear:
     def key(self) -> tuple[Constant, bool, float]:
         """Equal for products with the same matrix."""
         return self.weight, self.turned, self.alpha
+
+    def scaled_summand(self, new: Builder) -> Tensor:
+        """The summand times beta."""
+        assert self.summand is not None  # noqa: S101 - the caller has looked
+        return self.summand if self.beta == 1 else new.Mul(self.summand, self.beta)
 
     def bias(self) -> Array | None:
         """The summand as one number for each column, with beta; None if it is not a constant such as that."""

@@ -46,7 +46,7 @@ class Settings:
     symmetric: bool | None = None
     channels: bool | None = None
     bits: int | None = None
-    floor: float = 10.0
+    floor: float | None = None
     exclude: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     existing: Existing = Existing.REFUSE
@@ -105,7 +105,7 @@ def _existing(text: str) -> Existing:
 def _method(text: str) -> str:
     from graphopt.calibration.methods import METHODS
 
-    return one_of(*METHODS)(text)
+    return one_of("auto", *METHODS)(text)
 
 
 def _scheme(text: str) -> str:
@@ -124,7 +124,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("symmetric", yes_or_no, "whether activations have their zero in the middle; by default as the target needs"),
     Option("channels", yes_or_no, "whether weights have a scale for each output channel; yes where the target can"),
     Option("bits", whole(2, 8), "bits of the weights; by default as many as the target computes with exactly"),
-    Option("floor", number(-100, 200), "a layer with less signal-to-noise, in dB, stays float; 10 unless said"),
+    Option(
+        "floor",
+        number(-100, 200),
+        "a layer with less signal-to-noise, in dB, stays float",
+    ),
     Option("exclude", names, "layers that stay float, by the names of their nodes or outputs, joined with +"),
     Option("only", names, "quantise nothing but these layers"),
     Option("existing", _existing, "what becomes of quantisation that is already there; refuse unless said"),

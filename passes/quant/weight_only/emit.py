@@ -54,10 +54,7 @@ def rewrite(linear: Linear, layout: Layout, constants: tuple[Constant, ...], sty
     bias = linear.bias() if style.bias else None
     result = style.write(new, linear.x, layout, constants, None if bias is None else new.tensor(bias))
     if linear.summand is not None and bias is None:
-        summand: Tensor = linear.summand
-        if linear.beta != 1:
-            summand = new.Mul(summand, linear.beta)
-        result = new.Add(result, summand)
+        result = new.Add(result, linear.scaled_summand(new))
     old = linear.node.outputs[0]
     return Rewrite(
         linear.graph, linear.node, linear.before, tuple(new.drafts), {old: result}, frozenset({linear.weight})
