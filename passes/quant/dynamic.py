@@ -37,11 +37,11 @@ def run(context: Context, settings: Settings) -> None:
     prepare(context)
     writer = Writer(context, integers_of(context.target).bits if settings.bits is None else settings.bits, settings)
     for linear in linears(context, RULE):
-        if writer.wanted(linear.node):
+        if settings.wants(linear.node):
             writer.product(linear)
     for graph in walk.graphs(context.model.graph):
         for node in list(graph.nodes):
-            if (node.domain, node.op) == (MICROSOFT, "Attention") and writer.wanted(node):
+            if (node.domain, node.op) == (MICROSOFT, "Attention") and settings.wants(node):
                 writer.attention(graph, node)
 
 
@@ -63,11 +63,6 @@ class Writer:
     def numerics(self) -> Lossy:
         """What each product promises."""
         return Lossy("sqnr", FLOOR if self.settings.floor is None else self.settings.floor)
-
-    def wanted(self, node: Node) -> bool:
-        """Whether the options let it be quantised."""
-        named = {node.name, *(tensor.name for tensor in node.outputs)}
-        return not named & {*self.settings.exclude} and (not self.settings.only or bool(named & {*self.settings.only}))
 
     def product(self, linear: Linear) -> None:
         """MatMul, FusedMatMul or Gemm with a constant matrix."""

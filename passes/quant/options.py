@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from graphopt.ir.types import Node
 from graphopt.pipeline.passes import Option, Options, names
 
 MOST_SAMPLES = 1 << 20
@@ -37,11 +38,12 @@ class Settings:
     symmetric: activations have their zero in the middle. channels: weights have a scale for each output channel.
     bits: of the weights. floor: the least signal-to-noise ratio of a layer on its activations, in dB.
     exclude, only: layers by the name of their call or their output. existing: what becomes of Q/DQ already there.
+    block: rows of a weight that share a scale, where only weights are quantised. method: how those are rounded.
     """
 
     scheme: str = "auto"
     format: Format = Format.QDQ
-    calibrate: str = "minmax"
+    calibrate: str = "auto"
     samples: int = 512
     symmetric: bool | None = None
     channels: bool | None = None
@@ -50,6 +52,13 @@ class Settings:
     exclude: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     existing: Existing = Existing.REFUSE
+    block: int = 128
+    method: str = "nearest"
+
+    def wants(self, node: Node) -> bool:
+        """Whether `exclude` and `only` let a call be quantised."""
+        named = {node.name, *(tensor.name for tensor in node.outputs)}
+        return not named.intersection(self.exclude) and (not self.only or bool(named.intersection(self.only)))
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -103,9 +112,19 @@ def _existing(text: str) -> Existing:
 
 
 def _method(text: str) -> str:
-    from graphopt.calibration.methods import METHODS
+    from graphopt.calibration.methods import AUTO, METHODS
 
-    return one_of("auto", *METHODS)(text)
+    return one_of(AUTO, *METHODS)(text)
+
+
+def _block(text: str) -> int:
+    return int(one_of("16", "32", "64", "128", "256")(text))
+
+
+def _rounding(text: str) -> str:
+    from passes.quant.weight_only import METHODS
+
+    return one_of(*METHODS)(text)
 
 
 def _scheme(text: str) -> str:
@@ -131,6 +150,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("exclude", names, "layers that stay float, by the names of their nodes or outputs, joined with +"),
     Option("only", names, "quantise nothing but these layers"),
+    Option("block", _block, "weights of a column that share a scale in int8, int4 and int2; 128 unless said"),
+    Option("method", _rounding, "how weights are rounded in int8, int4 and int2; nearest unless said"),
     Option("existing", _existing, "what becomes of quantisation that is already there; refuse unless said"),
 )
 

@@ -40,6 +40,14 @@ _ALL = (
         "passes.quant.static:run",
         needs_data=True,
     ),
+    Scheme(
+        "dynamic",
+        "products in 8-bit integers, their activations on grids that are found while the model runs",
+        "passes.quant.dynamic:run",
+    ),
+    Scheme("int8", "weights in 8 bits, activations in floats", "passes.quant.weight_only:run"),
+    Scheme("int4", "weights of products in 4 bits, activations in floats", "passes.quant.weight_only:run"),
+    Scheme("int2", "weights of products in 2 bits, activations in floats", "passes.quant.weight_only:run"),
 )
 
 SCHEMES: Mapping[str, Scheme] = {scheme.name: scheme for scheme in _ALL}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphopt.errors import UsageError
 from graphopt.ir.dtypes import epsilon
 from graphopt.ir.scratch import Scratch
 from graphopt.ir.types import Constant
@@ -17,8 +16,11 @@ from graphopt.pipeline.journal import Status, Verdict
 from graphopt.rewrite.driver import Refusal
 from passes.quant import columns
 from passes.quant.linear import Linear, linears
+from passes.quant.options import Settings
+from passes.quant.prepare import raise_opset
 from passes.quant.weight_only.blocked import Blocked, Format, Layout, nearest
 from passes.quant.weight_only.emit import Style, rewrite, style_for
+from passes.quant.weight_only.unpacked import unpack
 
 if TYPE_CHECKING:
     from graphopt.pipeline.context import Context
@@ -26,41 +28,81 @@ if TYPE_CHECKING:
 RULE = "weight_only"
 
 
-@dataclass(frozen=True)
-class WeightOnly:
-    """What to do. format: of the weights. floor: the signal to noise ratio, in dB, that each product keeps."""
+BITS = {"int8": 8, "int4": 4, "int2": 2}
+"""The schemes, and the bits of a weight in each."""
+METHODS = ("nearest",)
 
-    format: Format = field(default_factory=Format)
-    floor: float | None = None
+
+def run(context: Context, settings: Settings) -> None:
+    """Give every product with a constant matrix its weights in few bits.
+
+    Raises UsageError where the target's operator for such weights needs an opset to which the model cannot be raised.
+    """
+    bits = BITS[settings.scheme]
+    job = Job(context, settings, Format(bits, settings.block, bool(settings.symmetric)))
+    raise_opset(context, job.style.since.get(bits, 1))
+    unpack(context, settings)
+    for linear in linears(context, RULE):
+        if settings.wants(linear.node):
+            job.product(linear)
+
+
+@dataclass(eq=False)
+class Job:
+    """One run. shared: what is stored instead of each weight, or why it stays. scratch: where that lies."""
+
+    context: Context
+    settings: Settings
+    format: Format
+    shared: dict[object, Stored | str] = field(default_factory=dict)
+    scratch: Scratch = field(default_factory=Scratch)
 
     @property
-    def contract(self) -> Lossy:
+    def style(self) -> Style:
+        """How the target spells such products."""
+        return style_for(self.context.target)
+
+    @property
+    def numerics(self) -> Lossy:
         """What each product promises: by default 8 dB less than numbers of a normal distribution have."""
-        return Lossy("sqnr", max(6.0 * self.format.bits - 12, 3.0) if self.floor is None else self.floor)
+        floor = self.settings.floor
+        return Lossy("sqnr", max(6.0 * self.format.bits - 12, 3.0) if floor is None else floor)
 
-
-def quantise(context: Context, asked: WeightOnly) -> int:
-    """Give every product with a constant matrix its weights in few bits. Returns how many.
-
-    Raises UsageError where the target has no operator for such weights at the model's version of ai.onnx.
-    """
-    style = style_for(context.target)
-    needed = style.since.get(asked.format.bits, 0)
-    if needed > context.model.graph.opset:
-        raise UsageError(f"{asked.format.bits}-bit weights in {style.name} need opset {needed}")
-    scratch = Scratch()
-    shared: dict[object, Stored | str] = {}
-    done = 0
-    for linear in linears(context, RULE):
-        if linear.key not in shared:
-            shared[linear.key] = _stored(context, linear, asked, style, scratch)
-        held = shared[linear.key]
+    def product(self, linear: Linear) -> None:
+        """Replace the weight of a product."""
+        if linear.key not in self.shared:
+            self.shared[linear.key] = self.stored(linear)
+        held = self.shared[linear.key]
         if isinstance(held, str):
-            context.refuse(Refusal(RULE, linear.label, linear.label, 2, held))
-            continue
-        change = rewrite(linear, held.layout, held.constants, style)
-        done += context.apply(change, RULE, asked.contract, held.evidence) is not None
-    return done
+            self.context.refuse(Refusal(RULE, linear.label, linear.label, 2, held))
+            return
+        change = rewrite(linear, held.layout, held.constants, self.style)
+        self.context.apply(change, RULE, self.numerics, held.evidence)
+
+    def stored(self, linear: Linear) -> Stored | str:
+        """The weight as it will be stored, or why it cannot be."""
+        held, worst = nearest(linear.matrix(), self.format.fitting(linear.rows, linear.dtype))
+        if not np.isfinite(held.scales).all():
+            return "its weights are not all finite"
+        evidence = self.evidence(linear, held, worst) if self.context.checks else None
+        constants = self.style.constants(held, linear.dtype)
+        for constant in constants:
+            constant.values = self.scratch.put(constant.values)
+        if isinstance(linear.weight.stored, Weights):
+            linear.weight.stored.release()
+        return Stored(held.layout, constants, evidence)
+
+    def evidence(self, linear: Linear, held: Blocked, worst: float) -> Verdict | None:
+        """The verdict on a matrix as a whole, and on products with it if it is large; else None: they are run."""
+        if not worst <= 0.5 + held.format.top * epsilon(linear.dtype):
+            return Verdict(Status.WRONG, worst, f"a weight is {worst:.3g} steps from what it is rounded to")
+        if not columns.is_large(linear):
+            return None
+        part = held.part(columns.some(linear))
+        constants = self.style.constants(part, linear.dtype)
+        write = self.style.write
+        product: columns.Write = lambda new, x: write(new, x, part.layout, constants, None)  # noqa: E731
+        return columns.verdict(self.context, linear, product, self.numerics)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,34 +112,3 @@ class Stored:
     layout: Layout
     constants: tuple[Constant, ...]
     evidence: Verdict | None
-
-
-def _stored(context: Context, linear: Linear, asked: WeightOnly, style: Style, scratch: Scratch) -> Stored | str:
-    """The weight as it will be stored, or why it cannot be."""
-    held, worst = nearest(linear.matrix(), asked.format.fitting(linear.rows, linear.dtype))
-    if not np.isfinite(held.scales).all():
-        return "its weights are not all finite"
-    evidence = _evidence(context, linear, held, worst, style, asked) if context.checks else None
-    constants = style.constants(held, linear.dtype)
-    for constant in constants:
-        constant.values = scratch.put(constant.values)
-    if isinstance(linear.weight.stored, Weights):
-        linear.weight.stored.release()
-    return Stored(held.layout, constants, evidence)
-
-
-def _evidence(
-    context: Context, linear: Linear, held: Blocked, worst: float, style: Style, asked: WeightOnly
-) -> Verdict | None:
-    """The verdict on a matrix as a whole, and on products with it if it is large; else None: they are run."""
-    if not worst <= 0.5 + held.format.top * epsilon(linear.dtype):
-        return Verdict(Status.WRONG, worst, f"a weight is {worst:.3g} steps from what it is rounded to")
-    if not columns.is_large(linear):
-        return None
-    part = held.part(columns.some(linear))
-    return columns.verdict(
-        context,
-        linear,
-        lambda new, x: style.write(new, x, part.layout, style.constants(part, linear.dtype), None),
-        asked.contract,
-    )
