@@ -12,7 +12,7 @@ from graphopt.ir.types import Node
 from graphopt.numerics.contract import Judged, Lossy
 from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import Refusal
-from passes.quant import floats, placement, samples
+from passes.quant import floats, placement, samples, saturation
 from passes.quant.emit import WRITERS, Writer, Written
 from passes.quant.existing import Given, lift
 from passes.quant.kernels import Integers
@@ -23,6 +23,8 @@ from passes.quant.processor import integers_of
 from passes.quant.units import Unit, find
 
 RULE = "quantised_layer"
+FLOOR = 10.0
+"""Signal to noise of a layer, in dB, below which it stays float unless something else was asked for."""
 FLOOR = 10.0
 """What a layer keeps of its signal, in dB over noise, unless it is told otherwise."""
 NO_DATA = (
@@ -44,7 +46,7 @@ def run(context: Context, settings: Settings) -> None:
     units, reasons = find(context, integers)
     allowed = wanted(units, settings)
     chosen = placement.choose(context, allowed)
-    plan = make(chosen, *_ranges(context, chosen, settings), manner, given)
+    plan = make(chosen, *_ranges(context, chosen, settings, manner), manner, given)
     refused = write(context, plan, settings)
     for unit in units:
         reasons[unit.node] = _reason(unit, allowed, chosen, {**plan.reasons, **refused})
@@ -89,19 +91,23 @@ def wanted(units: list[Unit], settings: Settings) -> list[Unit]:
     ]
 
 
-def _ranges(context: Context, units: list[Unit], settings: Settings) -> tuple[dict[str, Range], dict[str, str]]:
+def _ranges(
+    context: Context, units: list[Unit], settings: Settings, manner: Manner
+) -> tuple[dict[str, Range], dict[str, str]]:
     """The ranges of what units read and compute, and why some have none, by name. Calibrated once in a compile."""
     if context.calibration is None:
         return {}, {}
     tensors = list(dict.fromkeys(tensor for unit in units for tensor in (*unit.data, *unit.outputs)))
     names = tuple(tensor.name for tensor in tensors)
-    key: Hashable = ("quant", "ranges", names, settings.calibrate, settings.samples)
+    key: Hashable = ("quant", "ranges", names, settings.calibrate, settings.samples, manner.symmetric)
     if key not in context.memo:
         found = ranges(
             context.model,
             context.calibration,
             tensors,
             settings.calibrate,
+            levels=2 ** (8 * manner.integers.activation.itemsize),
+            symmetric=manner.symmetric,
             samples=settings.samples,
             seed=context.seed,
             progress=context.say,
@@ -132,18 +138,20 @@ def write(context: Context, plan: Plan, settings: Settings) -> dict[str, str]:
     integers = integers_of(context.target)
     units = [unit for unit in find(context, integers)[0] if unit.name in set(plan.units)]
     held = captured(context, units) if context.checks else []
+    emulated = saturation.layers(units, plan, held, context.seed) if integers.saturates else {}
+    if any(one.share for one in emulated.values()):
+        context.tabulate(saturation.table({name: one for name, one in emulated.items() if one.share}))
+    floor = FLOOR if settings.floor is None else settings.floor
+    promise = Judged() if context.calibration is None else Lossy("sqnr", floor)
     writer = WRITERS[settings.format](plan, integers)
     refused: dict[str, str] = {}
     for unit in units:
         written = writer.unit(unit)
         rewrite = written.rewrite(context.editor.home[unit.node], unit)
+        found = emulated.get(unit.name)
+        evidence = saturation.verdict(found, floor) if found is not None and found.share and held else None
         activations = samples.feeds(held, _meaning(writer, written)) if held else None
-        promise = (
-            Lossy("sqnr", FLOOR if settings.floor is None else settings.floor)
-            if context.calibration is not None
-            else Judged()
-        )
-        if context.apply(rewrite, RULE, promise, feeds=activations) is not None:
+        if context.apply(rewrite, RULE, promise, evidence, activations) is not None:
             writer.commit(written)
         else:
             refused[unit.name] = "it was undone: see what was rolled back"
