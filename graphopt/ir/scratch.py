@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import weakref
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Scratch:
     """A file without a name, which vanishes with the last tensor that lies in it. A `Source` of what was put in."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="graphopt-")  # noqa: SIM115 - open as long as weights lie in it
+        self._descriptor: int | None = None
         self._end = 0
 
     def put(self, array: Array) -> Array | Stored:
@@ -32,10 +33,19 @@ class Scratch:
         self._end += -self._end % mmap.ALLOCATIONGRANULARITY
         written = 0
         while written < len(content):
-            written += os.pwrite(self._file.fileno(), content[written:], start + written)
+            written += os.pwrite(self._file, content[written:], start + written)
         return Payload(array.shape, array.dtype, self, wire.Place(wire.RAW_DATA, start, len(content)))
 
     def read(self, offset: int, length: int) -> Array:
         """A mapping of what was put at `offset`, which the array alone keeps alive."""
-        mapped = mmap.mmap(self._file.fileno(), length, offset=offset, access=mmap.ACCESS_READ)
+        mapped = mmap.mmap(self._file, length, offset=offset, access=mmap.ACCESS_READ)
         return np.frombuffer(mapped, np.uint8)
+
+    @property
+    def _file(self) -> int:
+        """The descriptor of the file, which is made when it is first needed."""
+        if self._descriptor is None:
+            with tempfile.TemporaryFile(prefix="graphopt-") as file:
+                self._descriptor = os.dup(file.fileno())
+            weakref.finalize(self, os.close, self._descriptor)
+        return self._descriptor

@@ -167,7 +167,7 @@ def nearest(matrix: Array, fmt: Format, choice: Choice = extremes) -> tuple[Bloc
         with np.errstate(all="ignore"):
             scales, zeros = choice(weights, fmt)
             codes, worst = rounded(weights, scales, zeros, fmt)
-        result.put(*part, codes, scales, zeros)
+            result.put(*part, codes, scales, zeros)
         return worst
 
     with ThreadPoolExecutor(processors()) as pool:
