@@ -52,7 +52,7 @@ def _cut(context: Context, grouping: Grouping, group: Group, gone: Ints) -> bool
     places = grouping.places(gone)
     nodes = around(grouping, places)
     changes = {node: _change(grouping.calls[node], left) for node in nodes}
-    values = {node: _smaller(grouping, node, places, left) for node in nodes}
+    values = {node: _smaller(grouping, node, places, left) for node in nodes if changes[node].value is None}
     if not rebuild(
         context, grouping, nodes, "cut", Close(ERROR) if group.exact else Judged(), values=values, changes=changes
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,7 @@ class Grouping:
     """What can be cut from a model, and what cannot; and what was cut.
 
     groups: those that can be cut, in the order of the graph. pinned: those that cannot, each with its pins.
-    calls: the nodes as they were; now: for nodes that were replaced by cutting, the node of today.
+    calls: the nodes as they were; now: for nodes that were replaced by cutting, the node of today; was: the way back.
     alive: for each atom, whether it is still there.
     kept: (tensor name, axis) to the original indices that are still there, for axes of which something was cut.
 
@@ -39,6 +39,7 @@ class Grouping:
         self.ties, self.calls = told(model, shapes)
         self.atoms = atoms(self.ties, averaged=averaged)
         self.now: dict[Node, Node] = {}
+        self.was: dict[Node, Node] = {}
         self.kept: dict[tuple[str, int], Ints] = {}
         self.alive = np.ones(len(self.atoms.labels), bool)
         self.readers: defaultdict[Tensor, dict[Node, None]] = defaultdict(dict)
@@ -46,9 +47,9 @@ class Grouping:
             for tensor in call.inputs:
                 self.readers[tensor][call.node] = None
         self._places = _Places(self)
-        self.order = {node: index for index, node in enumerate(self.calls)}
+        order = {node: index for index, node in enumerate(self.calls)}
         self.constants = {tensor for tensor in self.readers if isinstance(tensor, Constant)}
-        found = sorted(_groups(self), key=lambda group: self.order[group.producers[0].user])
+        found = sorted(_groups(self), key=lambda group: order[group.producers[0].user])
         self.groups = tuple(group for group in found if not group.pins)
         self.pinned = tuple(group for group in found if group.pins)
 
@@ -63,6 +64,11 @@ class Grouping:
         if held is None:
             raise LookupError(f"input {position} of {node!r} is not constant")
         return held.values
+
+    def renamed(self, now: Mapping[Node, Node]) -> None:
+        """Nodes were replaced: those of before any cut by these."""
+        self.now.update(now)
+        self.was.update((today, node) for node, today in now.items())
 
     def places(self, removed: Ints) -> dict[Tensor | Node, list[int]]:
         """The tensors with the axes on which these atoms lie; and the nodes on whose own sites they do."""

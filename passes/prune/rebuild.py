@@ -13,6 +13,7 @@ from passes.prune.leaf import handing, leaf
 from passes.prune.ties import FOLLOWS, Change
 
 if TYPE_CHECKING:
+    from graphopt.analysis.shapes import Shapes
     from graphopt.numerics.contract import Contract
     from graphopt.pipeline.context import Context
     from passes.prune.grouping import Grouping
@@ -32,17 +33,62 @@ def rebuild(
     changes: Mapping[Node, Change] | None = None,
 ) -> bool:
     """Replace nodes (named as they were before any cut) by ones with other constants. Whether that was let through."""
-    chosen = set(nodes)
-    order = sorted(chosen, key=grouping.order.__getitem__)
+    chosen = dict.fromkeys(grouping.now.get(node, node) for node in nodes)
+    order = in_order([*chosen, *_between(chosen, grouping.shapes)])
     builder = _Builder(context, grouping, order)
-    for node in order:
+    for today in order:
+        node = grouping.was.get(today, today)
         builder.add(node, values.get(node, {}), (changes or {}).get(node, Change()))
     made = context.apply(builder.rewrite(), rule, numerics)
     if made is None:
         return False
+    context.editor.disorder(context.editor.graph)
     new = dict(zip(builder.after, made, strict=True))
-    grouping.now.update((node, new[draft]) for node, draft in builder.draft.items())
+    grouping.renamed({node: new[draft] for node, draft in builder.draft.items()})
     return True
+
+
+def in_order(nodes: Iterable[Node]) -> list[Node]:
+    """The nodes, each behind those of them that it reads from."""
+    inside = dict.fromkeys(nodes)
+    found: dict[Node, None] = {}
+    stack = [(node, False) for node in reversed(list(inside))]
+    while stack:
+        node, entered = stack.pop()
+        if entered:
+            found.setdefault(node)
+        elif node not in found:
+            stack.append((node, True))
+            makers = (tensor.producer for tensor in node.inputs)
+            stack += [(maker, False) for maker in makers if maker in inside and maker not in found]
+    return list(found)
+
+
+def _between(nodes: Mapping[Node, None], shapes: Shapes) -> list[Node]:
+    """The nodes by which integers go from some of these nodes to others: sizes that are read, and used as a target."""
+    way: dict[Node, None] = {}
+    stack = [maker for node in nodes for maker in _makers(node, shapes) if maker not in nodes]
+    while stack:
+        node = stack.pop()
+        if node not in way:
+            way[node] = None
+            stack += [maker for maker in _makers(node, shapes) if maker not in nodes]
+    reached: set[Node] = set(nodes)
+    for node in in_order(way):
+        if any(tensor.producer in reached for tensor in node.inputs):
+            reached.add(node)
+    return [node for node in way if node in reached]
+
+
+def _makers(node: Node, shapes: Shapes) -> list[Node]:
+    """The nodes that make those inputs of a node that are no data, but sizes and the like."""
+    makers = [(tensor, tensor.producer) for tensor in node.inputs]
+    return [maker for tensor, maker in makers if maker is not None and _known(tensor, shapes)]
+
+
+def _known(tensor: Tensor, shapes: Shapes) -> bool:
+    dtype = shapes.dtype(tensor)
+    return shapes.value(tensor) is not None or (dtype is not None and np.dtype(dtype).kind in "iub")
 
 
 class _Builder:
@@ -51,9 +97,8 @@ class _Builder:
     def __init__(self, context: Context, grouping: Grouping, nodes: list[Node]) -> None:
         self.editor = context.editor
         self.grouping = grouping
-        self.today = {node: grouping.now.get(node, node) for node in nodes}
-        self.inside = set(self.today.values())
-        self.before: dict[Node, None] = dict.fromkeys(self.today.values())
+        self.inside = set(nodes)
+        self.before: dict[Node, None] = dict.fromkeys(nodes)
         self.after: list[Draft] = []
         self.draft: dict[Node, Draft] = {}
         self.fresh: dict[Tensor, Variable] = {}
@@ -70,7 +115,7 @@ class _Builder:
 
     def add(self, node: Node, values: Mapping[int, Array], change: Change) -> None:
         """A node as it is today, with other values for some constants."""
-        today = self.today[node]
+        today = self.grouping.now.get(node, node)
         if change.value is not None:
             self._as_before(node, today, change.value)
             return
@@ -104,7 +149,7 @@ class _Builder:
 
     def _where(self, wanted: Array, today: Tensor, made: Variable) -> None:
         """What is wanted, but for the elements that follow what is there today."""
-        inputs = [Constant(UNNAMED, wanted == FOLLOWS), today, Constant(UNNAMED, wanted)]
+        inputs: list[Tensor] = [Constant(UNNAMED, wanted == FOLLOWS), today, Constant(UNNAMED, wanted)]
         self.after.append(Draft("Where", inputs, [made]))
 
     def _output(self, tensor: Tensor) -> Variable:
