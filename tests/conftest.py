@@ -6,6 +6,11 @@ import os
 import tempfile
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("graphopt", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("graphopt")
+"""A test says what is right, never how fast the machine is."""
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="graphopt-test-cache-")
 os.environ["GRAPHOPT_CACHE"] = _FOLDER.name

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -34,50 +34,93 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 )
 
 
+class Call(NamedTuple):
+    """What the schema of an operator speaks of. given: of every input whether there is one; made: of every output.
+
+    kinds: attributes, with their types as onnx calls them, "" where it does not show.
+    """
+
+    op: str
+    domain: str
+    given: tuple[bool, ...]
+    made: tuple[bool, ...]
+    kinds: tuple[tuple[str, str], ...]
+
+
 def checked(model: Model) -> Model:
-    """The model itself. Raises ModelError for a node that its operator sets do not allow.
+    """The model itself. Raises ModelError for a node that its operator sets do not allow, in its functions too.
 
     It may be an operator that they lack or have given up, or one with another number of inputs or outputs, or with
     other attributes. Calls of the model's functions, and operators of other domains, are not judged.
     """
     functions = {calls.key(function)[:2] for function in model.functions}
-    opsets = {**dict.fromkeys(JUDGED, 0), **model.opsets}
-    good: set[Hashable] = set()
-    for node in walk.nodes(model.graph):
-        if node.domain not in JUDGED or (node.domain, node.op) in functions:
-            continue
-        kinds = {name: _kind(value) for name, value in node.attrs.items()} if node.attrs else {}
-        inputs, outputs = tuple([bool(t.name) for t in node.inputs]), tuple([bool(t.name) for t in node.outputs])
-        key = (node.op, node.domain, inputs, outputs, *kinds.items())
-        if key not in good:
-            reason = _fault(node, opsets[node.domain], inputs, outputs, kinds)
-            if reason:
-                place = f"{model.path}: " if model.path else ""
-                raise ModelError(f"{place}{node!r}: {reason}")
-            good.add(key)
+    _check(model, ((node, _call(node)) for node in walk.nodes(model.graph)), model.opsets, functions)
+    for function in model.functions:
+        opsets = {one.domain: one.version for one in function.opset_import}
+        _check(model, ((function, _call_of(node)) for node in _nodes(function.node)), opsets, functions)
     return model
 
 
-def _fault(
-    node: Node, version: int, inputs: tuple[bool, ...], outputs: tuple[bool, ...], kinds: Mapping[str, str]
-) -> str:
+def _check(
+    model: Model,
+    found: Iterable[tuple[Node | onnx.FunctionProto, Call]],
+    given: Mapping[str, int],
+    functions: Collection[Hashable],
+) -> None:
+    """Raises ModelError for a call that the operator sets do not allow."""
+    opsets = {**dict.fromkeys(JUDGED, 0), **given}
+    good: set[Call] = set()
+    for owner, call in found:
+        if call.domain in JUDGED and call not in good and (call.domain, call.op) not in functions:
+            reason = _fault(call, opsets[call.domain])
+            if reason:
+                place = f"{model.path}: " if model.path else ""
+                inside = repr(owner) if isinstance(owner, Node) else f"function {quoted(owner.name)}: {call.op}"
+                raise ModelError(f"{place}{inside}: {reason}")
+            good.add(call)
+
+
+def _call(node: Node) -> Call:
+    kinds = tuple([(name, _kind(value)) for name, value in node.attrs.items()]) if node.attrs else ()
+    given, made = tuple([bool(t.name) for t in node.inputs]), tuple([bool(t.name) for t in node.outputs])
+    return Call(node.op, node.domain, given, made, kinds)
+
+
+def _call_of(node: onnx.NodeProto) -> Call:
+    kinds = tuple((one.name, AttributeProto.AttributeType.Name(one.type) if one.type else "") for one in node.attribute)
+    domain = "" if node.domain == JUDGED[""] else node.domain
+    return Call(node.op_type, domain, tuple(map(bool, node.input)), tuple(map(bool, node.output)), kinds)
+
+
+def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes of a function, and those of the graphs in their attributes."""
+    waiting = [*nodes]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for attribute in node.attribute:
+            waiting += attribute.g.node if attribute.HasField("g") else ()
+            waiting += (inner for graph in attribute.graphs for inner in graph.node)
+
+
+def _fault(call: Call, version: int) -> str:
     """What is wrong with a call, in words; "" if nothing is."""
-    where = f"opset {version} of {JUDGED[node.domain]}"
+    where = f"opset {version} of {JUDGED[call.domain]}"
     if not version:
-        return f"the model does not import {JUDGED[node.domain]}"
-    schema = _schema(node.op, node.domain, version)
-    if schema is None or (schema.deprecated and _newest(node).deprecated):  # GroupNormalization was, for a while
-        if node.op in BEYOND:
+        return f"the model does not import {JUDGED[call.domain]}"
+    schema = _schema(call.op, call.domain, version)
+    if schema is None or (schema.deprecated and _newest(call).deprecated):  # GroupNormalization was, for a while
+        if call.op in BEYOND:
             return ""
-        return f"{where} has given up this operator" if schema else f"{where} has no such operator{_hint(node)}"
+        return f"{where} has given up this operator" if schema else f"{where} has no such operator{_hint(call)}"
     for what, found, least, most in (
-        ("input", len(inputs), schema.min_input, schema.max_input),
-        ("output", len(outputs), schema.min_output, schema.max_output),
+        ("input", len(call.given), schema.min_input, schema.max_input),
+        ("output", len(call.made), schema.min_output, schema.max_output),
     ):
         if not least <= found <= most:
             wanted = str(least) if least == most else f"{least} to {most}" if most < 1 << 30 else f"at least {least}"
             return f"it has {counted(found, what)}, {where} wants {wanted}"
-    return _missing_input(schema, inputs) or _attribute_fault(schema, kinds, where)
+    return _missing_input(schema, call.given) or _attribute_fault(schema, dict(call.kinds), where)
 
 
 def _missing_input(schema: Any, inputs: tuple[bool, ...]) -> str:
@@ -108,15 +151,15 @@ def _kind(value: object) -> str:
     return next((kind for types, kind in _KINDS if isinstance(value, types)), "")
 
 
-def _newest(node: Node) -> Any:
-    return _schema(node.op, node.domain, onnx.defs.onnx_opset_version() if not node.domain else 1 << 30)
+def _newest(call: Call) -> Any:
+    return _schema(call.op, call.domain, onnx.defs.onnx_opset_version() if not call.domain else 1 << 30)
 
 
-def _hint(node: Node) -> str:
-    newer = _newest(node)
+def _hint(call: Call) -> str:
+    newer = _newest(call)
     if newer is not None:
         return f"; it came with opset {newer.since_version}"
-    close = get_close_matches(node.op, _names(node.domain), n=1)
+    close = get_close_matches(call.op, _names(call.domain), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 

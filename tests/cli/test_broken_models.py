@@ -13,6 +13,9 @@ from tests.cli.conftest import run
 from tests.support import proto
 
 NET = "g (float[3] x) => (float[3] y) { %s }"
+FUNCTION = """<ir_version: 10, opset_import: ["" : 21, "own" : 1]>
+    m (float[3] x, bool c) => (float[3] y) { y = own.f(x, c) }
+    <domain: "own", opset_import: ["" : 21]> f (p, c) => (q) { %s }"""
 REFUSED = {
     "operator": (NET % "y = Frobnicate(x)", r"Frobnicate\(y\): opset 21 of ai\.onnx has no such operator"),
     "misspelt": (NET % "y = Relux(x)", "no such operator; did you mean Relu?"),
@@ -30,6 +33,12 @@ REFUSED = {
                                                               else_branch = e () => (float[3] q) { q = Neg(x) }> }""",
         r"Relux\(p\).*did you mean Relu",
     ),
+    "in a function": (
+        FUNCTION % "q = If(c) <then_branch = t () => (float[3] r) { r = Relux(p) }, "
+        "else_branch = e () => (float[3] s) { s = Neg(p) }>",
+        r"function 'f': Relux: opset 21 of ai\.onnx has no such operator; did you mean Relu",
+    ),
+    "attribute in a function": (FUNCTION % "q = Relu <foo = 3> (p)", "function 'f': Relu: .* knows no attribute 'foo'"),
     "domain": (
         '<ir_version: 8, opset_import: ["ai.onnx.ml": 3]> ' + NET % "y = Relu(x)",
         "the model does not import ai.onnx",
