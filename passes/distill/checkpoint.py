@@ -48,7 +48,7 @@ def read(folder: Path, key: str) -> State | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             numbers = json.loads(str(file["numbers"]))
             arrays = {name: torch.from_numpy(file[name]) for name in file.files if name != "numbers"}
     except (OSError, ValueError, KeyError, BadZipFile) as error:

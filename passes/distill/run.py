@@ -100,17 +100,16 @@ def _train(context: Context, options: Options, settings: Settings, student: Path
     if state is not None:
         context.say(f"distill: going on after epoch {state.epoch} of {settings.epochs}")
     samples = Samples(context.calibration, settings.samples)  # type: ignore[arg-type]
-    with Teacher(original, [pair[0] for pair in pairs], torch.get_num_threads()) as teacher:
-        job = Job(
-            network, teacher, samples, settings,
-            size=interface(model).batch,
-            features=[pair[1] for pair in pairs],
-            judge=_judge(context, network, model, student.with_name("trained.onnx")),
-            say=context.say,
-            keep=(lambda held: checkpoint.write(folder, key, held)) if folder else (lambda _held: None),
-        )  # fmt: skip
-        state = state or begin(network)
-        found = train(job, state)
+    job = Job(
+        network, Teacher(original, [pair[0] for pair in pairs], torch.get_num_threads()), samples, settings,
+        size=interface(model).batch,
+        features=[pair[1] for pair in pairs],
+        judge=_judge(context, network, model, student.with_name("trained.onnx")),
+        say=context.say,
+        keep=(lambda held: checkpoint.write(folder, key, held)) if folder else (lambda _held: None),
+    )  # fmt: skip
+    state = state or begin(network)
+    found = train(job, state)
     _tell(context, state)
     return None if state.best_epoch == 0 else found
 

@@ -78,8 +78,8 @@ def rate(settings: Settings, done: float) -> float:
 
 
 def begin(student: Network) -> State:
-    """The state before the first epoch; four-dimensional weights lie in memory as the fastest convolutions want it."""
-    return State(0, {name: _laid_out(weight.clone()) for name, weight in student.weights.items()})
+    """The state before the first epoch."""
+    return State(0, {name: weight.clone() for name, weight in student.weights.items()})
 
 
 def train(job: Job, state: State) -> Weights:
@@ -88,8 +88,8 @@ def train(job: Job, state: State) -> Weights:
     Raises DivergedError.
     """
     settings = job.settings
-    parameters = {name: weight.requires_grad_() for name, weight in state.weights.items()}
-    optimizer = _optimizer(settings, parameters, state.moments)
+    state.weights = {name: _laid_out(weight).requires_grad_() for name, weight in state.weights.items()}
+    optimizer = _optimizer(settings, state.weights, state.moments)
     losses = Losses(job.student.outputs, settings)
     wanted = _Wanted(job)
     if state.epoch == 0 and job.judge is not None:
@@ -97,7 +97,7 @@ def train(job: Job, state: State) -> Weights:
     while state.epoch < settings.epochs and not 0 < settings.patience <= state.stale:
         loss = _epoch(job, optimizer, losses, wanted, state)
         state.epoch += 1
-        state.moments = _moments(optimizer, parameters)
+        state.moments = _moments(optimizer, state.weights)
         last = state.epoch == settings.epochs
         score = _check(job, state) if job.judge and (settings.patience or last) else None
         state.losses.append((loss, score))
@@ -203,6 +203,7 @@ class _Wanted:
 
 
 def _laid_out(x: torch.Tensor) -> torch.Tensor:
+    """The same tensor, those of four axes with the channels last in memory, as the fastest convolutions want them."""
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == FOUR else x
 
 

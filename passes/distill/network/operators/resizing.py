@@ -61,7 +61,8 @@ def _weights(call: Call, old: int, new: int, scale: float) -> Array:
         weight = _cubic(distance, a) if cubic else np.maximum(0, 1 - np.abs(distance))
         inside = (place >= 0) & (place < old) | (not call.attr("exclude_outside", 0))
         np.add.at(matrix, (rows, np.clip(place, 0, old - 1).astype(int)), weight * inside)
-    return matrix / matrix.sum(1, keepdims=True)
+    matrix /= matrix.sum(1, keepdims=True)
+    return matrix
 
 
 def _resize(call: Call, x: Tensor, roi: Given = None, scales: Given = None, sizes: Given = None) -> Tensor:
