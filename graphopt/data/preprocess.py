@@ -98,7 +98,8 @@ def _change(text: str) -> tuple[str, Any]:
     try:
         return name, _READERS[name](value)
     except (ValueError, ZeroDivisionError):
-        raise UsageError(f"preprocess: {value!r} is no value for {name}") from None
+        example = _EXAMPLES[name]
+        raise UsageError(f"preprocess: {value!r} is no value for {name}; write {name}={example}") from None
 
 
 def _number(text: str) -> float:
@@ -128,6 +129,15 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "layout": str,
     "order": str,
     "resample": str,
+}
+
+
+_EXAMPLES = {
+    "size": "224 or size=240+320, height and width",
+    "crop": "0.875 or crop=none",
+    "scale": "1/255",
+    "mean": "0.5 or mean=0.485+0.456+0.406, one for each channel",
+    "std": "0.25 or std=0.229+0.224+0.225, one for each channel",
 }
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 METRICS = {"sqnr": ">=", "cosine": ">=", "top1": ">=", "max_abs": "<="}
 """The metrics of `Lossy`, and on which side of its floor a good value lies."""
 
+SHOWN, EVEN = 10**6, 1e-3
+"""Floors that are sums are multiples of one part in so many; those that are, but for rounding errors, stay."""
+
 _CLOSE = re.compile(r"close\(\s*([^()\s]+)\s*\)")
 _LOSSY = re.compile(r"lossy\(\s*(\w+)\s*(>=|<=)\s*([^()\s]+)\s*\)")
 
@@ -130,7 +133,7 @@ def combine(contracts: Iterable[Contract]) -> Contract:
         )
     if len(lossy) == 1:
         return lossy[0]
-    return Lossy(metrics[0], _sum_losses(metrics[0], [step.floor for step in lossy]))
+    return Lossy(metrics[0], _weaker(metrics[0], _sum_losses(metrics[0], [step.floor for step in lossy])))
 
 
 def combined(contracts: Iterable[Contract]) -> Contract | None:
@@ -150,6 +153,12 @@ def _sum_losses(metric: str, floors: list[float]) -> float:
     if metric == "top1":
         return max(0.0, 1 - math.fsum(1 - floor for floor in floors))
     return math.fsum(floors)
+
+
+def _weaker(metric: str, floor: float) -> float:
+    """The floor with few digits, on the side of those that promise less."""
+    scaled = floor * SHOWN
+    return (math.floor(scaled + EVEN) if METRICS[metric] == ">=" else math.ceil(scaled - EVEN)) / SHOWN
 
 
 def _number(value: float) -> str:

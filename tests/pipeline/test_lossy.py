@@ -43,7 +43,7 @@ def test_a_lossy_rewrite_is_kept_with_the_metric_that_was_measured():
     for entry in report.rewrites:
         assert entry.verdict.status is Status.VERIFIED
         assert 20 <= entry.verdict.error < 60
-    assert report.contract.startswith("lossy(sqnr >= 16.98970")  # two of 20 dB
+    assert report.contract.startswith("lossy(sqnr >= 16.9897)")  # two of 20 dB
     assert report.whole.status is Status.VERIFIED
     assert report.whole.error >= 16.98
     assert "The whole model keeps lossy(sqnr >= 16.98" in " ".join(str(report).split())
