@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from graphopt.pipeline.context import Context
+import inspect
+from typing import TYPE_CHECKING
+
 from graphopt.pipeline.passes import Option, Options, Pass
-from passes.prune.cut import cut
-from passes.prune.grouping import Grouping
-from passes.prune.importance import l2
-from passes.prune.selection import lowest
+from passes.prune.settings import OPTIONS
+
+if TYPE_CHECKING:
+    from graphopt.pipeline.context import Context
 
 __all__ = ["PRUNE"]
 
 
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share < 1:
-        raise ValueError("expected a share, at least 0 and below 1")
-    return share
+def _run(context: Context, options: Options) -> None:
+    from passes.prune.run import prune
 
-
-def run(context: Context, options: Options) -> None:
-    """Cut the given share of each group, those with the smallest weights first."""
-    grouping = Grouping(context.model, context.shapes)
-    ratio = options.get("ratio", 0.5)
-    cut(context, grouping, {group: lowest(group, l2(grouping, group), ratio) for group in grouping.groups})
+    prune(context, options)
 
 
 PRUNE = Pass(
     "prune",
-    run,
-    "Take channels, attention heads and units out, with everything that belongs to them.",
-    options=(Option("ratio", _share, "the share of each group that goes, by default 0.5"),),
+    _run,
+    inspect.cleandoc("""Take channels, attention heads and units out, with everything that belongs to them.
+
+    With samples (--calibration) those go that the layers behind them can best make up for, from each group as much as
+    the whole network bears, and every layer is fitted anew to what the original gave: no training, no labels. Without,
+    those with the smallest weights go, as many of each group. With --max-drop and no target, as much goes as that
+    allows."""),
+    options=OPTIONS,
     safe=False,
 )

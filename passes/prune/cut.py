@@ -14,6 +14,7 @@ import numpy as np
 from graphopt.ir.types import Array, Node, Tensor
 from graphopt.numerics.contract import Close, Judged
 from graphopt.pipeline.context import Context
+from graphopt.pipeline.journal import Status, Verdict
 from passes.prune.grouping import Grouping
 from passes.prune.groups import Group
 from passes.prune.rebuild import Values, rebuild
@@ -23,6 +24,8 @@ from passes.prune.ties import Call, Change, entry
 
 ERROR = 64
 """Rounding errors by which sums may differ that were made with and without terms that are zero."""
+
+ZEROED = Verdict(Status.VERIFIED, detail="the same calls, with zeros among their weights")
 
 
 def cut(context: Context, grouping: Grouping, removed: Mapping[Group, Iterable[int]]) -> list[Group]:
@@ -44,7 +47,7 @@ def _cut(context: Context, grouping: Grouping, group: Group, gone: Ints) -> bool
     if not len(gone):
         return False
     zeroed, before = masked(grouping, group, gone)
-    if not rebuild(context, grouping, zeroed, "mask", Judged(), values=zeroed):
+    if not rebuild(context, grouping, zeroed, "mask", Judged(), values=zeroed, evidence=ZEROED):
         return False
     after = grouping.alive.copy()
     after[gone] = False

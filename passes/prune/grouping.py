@@ -12,7 +12,7 @@ from graphopt.analysis.shapes import Shapes
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant, Node, Tensor
 from passes.prune.atoms import atoms
-from passes.prune.groups import Group, Member
+from passes.prune.groups import Group, Kind, Member
 from passes.prune.leaf import leaf
 from passes.prune.sites import Ints, Pin, components
 from passes.prune.tell import told
@@ -27,6 +27,7 @@ class Grouping:
     groups: those that can be cut, in the order of the graph. pinned: those that cannot, each with its pins.
     calls: the nodes as they were; now: for nodes that were replaced by cutting, the node of today; was: the way back.
     alive: for each atom, whether it is still there.
+    marks: of atoms, what they are in a network, where an operator tells.
     kept: (tensor name, axis) to the original indices that are still there, for axes of which something was cut.
 
     averaged: whether atoms may go over which something is averaged, such as the width of a transformer, so that what is
@@ -47,6 +48,7 @@ class Grouping:
             for tensor in call.inputs:
                 self.readers[tensor][call.node] = None
         self._places = _Places(self)
+        self.marks = {atom: kind for site, kind in self.ties.sites.marks for atom in self.atoms.of(site).tolist()}
         order = {node: index for index, node in enumerate(self.calls)}
         self.constants = {tensor for tensor in self.readers if isinstance(tensor, Constant)}
         found = sorted(_groups(self), key=lambda group: order[group.producers[0].user])
@@ -134,18 +136,28 @@ def _groups(grouping: Grouping) -> Iterator[Group]:
         for chosen, stays in ((part[free], False), (part[~free], True)):
             if len(chosen):
                 pins = _pins(grouping, chosen) if stays else ()
-                yield _group(chosen, uses[int(joined[chosen[0]])], names, pins, grouping.atoms.averaged)
+                yield _group(grouping, chosen, uses[int(joined[chosen[0]])], names, pins)
 
 
 def _group(
-    chosen: Ints, members: Iterable[Member], names: dict[str, int], pins: tuple[Pin, ...], averaged: frozenset[int]
+    grouping: Grouping, chosen: Ints, members: Iterable[Member], names: dict[str, int], pins: tuple[Pin, ...]
 ) -> Group:
     own = [within for member in members if (within := _restricted(member, chosen)) is not None]
     first = next(member for member in own if member.role is Role.PRODUCER)
     stem = first.constant.name or first.tensor.name
     names[stem] = names.get(stem, 0) + 1
     name = stem if names[stem] == 1 else f"{stem}#{names[stem]}"
-    return Group(name, "channels", chosen, tuple(own), pins, exact=averaged.isdisjoint(chosen.tolist()))
+    exact = grouping.atoms.averaged.isdisjoint(chosen.tolist())
+    return Group(name, _kind(grouping, chosen, first, exact=exact), chosen, tuple(own), pins, exact)
+
+
+def _kind(grouping: Grouping, chosen: Ints, first: Member, *, exact: bool) -> Kind:
+    if not exact:
+        return Kind.WIDTH
+    told = grouping.marks.get(int(chosen[0]))
+    if told is not None:
+        return Kind(told)
+    return Kind.CHANNELS if "Conv" in first.user.op else Kind.UNITS
 
 
 def _pins(grouping: Grouping, held: Ints) -> tuple[Pin, ...]:

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from graphopt.ir.types import Constant, Node, Tensor
 from passes.prune.sites import Ints, Pin
 from passes.prune.ties import Role
+
+
+class Kind(StrEnum):
+    """What atoms are in a network."""
+
+    CHANNELS = "channels"
+    HEADS = "heads"
+    UNITS = "units"
+    """Of a layer between others, such as the inner width of a feed-forward network."""
+    HIDDEN = "hidden"
+    """Of a recurrent layer."""
+    WIDTH = "width"
+    """Over which normalisations average, such as the embedding of a transformer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +47,12 @@ class Member:
 class Group:
     """Atoms that are made by the same weights, so that one is chosen over another.
 
-    name: of the first weight that makes them. kind: what they are in a network: channels, heads, units.
-    atoms: their numbers. pins: why none of them can be cut; empty if they can.
+    name: of the first weight that makes them. atoms: their numbers. pins: why none of them can be cut, if so.
     exact: whether a cut computes what it did with the consumers of its atoms zeroed; not where atoms are averaged over.
     """
 
     name: str
-    kind: str
+    kind: Kind
     atoms: Ints
     members: tuple[Member, ...]
     pins: tuple[Pin, ...] = ()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from graphopt.analysis.shapes import Shapes
     from graphopt.numerics.contract import Contract
     from graphopt.pipeline.context import Context
+    from graphopt.pipeline.journal import Verdict
     from passes.prune.grouping import Grouping
 
 Values = Mapping[Node, Mapping[int, Array]]
@@ -31,6 +32,7 @@ def rebuild(
     *,
     values: Values,
     changes: Mapping[Node, Change] | None = None,
+    evidence: Verdict | None = None,
 ) -> bool:
     """Replace nodes (named as they were before any cut) by ones with other constants. Whether that was let through."""
     chosen = dict.fromkeys(grouping.now.get(node, node) for node in nodes)
@@ -39,7 +41,7 @@ def rebuild(
     for today in order:
         node = grouping.was.get(today, today)
         builder.add(node, values.get(node, {}), (changes or {}).get(node, Change()))
-    made = context.apply(builder.rewrite(), rule, numerics)
+    made = context.apply(builder.rewrite(), rule, numerics, evidence)
     if made is None:
         return False
     context.editor.disorder(context.editor.graph)

@@ -10,23 +10,32 @@ from passes.prune.groups import Group
 from passes.prune.sites import Ints
 
 
-def lowest(group: Group, scores: Array, ratio: float, floor: int = 1, round_to: int = 1) -> Ints:
-    """The atoms with the lowest scores (float [size]): so many that a share `ratio` is gone, at least `floor` stay, and
-    what stays is a multiple of `round_to`, rounded up."""
+def lowest(grouping: Grouping, group: Group, scores: Array, ratio: float, floor: int = 1, round_to: int = 1) -> Ints:
+    """The atoms with the lowest scores (float [size], in the order of `group.atoms`).
+
+    A share `ratio` goes, but `floor` stay at least, what stays is a multiple of `round_to`, rounded up, and no axis
+    loses its last index.
+    """
     stay = max(group.size - int(group.size * ratio), floor, 1)
     stay = min(-(-stay // round_to) * round_to, group.size)
-    return group.atoms[np.argsort(scores, kind="stable")[: group.size - stay]]
+    order = group.atoms[np.argsort(scores, kind="stable")]
+    saved = emptied(grouping, group, order[: group.size - stay])
+    order = order[~np.isin(order, saved)]
+    return order[: group.size - max(stay, len(saved))]
 
 
 def emptied(grouping: Grouping, group: Group, gone: Ints) -> Ints:
-    """Of the atoms that are to go, those that must not: the last ones of some axis."""
+    """Of the atoms that are to go, some that must not, lest an axis is left without any: the last one of each."""
     alive = grouping.alive.copy()
     alive[gone] = False
+    last = np.full(len(alive), -1)
+    last[gone] = np.arange(len(gone))
     saved: list[int] = []
     for site in grouping.crossed(group.atoms):
         labels = grouping.atoms.of(site)
         if not alive[labels].any():
-            back = int(labels[grouping.alive[labels]][-1])
+            there = labels[grouping.alive[labels]]
+            back = int(there[np.argmax(last[there])])
             alive[back] = True
             saved.append(back)
     return np.array(saved, np.int64)

@@ -50,6 +50,7 @@ class Sites:
     sizes, owners: of each site, the number of indices, and the tensor (or node) with the axis.
     same: pairs of sites whose equal indices belong together. indexed: pairs with the indices that do.
     pins: of each pinned site, its number, the indices (None: all), the reason, and whether it is soft.
+    marks: sites with what their indices are in a network, where an operator tells.
     avoided: sites along which Reshapes are cut only if nothing else can be.
     """
 
@@ -59,6 +60,7 @@ class Sites:
     same: list[tuple[int, int]] = field(default_factory=list)
     indexed: list[tuple[int, Ints, int, Ints]] = field(default_factory=list)
     pins: list[tuple[int, Ints | None, str, bool]] = field(default_factory=list)
+    marks: list[tuple[int, str]] = field(default_factory=list)
     avoided: list[int] = field(default_factory=list)
     _known: dict[Any, tuple[int, ...] | None] = field(default_factory=dict)
 
@@ -114,6 +116,11 @@ class Sites:
         """Rather cut a Reshape along another digit than this site."""
         if site >= 0:
             self.avoided.append(site)
+
+    def mark(self, site: int, kind: str) -> None:
+        """Say what the indices of a site are in a network."""
+        if site >= 0:
+            self.marks.append((site, kind))
 
     def label(self, site: int) -> str:
         """The site in words."""

@@ -19,6 +19,7 @@ class _Heads:
     def __init__(self, call: Call, count: int) -> None:
         self.call, self.count = call, count
         self.own = call.own(count)
+        call.sites.mark(self.own, "heads")
 
     def beside(self, tensor: Tensor, axis: int, parts: Sequence[int] = ()) -> None:
         """The heads lie side by side along an axis; in several parts of these sizes after each other."""

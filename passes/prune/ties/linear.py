@@ -110,6 +110,8 @@ def matmul(call: Call) -> None:
         for tensor, names, free in ((a, left, "i"), (b, right, "j")):
             if free in names:
                 call.pin(tensor, names.index(free), "MatMul makes it of two computed factors")
+            for axis in range(call.rank(tensor) - 2):
+                call.sites.mark(call.axes(tensor)[axis], "heads")
 
 
 @ties("Einsum")

@@ -19,6 +19,7 @@ def recurrent(call: Call) -> None:
         raise Untold("its weights are computed; the pass fold makes constants of them")
     units = call.size(call.inputs[2], 2)
     own = call.own(units)
+    call.sites.mark(own, "hidden")
     for tensor in (*call.inputs, *call.outputs):
         for axis in range(call.rank(tensor) - 1) if tensor.name else ():
             if (tensor, axis) not in ((call.inputs[1], 1), (call.inputs[2], 1)):

@@ -1,0 +1,93 @@
+"""Which groups may be cut, and by how much: the options that all ways to choose have in common."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from graphopt.errors import UsageError
+from graphopt.pipeline.passes import Option, Options, names
+from passes.prune.grouping import Grouping
+from passes.prune.groups import Group, Kind
+
+if TYPE_CHECKING:
+    from graphopt.pipeline.context import Context
+
+MOST_NAMES = 8
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("expected a whole number, at least 1")
+    return number
+
+
+def _kinds(text: str) -> tuple[Kind, ...]:
+    try:
+        return tuple(Kind(name) for name in names(text))
+    except ValueError:
+        raise ValueError(f"expected some of {', '.join(Kind)}, joined with +") from None
+
+
+OPTIONS = (
+    Option("only", names, "cut only groups with a weight, or a node that reads it, of such a name: conv*+*.fc1.*"),
+    Option("keep", names, "leave groups of such names as they are"),
+    Option("kinds", _kinds, f"what may be cut, of {', '.join(Kind)}; by default all but {Kind.WIDTH}"),
+    Option("floor", _positive, "how many of each group stay at least, by default 1"),
+    Option("round_to", _positive, "what stays of each group is a multiple of this, such as 8 for vectors of 8 numbers"),
+)
+
+
+def grouped(context: Context, options: Options) -> Grouping:
+    """The groups of the model; of the width of a network too, if it is asked for."""
+    return Grouping(context.model, context.shapes, averaged=Kind.WIDTH in options.get("kinds", ()))
+
+
+def candidates(grouping: Grouping, options: Options) -> list[Group]:
+    """The groups that may be cut. Raises UsageError where there are none, or a pattern matches nothing."""
+    if not grouping.groups:
+        raise UsageError(f"prune: nothing in this model can be cut: {_why(grouping)}")
+    every = (*grouping.groups, *grouping.pinned)
+    only, keep = (_matching(every, options.get(name), name) for name in ("only", "keep"))
+    kinds = options.get("kinds", tuple(Kind))
+    found = [
+        group
+        for group in grouping.groups
+        if group not in keep and (options.get("only") is None or group in only) and group.kind in kinds
+    ]
+    if not found:
+        pins = [f"{group.name} ({group.pins[0]})" for group in only if group.pins]
+        raise UsageError(f"prune: {', '.join(pins[:MOST_NAMES]) or 'no group is left that'} cannot be cut")
+    return found
+
+
+def _matching(groups: tuple[Group, ...], patterns: tuple[str, ...] | None, option: str) -> set[Group]:
+    """The groups with a name that fits one of the patterns, each of which must fit one."""
+    found: set[Group] = set()
+    for pattern in patterns or ():
+        fitting = {group for group in groups if any(fnmatchcase(name, pattern) for name in _names(group))}
+        if not fitting:
+            some = ", ".join(group.name for group in groups[:MOST_NAMES])
+            raise UsageError(
+                f"prune: {option}={pattern} matches no group; some are {some}. graphopt inspect --groups shows all."
+            )
+        found |= fitting
+    return found
+
+
+def _names(group: Group) -> set[str]:
+    """What a group may be called: itself, the weights that make it, and who reads these."""
+    makers = group.producers
+    return {group.name, *(member.constant.name for member in makers), *(member.user.name for member in makers)}
+
+
+def _why(grouping: Grouping) -> str:
+    """What keeps everything from being cut, in words."""
+    if grouping.pinned:
+        return "; ".join(f"{group.name} stays because of {group.pins[0]}" for group in grouping.pinned[:MOST_NAMES])
+    if grouping.model.graph.defaults:
+        return "its weights are inputs that callers may override; the pass freeze makes constants of them"
+    if any(call.node.op in ("If", "Loop", "Scan") for call in grouping.calls.values()):
+        return "its weights are in graphs inside If, Loop or Scan"
+    return "it has no weights that make channels, heads or units"
