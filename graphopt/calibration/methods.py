@@ -2,7 +2,7 @@
 
 minmax      all values: nothing is cut off.
 moving      the averages of the edges of the batches, as observers in training frameworks keep them.
-percentile  all but the 0.005 % of the values at either end.
+percentile  all but 0.001 % of the values at either end.
 entropy     the threshold at which the quantised distribution tells least from the real one: Kullback-Leibler divergence
             of histograms (Migacz, "8-bit inference with TensorRT", 2017), for each side of zero.
 mse         the edges that give the least mean squared error of the quantised values, found by shrinking either.
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphopt.calibration.observed import Observed
+from graphopt.calibration.observed import Observed, Sample
 from graphopt.ir.types import Array
 
 Edges = tuple[float, float]
-CUT = 5e-5
+CUT = 1e-5
 """The share of the values that a percentile leaves out at either end."""
 BINS = 2048
 SHRINKING = tuple(0.96**i for i in range(30))
@@ -38,9 +38,11 @@ class Steps:
     levels: int = 256
     symmetric: bool = False
 
-    def error(self, values: Array, edges: Edges) -> float:
+    def error(self, sample: Sample, edges: Edges) -> float:
         """The mean squared error that quantisation does to values."""
-        return float(np.square(self.quantised(values, edges) - values).mean())
+        return float(
+            np.average(np.square(self.quantised(sample.values, edges) - sample.values), weights=sample.weights)
+        )
 
     def quantised(self, values: Array, edges: Edges) -> Array:
         """The values after quantisation with a range that is widened to hold zero; zero stays zero."""
@@ -55,44 +57,47 @@ class Steps:
         return np.asarray((np.clip(np.rint(values / step) + zero, 0, self.levels - 1) - zero) * step)
 
 
-Method = Callable[[Observed, Array, Steps], Edges]
-"""Gives edges from what was observed, the sorted values of a sample among it, and the steps to come."""
+Method = Callable[[Observed, Sample, Steps], Edges]
+"""Gives edges from what was observed, a sample of it, and the steps to come."""
 
 
-def minmax(seen: Observed, values: Array, steps: Steps) -> Edges:  # noqa: ARG001 - all methods are called alike
+def minmax(seen: Observed, sample: Sample, steps: Steps) -> Edges:  # noqa: ARG001 - all methods are called alike
     """All values."""
     return seen.low, seen.high
 
 
-def moving(seen: Observed, values: Array, steps: Steps) -> Edges:  # noqa: ARG001
+def moving(seen: Observed, sample: Sample, steps: Steps) -> Edges:  # noqa: ARG001
     """The averages of the edges of batches."""
     return seen.moving
 
 
-def percentile(seen: Observed, values: Array, steps: Steps) -> Edges:  # noqa: ARG001
+def percentile(seen: Observed, sample: Sample, steps: Steps) -> Edges:  # noqa: ARG001
     """All but the values at either end."""
-    low, high = np.quantile(values, [CUT, 1 - CUT])
+    low, high = np.interp(np.array([CUT, 1 - CUT]) * sample.weights.sum(), sample.weights.cumsum(), sample.values)
     return float(low), float(high)
 
 
-def mse(seen: Observed, values: Array, steps: Steps) -> Edges:
+def mse(seen: Observed, sample: Sample, steps: Steps) -> Edges:
     """Shrinking the upper edge, then the lower one, and again, while the error sinks."""
-    values, low, high = _thinned(values), seen.low, seen.high
+    sample, low, high = sample.thinned(MOST_VALUES), seen.low, seen.high
     for _ in range(ROUNDS):
-        high = min((seen.high * share for share in SHRINKING), key=lambda edge: steps.error(values, (low, edge)))
-        low = min((seen.low * share for share in SHRINKING), key=lambda edge: steps.error(values, (edge, high)))
+        high = min((seen.high * share for share in SHRINKING), key=lambda edge: steps.error(sample, (low, edge)))
+        low = min((seen.low * share for share in SHRINKING), key=lambda edge: steps.error(sample, (edge, high)))
     return low, high
 
 
-def entropy(seen: Observed, values: Array, steps: Steps) -> Edges:
+def entropy(seen: Observed, sample: Sample, steps: Steps) -> Edges:
     """Both thresholds by divergence; each side has the levels that its length would have."""
     length = seen.high - seen.low
     edges = []
     for side in (-1, 1):
-        held = values[values * side > 0] * side
+        held = sample[sample.values * side > 0]
         most = max(0.0, seen.high if side > 0 else -seen.low)
         levels = round(steps.levels / 2 if steps.symmetric else steps.levels * most / length) if length else 0
-        edges.append(side * _threshold(held, most, levels) if len(held) and levels > 1 else side * most)
+        worth = len(held.values) and levels > 1
+        edges.append(
+            side * _threshold(Sample(held.values * side, held.weights), most, levels) if worth else side * most
+        )
     return edges[0], edges[1]
 
 
@@ -107,10 +112,10 @@ METHODS: Mapping[str, Method] = {
 
 def edges(seen: Observed, method: str, steps: Steps) -> Edges:
     """The range of a tensor by one of `METHODS`, or the best of them; it lies within what was observed."""
-    values = seen.sample
+    sample = seen.sample
     if method != AUTO:
-        return _inside(METHODS[method](seen, values, steps), seen)
-    ours, others = values[::2], _thinned(values[1::2])
+        return _inside(METHODS[method](seen, sample, steps), seen)
+    ours, others = sample[::2], sample[1::2].thinned(MOST_VALUES)
     found = (_inside(one(seen, ours, steps), seen) for one in METHODS.values())
     return min(found, key=lambda one: steps.error(others, one))
 
@@ -119,15 +124,10 @@ def _inside(found: Edges, seen: Observed) -> Edges:
     return max(found[0], seen.low), min(found[1], seen.high)
 
 
-def _thinned(values: Array) -> Array:
-    """At most about `MOST_VALUES` of sorted values, evenly spread, the largest and the smallest among them."""
-    return values if len(values) <= MOST_VALUES else values[np.linspace(0, len(values) - 1, MOST_VALUES).astype(int)]
-
-
-def _threshold(values: Array, most: float, levels: int) -> float:
+def _threshold(sample: Sample, most: float, levels: int) -> float:
     """Where to cut positive values off: the histogram up to there, its tail put into its last bin, against the same
     merged into `levels` and spread again over the bins that were not empty."""
-    counts, borders = np.histogram(values, BINS, (0.0, most))
+    counts, borders = np.histogram(sample.values, BINS, (0.0, most), weights=sample.weights)
     ends = np.unique(np.linspace(min(levels, BINS), BINS, len(SHRINKING)).astype(int))
     return float(borders[min(ends, key=lambda end: _divergence(counts, end, levels))])
 

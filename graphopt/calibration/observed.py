@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from graphopt.calibration.probe import HEAD
 from graphopt.ir.types import Array
 
+TAIL = 16
+"""Values that stand for those beyond the ends of a sample."""
 SMOOTHING = 0.9
 """How much of a moving average a batch leaves as it was."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Sorted values, float64, and how many each of them stands for."""
+
+    values: Array
+    weights: Array
+
+    def __getitem__(self, places: slice | Array) -> Sample:
+        return Sample(self.values[places], self.weights[places])
+
+    def thinned(self, most: int) -> Sample:
+        """About `most` values that stand for all, ever closer to each other towards either end."""
+        count = len(self.values)
+        if count <= most:
+            return self
+        steps = np.geomspace(1, count, most // 4) - 1
+        places = np.unique(np.concatenate([np.linspace(0, count - 1, most // 2), steps, count - 1 - steps]).astype(int))
+        sums = np.add.reduceat(self.weights, places)
+        return Sample(self.values[places], sums)
 
 
 class Observed:
     """What has been seen of one tensor.
 
     low, high: of all values; low > high where there was none. moving: the averages of low and high of the batches,
-    each batch weighing a tenth, the earlier ones less and less. batches: how many had values. most: of a batch.
+    each batch weighing a tenth, the earlier ones less and less. batches: how many had values. most: values of a batch.
+    seen: values of all batches.
     """
 
     def __init__(self, capacity: int, rng: np.random.Generator) -> None:
         self.low, self.high = float("inf"), float("-inf")
         self.moving = (0.0, 0.0)
         self.batches = 0
-        self.most = 0.0
+        self.most = self.seen = 0.0
         self._rng = rng
         self._held = np.empty(capacity, np.float32)
         self._offered = 0
@@ -38,7 +64,8 @@ class Observed:
         self.moving = (keep * self.moving[0] + (1 - keep) * low, keep * self.moving[1] + (1 - keep) * high)
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)  # NaN stays
         self.batches += 1
-        self.most = max(self.most, float(rows[:, 2].sum()))
+        self.most = max(self.most, number := float(rows[:, 2].sum()))
+        self.seen += number
         self._offer(rows[:, HEAD:].reshape(-1))
 
     def _offer(self, values: Array) -> None:
@@ -53,11 +80,28 @@ class Observed:
         self._offered += len(values)
 
     @property
-    def sample(self) -> Array:
-        """Values drawn from all that were seen, sorted; float32."""
-        return np.sort(self._held[: self._offered])
+    def sample(self) -> Sample:
+        """Values drawn from all that were seen, with what is known of those beyond."""
+        values = np.sort(self._held[: self._offered]).astype(np.float64)
+        rarest = min(1.0, len(values) / max(self.seen, 1.0))
+        below, lighter = _tail(-values[0], -self.low, rarest)
+        above, light = _tail(values[-1], self.high, rarest)
+        weights = [lighter[::-1], np.ones(len(values)), light]
+        return Sample(np.concatenate([-below[::-1], values, above]), np.concatenate(weights))
 
     @property
     def finite(self) -> bool:
         """Whether no NaN and no infinity was among the values, nor among the differences of any two."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
+
+def _tail(last: float, edge: float, rarest: float) -> tuple[Array, Array]:
+    """Values beyond the last of a sample, as far as the edge of everything, and what they weigh.
+
+    Of a value of the sample's weight, one lies beyond, on the average; of that which weighs `rarest`, at the edge. In
+    between the numbers fall off exponentially.
+    """
+    if not edge > last:
+        return np.empty(0), np.empty(0)
+    places = np.linspace(0, 1, TAIL + 1)
+    return last + (edge - last) * places[1:], -np.diff(rarest**places)

@@ -35,7 +35,7 @@ LOOKED = 64
 """Samples of which everything is looked at."""
 LARGE = 1 << 15
 """Values a sample from which on a tensor is only read where everything is."""
-LEAST_DRAWS, MOST_DRAWS = 64, 4096
+LEAST_DRAWS, MOST_DRAWS = 64, 1 << 14
 """Values that a batch gives of a tensor."""
 HELD, MOST_HELD = 1 << 16, 1 << 24
 """Values that are held for one tensor, and for all of them together."""
