@@ -10,8 +10,9 @@ import onnx
 from graphopt.analysis.shapes import Shapes
 from graphopt.calibration.serving import served
 from graphopt.data.source import Data
+from graphopt.ir.dtypes import DType, elem_type
 from graphopt.ir.model import Model
-from graphopt.ir.types import Array, Tensor, Variable
+from graphopt.ir.types import Array, Constant, Tensor, Variable
 from graphopt.ir.values import constant
 
 MOST_BYTES = 1 << 28
@@ -24,25 +25,28 @@ Captured = Sequence[Mapping[str, Array]]
 
 
 def capture(model: Model, data: Data, tensors: Sequence[Tensor], shapes: Shapes) -> Captured:
-    """The values of tensors of the outermost graph on the first samples. Raises ModelError if the model fails.
+    """The values of tensors of the outermost graph, constants too, on the first samples. Raises ModelError if the model fails.
 
     shapes: with free dimensions bound, for an estimate of the size.
     """
-    wanted = [one.name for one in dict.fromkeys(tensors) if isinstance(one, Variable) and constant(one) is None]
-    per_sample = 4 * sum(int(np.prod(shapes.static(tensor) or (1,))) for tensor in dict.fromkeys(tensors))
+    distinct = dict.fromkeys(tensors)
+    wanted = {one.name: shapes.dtype(one) for one in distinct if isinstance(one, Variable) and constant(one) is None}
+    constants = {one.name: np.asarray(held.values) for one in distinct if (held := constant(one)) is not None}
+    per_sample = 4 * sum(int(np.prod(shapes.static(one) or (1,))) for one in distinct if one.name in wanted)
     count = max(1, min(MOST_SAMPLES, MOST_BYTES // max(1, per_sample)))
     with served(model, _returning(wanted), threads=None) as (session, _):
-        return [{**batch.feeds, **session.run(batch.feeds)} for batch in data.batches(limit=count)]
+        return [{**constants, **batch.feeds, **session.run(batch.feeds)} for batch in data.batches(limit=count)]
 
 
-def _returning(wanted: Sequence[str]) -> Callable[[onnx.ModelProto], None]:
+def _returning(wanted: Mapping[str, DType | None]) -> Callable[[onnx.ModelProto], None]:
     """The change that makes a model return these tensors too."""
 
     def change(proto: onnx.ModelProto) -> None:
         known = {value.name for value in (*proto.graph.output, *proto.graph.input)}
-        for name in dict.fromkeys(wanted):
-            if name not in known:
-                proto.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+        for name, dtype in wanted.items():
+            if name and name not in known:
+                kind = onnx.TensorProto.FLOAT if dtype is None else elem_type(dtype)
+                proto.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
 
     return change
 
@@ -55,7 +59,8 @@ def feeds(captured: Captured, meaning: Meaning) -> Callable[[Sequence[Tensor]], 
     """What `Context.apply` takes as the activations at the boundary of a region."""
 
     def values(tensors: Sequence[Tensor]) -> list[dict[Tensor, Array]]:
-        named = [(tensor, *meaning.get(tensor, (tensor.name, _unchanged))) for tensor in tensors]
+        variable = (tensor for tensor in tensors if not isinstance(tensor, Constant))
+        named = [(tensor, *meaning.get(tensor, (tensor.name, _unchanged))) for tensor in variable]
         return [{tensor: change(batch[name]) for tensor, name, change in named} for batch in captured]
 
     return values
