@@ -25,7 +25,7 @@ Captured = Sequence[Mapping[str, Array]]
 
 
 def capture(model: Model, data: Data, tensors: Sequence[Tensor], shapes: Shapes) -> Captured:
-    """The values of tensors of the outermost graph, constants too, on the first samples. Raises ModelError if the model fails.
+    """The values of tensors of the outermost graph, constants too, on the first samples. Raises ModelError.
 
     shapes: with free dimensions bound, for an estimate of the size.
     """
