@@ -15,6 +15,7 @@ import numpy as np
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
 from graphopt.ir.types import Array, Constant, Graph, Node, Tensor, Variable
 from graphopt.ir.values import constant
+from passes.quant.activations import hard_swish_gate
 from passes.quant.grid import Grid
 from passes.quant.kernels import Integers, Role
 from passes.quant.plan import Plan, Weight, bias_grid
@@ -96,6 +97,34 @@ class Writer:
         written.held[tensor] = Held(made, None, grid)
         return written.held[tensor]
 
+    def read(self, tensor: Tensor, integers: Tensor, written: Written) -> Tensor:
+        """A tensor of the plan as the floats that integers stand for on its grid."""
+        grid = self.plan.grids[tensor.name]
+        floats = written.call("DequantizeLinear", [integers, *self.grid(grid)])
+        written.held[tensor] = Held(integers, floats, grid)
+        return floats
+
+    def activated(self, unit: Unit, integers: Tensor, written: Written) -> Tensor:
+        """The result of a unit whose activation function reads these integers, on the grid that it needs.
+
+        HardSigmoid is another reading of them. HardSwish is x times what is 0 at -3 and 1 from 3 on: the same integers,
+        cut off at 3, read as (x + 3) / 6.
+        """
+        assert unit.inner is not None and unit.activation is not None  # noqa: S101, PT018 - the caller's promise
+        if unit.activation.op == "HardSigmoid":
+            return self.read(unit.outputs[0], integers, written)
+        grid = self.plan.grids[unit.inner.name]
+        bend, gate_grid = hard_swish_gate(grid)
+        gate = integers
+        if bend < grid.high:
+            edges = (self.constant(np.asarray(edge, grid.dtype)) for edge in (grid.low, bend))
+            gate = written.call("Clip", [integers, *edges])
+        return self.product(unit, ((integers, grid), (gate, gate_grid)), written)
+
+    def product(self, unit: Unit, factors: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:
+        """The result of a unit as the product of integers, each read on a grid."""
+        raise NotImplementedError
+
     def commit(self, written: Written) -> None:
         """Take note that the calls are in the model: each tensor that was replaced is now the one that replaced it."""
         stands = {new: old for old, new in written.replace.items()}
@@ -121,6 +150,10 @@ class QDQ(Writer):
         results = [Variable(UNNAMED) for _ in unit.node.outputs]
         node = unit.node
         written.drafts.append(Draft(node.op, operands, results, dict(node.attrs), node.domain, node.name))
+        if unit.inner is not None:
+            integers = written.call("QuantizeLinear", [results[0], *self.grid(self.plan.grids[unit.inner.name])])
+            written.replace[unit.outputs[0]] = self.activated(unit, integers, written)
+            return written
         if unit.activation is not None:
             after = [results[0], *unit.activation.inputs[1:]]
             attrs = dict(unit.activation.attrs)
@@ -163,10 +196,12 @@ class QDQ(Writer):
         if not self.integers.requantises:
             return new
         grid = self.plan.grids[old.name]
-        integers = written.call("QuantizeLinear", [new, *self.grid(grid)])
-        floats = written.call("DequantizeLinear", [integers, *self.grid(grid)])
-        written.held[old] = Held(integers, floats, grid)
-        return floats
+        return self.read(old, written.call("QuantizeLinear", [new, *self.grid(grid)]), written)
+
+    def product(self, unit: Unit, factors: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:
+        """The result of a unit as the product of integers, each read on a grid."""
+        read = [written.call("DequantizeLinear", [integers, *self.grid(grid)]) for integers, grid in factors]
+        return self._result(unit.outputs[0], written.call("Mul", read, name=unit.nodes[-1].name), written)
 
 
 Operands = list[Tensor]
@@ -184,16 +219,22 @@ class QOperator(Writer):
             results = self._move(unit, read[0], written)
         else:
             layout = LAYOUTS.get(unit.node.op, _plain)
-            grid = self.plan.grids[unit.outputs[0].name]
+            grid = self.plan.grids[(unit.inner or unit.outputs[0]).name]
             operands, attrs = layout(self, unit, read, grid)
             results = [written.call(unit.kernel.linear, operands, unit.kernel.domain, unit.node.name, **attrs)]
         written.reads += [held for held in (unit.weight, unit.bias) if held is not None]
         for old, integers in zip(unit.outputs, results, strict=True):
-            grid = self.plan.grids[old.name]
-            floats = written.call("DequantizeLinear", [integers, *self.grid(grid)])
-            written.held[old] = Held(integers, floats, grid)
-            written.replace[old] = floats
+            plain = unit.inner is None
+            made = self.read(old, integers, written) if plain else self.activated(unit, integers, written)
+            written.replace[old] = made
         return written
+
+    def product(self, unit: Unit, factors: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:
+        """The result of a unit as the product of integers, each read on a grid."""
+        operands = [tensor for integers, grid in factors for tensor in (integers, *self.grid(grid))]
+        result = unit.outputs[0]
+        operands += self.grid(self.plan.grids[result.name])
+        return self.read(result, written.call("QLinearMul", operands, MICROSOFT, unit.nodes[-1].name), written)
 
     def _move(self, unit: Unit, read: Held, written: Written) -> list[Variable]:
         results = [Variable(UNNAMED) for _ in unit.node.outputs]

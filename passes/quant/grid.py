@@ -42,6 +42,10 @@ class Grid:
         scale, zero = self._along(integers.ndim)
         return ((integers.astype(np.float64) - zero) * scale).astype(np.float32)
 
+    def rounded(self, values: Array) -> Array:
+        """The numbers that the nearest points stand for, float32."""
+        return self.dequantise(self.quantise(values))
+
     @property
     def bottom(self) -> float:
         """The least number of a grid with one scale."""

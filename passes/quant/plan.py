@@ -11,6 +11,7 @@ import numpy as np
 from graphopt.ir.dtypes import DType
 from graphopt.ir.types import Array, Constant
 from graphopt.ir.values import constant
+from passes.quant.activations import grids_of
 from passes.quant.existing import Given
 from passes.quant.grid import SMALLEST, Grid, asymmetric, limits, symmetric
 from passes.quant.kernels import Integers, Role
@@ -102,6 +103,10 @@ def _activations(unit: Unit, ranges: Mapping[str, Range], grids: dict[str, Grid]
             grids[tensor.name] = activation_grid(*edges, manner)
     if not manner.integers.requantises:
         return None
+    if unit.inner is not None and unit.activation is not None:
+        if unit.inner.name not in ranges:
+            return unit.inner.name
+        grids |= grids_of(unit.activation, ranges[unit.inner.name][1], manner.integers.activation)
     for tensor in unit.outputs:
         if unit.kernel.role is Role.MOVE:
             grids[tensor.name] = grids[unit.data[0].name]

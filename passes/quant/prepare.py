@@ -17,6 +17,8 @@ from passes.quant.options import Settings
 
 CHANNELS_SINCE = 13
 """The opset from which on QuantizeLinear and DequantizeLinear take a scale for each channel."""
+HARD_SWISH = 14
+"""The opset from which on there is HardSwish: before, its operand has two readers."""
 RULES = (mean_pool,)
 FOLDING = (CLEAN, CANONICAL, FOLD, FUSE, LAYOUT, ALGEBRA)
 """What leaves the fewest operators between those with integer kernels; nothing that writes fused float operators."""
@@ -26,6 +28,14 @@ MOST_ROUNDS = 8
 def prepare(context: Context, _settings: Settings) -> None:
     """Raise the opset and fold what can be folded. Raises UsageError for a model that cannot be raised."""
     raise_opset(context, CHANNELS_SINCE)
+    fold(context)
+    if context.model.graph.opset < HARD_SWISH and any(node.op == "HardSigmoid" for node in context.model.graph.nodes):
+        raise_opset(context, HARD_SWISH)
+        fold(context)
+
+
+def fold(context: Context) -> None:
+    """Fold and fuse, again and again while something changes."""
     for _ in range(MOST_ROUNDS):
         revision = context.editor.revision
         for one in FOLDING:

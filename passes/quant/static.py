@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping
 
 from graphopt.calibration.ranges import Range, ranges
@@ -51,8 +52,18 @@ def run(context: Context, settings: Settings) -> None:
     for unit in units:
         reasons[unit.node] = _reason(unit, allowed, chosen, {**plan.reasons, **refused})
     tell(context, {node: reason for node, reason in reasons.items() if reason != UNUSED})
+    if not plan.units:
+        context.note(_nothing(reasons))
     if context.checks and integers.requantises:
         floats.report(context, {node.name: reason for node, reason in reasons.items()})
+
+
+def _nothing(reasons: Mapping[Node, str]) -> str:
+    """Why no layer was quantised."""
+    if not reasons:
+        return "quant found no layer with an integer kernel on this target"
+    reason, count = Counter(reasons.values()).most_common(1)[0]
+    return f"quant left every layer as it is; {count} of {len(reasons)} because {reason}"
 
 
 def _reason(unit: Unit, allowed: list[Unit], chosen: list[Unit], reasons: Mapping[str, str]) -> str:
@@ -97,7 +108,8 @@ def _ranges(
     """The ranges of what units read and compute, and why some have none, by name. Calibrated once in a compile."""
     if context.calibration is None:
         return {}, {}
-    tensors = list(dict.fromkeys(tensor for unit in units for tensor in (*unit.data, *unit.outputs)))
+    concerned = dict.fromkeys(tensor for unit in units for tensor in (*unit.data, unit.inner, *unit.outputs))
+    tensors = [tensor for tensor in concerned if tensor is not None]
     names = tuple(tensor.name for tensor in tensors)
     key: Hashable = ("quant", "ranges", names, settings.calibrate, settings.samples, manner.symmetric)
     if key not in context.memo:
@@ -120,7 +132,7 @@ def _ranges(
 
 def captured(context: Context, units: list[Unit]) -> samples.Captured:
     """What units read and compute on a few samples, by the names of tensors. Captured once in a compile."""
-    tensors = list(dict.fromkeys(tensor for unit in units for tensor in (*unit.data, *unit.outputs)))
+    tensors = list(dict.fromkeys(tensor for unit in units for tensor in (*unit.node.inputs, *unit.outputs)))
     key: Hashable = ("quant", "captured", tuple(tensor.name for tensor in tensors))
     if context.calibration is None:
         return []
@@ -160,7 +172,8 @@ def write(context: Context, plan: Plan, settings: Settings) -> dict[str, str]:
 
 def _meaning(writer: Writer, written: Written) -> samples.Meaning:
     both = {**writer.held, **written.held}
-    return {held.integers: (tensor.name, held.grid.quantise) for tensor, held in both.items()}
+    read = {held.floats: (tensor.name, held.grid.rounded) for tensor, held in both.items() if held.floats is not None}
+    return read | {held.integers: (tensor.name, held.grid.quantise) for tensor, held in both.items()}
 
 
 def candidate(context: Context, plan: Plan, settings: Settings) -> Model:

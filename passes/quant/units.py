@@ -13,10 +13,11 @@ from graphopt.ir.edit import Editor
 from graphopt.ir.types import Constant, Node, Tensor, Variable
 from graphopt.ir.values import constant
 from graphopt.pipeline.context import Context
+from passes.quant.activations import GRIDDED, possible
 from passes.quant.kernels import Integers, Kernel, Role
 
 FLOAT = np.dtype(np.float32)
-ACTIVATIONS = frozenset({"Relu", "Clip"})
+CLIPS = frozenset({"Relu", "Clip"})
 """What the saturation of the result performs, so that it needs no kernel."""
 
 
@@ -24,8 +25,8 @@ ACTIVATIONS = frozenset({"Relu", "Clip"})
 class Unit:
     """A call that may be computed in integers.
 
-    activation: the Relu or Clip that alone reads the call, if there is one. data: the activations that it reads.
-    outputs: what it computes. weight, bias: its constant operands, if it has such. axis: of the weight, along which
+    activation: the function that alone reads the call: a clip, or one of `activations.GRIDDED`. data: the activations
+    that it reads. outputs: what it computes. weight, bias: its constant operands, if it has such. axis: of the weight, along which
     scales may differ; None if nowhere.
     """
 
@@ -42,6 +43,11 @@ class Unit:
     def name(self) -> str:
         """The name of the first tensor that it computes, which it keeps however it is computed."""
         return self.outputs[0].name
+
+    @property
+    def inner(self) -> Tensor | None:
+        """What the activation function reads, if that needs a grid of its own."""
+        return self.node.outputs[0] if self.activation is not None and self.activation.op in GRIDDED else None
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -92,7 +98,7 @@ def _unit(node: Node, kernel: Kernel, shapes: Shapes, editor: Editor, integers: 
     for held in (weight, bias):
         if held is not None and not np.isfinite(np.asarray(held.values, np.float64)).all():
             raise Unsuitable(f"{held.name} holds NaN or infinity")
-    activation = _activation(node, editor) if integers.requantises else None
+    activation = _activation(node, kernel, editor) if integers.requantises else None
     return Unit(node, kernel, activation, data, tuple((activation or node).outputs), weight, bias, axis)
 
 
@@ -146,19 +152,23 @@ def _check_type(tensor: Tensor, shapes: Shapes) -> None:
         raise Unsuitable(f"{tensor.name} is {'of unknown type' if found is None else dtypes.name(found)}, not float")
 
 
-def _activation(node: Node, editor: Editor) -> Node | None:
-    """The Relu or Clip that alone reads the call."""
+def _activation(node: Node, kernel: Kernel, editor: Editor) -> Node | None:
+    """The activation function that alone reads the call, if integers can have it."""
     result = node.outputs[0]
     if len(node.outputs) > 1 or len(result.outputs) != 1 or editor.is_output(result):
         return None
     reader = result.outputs[0]
-    if reader.op not in ACTIVATIONS or reader.domain or editor.home[reader] is not editor.home[node]:
+    if reader.domain or editor.home[reader] is not editor.home[node]:
         return None
-    return reader if reader.op == "Relu" or bounds(reader) is not None else None
+    if reader.op in CLIPS:
+        return reader if bounds(reader) is not None else None
+    return reader if kernel.role is not Role.MOVE and possible(reader) else None
 
 
 def bounds(node: Node) -> tuple[float, float] | None:
-    """Between which numbers, zero among them, a Relu or Clip cuts; None if that is not known."""
+    """Between which numbers, zero among them, a Relu or Clip cuts; None if that is not known, or it is neither."""
+    if node.op not in CLIPS:
+        return None
     if node.op == "Relu":
         return 0.0, np.inf
     low, high = (_bound(node, place, name) for place, name in ((1, "min"), (2, "max")))

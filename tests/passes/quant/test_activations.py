@@ -1,0 +1,133 @@
+"""HardSigmoid and HardSwish in integers: the grids that make them, and that nothing of them stays float."""
+
+import numpy as np
+import pytest
+
+from passes.quant.activations import hard_sigmoid_grids, hard_swish_gate, hard_swish_grid
+from passes.quant.grid import INT8, UINT8
+from tests.passes.quant.test_static import executed, quantised, run
+from tests.support import proto
+
+SHAPE = (8, 12, 12)
+LAYER = """
+<ir_version: 8, opset_import: ["" : {opset}]>
+net (float[N, 8, 12, 12] x) => (float[N, 16, 12, 12] y) {{
+    a = Conv (x, w, b)
+    {activation}
+    y = Conv (h, v)
+}}
+"""
+WEIGHTS = {"w": (16, 8, 1, 1), "b": (16,), "v": (16, 16, 1, 1)}
+SWISHES = {
+    "operator": (17, "h = HardSwish (a)"),
+    "product": (
+        13,
+        "g = HardSigmoid <alpha: float = 0.16666667, beta: float = 0.5> (a)\n    h = Mul (a, g)",
+    ),
+    "clip": (
+        13,
+        """three = Constant <value = float {3}> ()
+        zero = Constant <value = float {0}> ()
+        six = Constant <value = float {6}> ()
+        s = Add (a, three)
+        r = Clip (s, zero, six)
+        p = Mul (a, r)
+        h = Div (p, six)""",
+    ),
+}
+SIGMOIDS = {"a sixth": "h = HardSigmoid <alpha: float = 0.16666667> (a)", "a fifth": "h = HardSigmoid (a)"}
+
+
+def layer(activation, opset=17):
+    return proto(LAYER.format(opset=opset, activation=activation), WEIGHTS)
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, x=3 * np.random.default_rng(1).standard_normal((16, *SHAPE)).astype(np.float32))
+    return path
+
+
+def noise(model, result):
+    """The signal in dB over noise that quantisation left, on other samples than it was calibrated on."""
+    from graphopt.ir.reader import load
+
+    feeds = {"x": 3 * np.random.default_rng(2).standard_normal((4, *SHAPE)).astype(np.float32)}
+    exact, found = run(load(model.SerializeToString()), feeds)[0], run(result.model, feeds)[0]
+    return 10 * np.log10(np.square(exact).mean() / np.square(exact - found).mean())
+
+
+# ---- grids ----
+
+
+@pytest.mark.parametrize("dtype", [UINT8, INT8])
+@pytest.mark.parametrize(("alpha", "beta"), [(1 / 6, 0.5), (0.2, 0.5), (1.0, 0.0), (0.3, 0.25), (0.2, 0.2)])
+def test_hard_sigmoid_is_what_its_operand_is_rounded_to(alpha, beta, dtype):
+    operand, result = hard_sigmoid_grids(alpha, beta, dtype)
+    x = np.linspace(-9, 9, 4001) + 1e-4
+    assert np.array_equal(operand.quantise(x), result.quantise(np.clip(alpha * x + beta, 0, 1)))
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(1 / 6, 1 / 3 + 1e-3), (0.2, -0.5), (0.2, 1.5), (-0.2, 0.5)])
+def test_hard_sigmoid_without_such_a_grid_has_none(alpha, beta):
+    assert hard_sigmoid_grids(alpha, beta, UINT8) is None
+
+
+@pytest.mark.parametrize("dtype", [UINT8, INT8])
+@pytest.mark.parametrize("high", [0.0, 0.5, 2.9, 3.0, 4.7, 20.0, 1e4])
+def test_the_grid_of_hard_swish_starts_at_its_bend_and_reaches_as_far_as_its_operand(high, dtype):
+    grid = hard_swish_grid(high, dtype)
+    bend, gate = hard_swish_gate(grid)
+    assert grid.bottom == pytest.approx(-3)
+    assert grid.top >= min(high, 3 * 254) * (1 - 1e-6)
+    assert gate.dequantise(np.asarray(grid.low)) == 0
+    assert (bend - int(gate.zero)) * float(gate.scale) == pytest.approx(1)
+    assert (bend - int(grid.zero)) * float(grid.scale) == pytest.approx(3)
+
+
+# ---- layers ----
+
+
+@pytest.mark.parametrize("written", ["qdq", "qoperator"])
+@pytest.mark.parametrize("spelling", SWISHES)
+def test_hard_swish_is_a_product_of_integers(spelling, written, data):
+    opset, activation = SWISHES[spelling]
+    model = layer(activation, opset)
+    result = quantised(model, data, passes=f"quant:scheme=static:format={written}")
+    assert not result.report.rolled_back
+    found = executed(result.model)
+    assert found["QLinearConv"] == 2
+    assert found["QLinearMul"] == found["Clip"] == 1
+    assert found["QuantizeLinear"] == found["DequantizeLinear"] == 1
+    assert noise(model, result) > 30
+
+
+@pytest.mark.parametrize("written", ["qdq", "qoperator"])
+@pytest.mark.parametrize("slope", SIGMOIDS)
+def test_hard_sigmoid_is_no_operator_at_all(slope, written, data):
+    model = layer(SIGMOIDS[slope])
+    result = quantised(model, data, passes=f"quant:scheme=static:format={written}")
+    assert not result.report.rolled_back
+    found = executed(result.model)
+    assert found["QLinearConv"] == 2
+    assert not {"HardSigmoid", "Clip", "QLinearMul"} & found.keys()
+    assert found["QuantizeLinear"] == found["DequantizeLinear"] == 1
+    assert noise(model, result) > 30
+
+
+def test_no_clip_is_written_where_nothing_reaches_three(data):
+    model = layer("h = HardSwish (a)")
+    for tensor in model.graph.initializer:
+        if tensor.name in "wb":
+            tensor.raw_data = (np.frombuffer(tensor.raw_data, np.float32) / 20).tobytes()
+    result = quantised(model, data)
+    assert "Clip" not in executed(result.model)
+    assert noise(model, result) > 25
+
+
+def test_an_operand_that_others_read_too_keeps_its_own_grid(data):
+    model = layer("g = HardSwish (a)\n h = Add (a, g)")
+    result = quantised(model, data)
+    assert "QLinearMul" not in executed(result.model)
+    assert noise(model, result) > 25
