@@ -14,7 +14,14 @@ from passes.blocks.activation import (
     fused_silu,
     fused_swish,
 )
-from passes.blocks.linear import gemm_activation, merged_products, scaled_product, sum_of_three, transposed_operand
+from passes.blocks.linear import (
+    gemm_activation,
+    merged_products,
+    scaled_operand,
+    scaled_product,
+    sum_of_three,
+    transposed_operand,
+)
 from passes.blocks.residual import (
     embed_layer_norm,
     simplified_norm,
@@ -42,6 +49,7 @@ __all__ = [
     "fused_swish",
     "gemm_activation",
     "merged_products",
+    "scaled_operand",
     "scaled_product",
     "simplified_norm",
     "simplified_norm_mixed",

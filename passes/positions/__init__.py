@@ -6,7 +6,7 @@ from passes.positions.broadcast import leading_axes
 from passes.positions.class_token import class_token
 from passes.positions.dimension import one_dimension
 from passes.positions.grid import grid_of_counters, grid_of_indices
-from passes.positions.lookup import constant_lookup
+from passes.positions.lookup import constant_lookup, repeated_lookup
 from passes.positions.mask import decided_and, decided_mask
 from passes.positions.narrow import repeated_constant
 from passes.positions.operand import uniform_operand
@@ -30,6 +30,7 @@ __all__ = [
     "leading_axes",
     "one_dimension",
     "repeated_constant",
+    "repeated_lookup",
     "rolled",
     "row_in_table",
     "shifted_lookup",
@@ -41,6 +42,7 @@ RULES = (
     grid_of_indices,
     grid_of_counters,
     constant_lookup,
+    repeated_lookup,
     decided_and,
     decided_mask,
     repeated_constant,

@@ -37,20 +37,23 @@ def embed_layer_norm(m: Match, new: Builder) -> Tensor:
     """
     m.require(len(m[norm].inputs) == len((x, skip, gamma, beta)), "a bias is added too")
     m.require(not any(tensor.name for tensor in m[norm].outputs[1:]), "the sum is used too")
-    nodes = list(_summands(m, m[x])) + list(_summands(m, m[skip]))
+    summands = [*_summands(m, m[x]), *_summands(m, m[skip])]
+    nodes = [node for tensor in summands if (node := tensor.producer) is not None]
     lookups = [node for node in nodes if _is_lookup(m, node)]
-    places = [node for node in nodes if _is_from_the_first(m, node)]
-    m.require(lookups and len(places) == 1 and len(lookups) + 1 == len(nodes), "it is no sum of embeddings")
+    places = [(tensor, table) for tensor in summands if (table := _from_the_first(m, tensor)) is not None]
+    m.require(lookups and len(places) == 1 and len(lookups) + 1 == len(summands), "it is no sum of embeddings")
+    fewer = len(lookups) > 1 or places[0][0].producer is not None
+    m.require(fewer, "one lookup beside constant positions takes fewer operators as it is")
     lookups.sort(key=lambda node: -_rows(node))
     ids = [m.shapes.dims(node.inputs[1]) for node in lookups]
-    first, place = ids[0], m.shapes.dims(places[0].outputs[0])
+    first, place = ids[0], m.shapes.dims(places[0][0])
     if first is None or place is None or None in first or place[1] is None or first[1] is None:
         m.refuse("the shapes of ids and positions are unknown")
     m.require(all(one == first for one in ids), "words and types have different shapes")
     m.require(cut_off(place[1], first[1]), "there is not one position for each word")
     m.require(is_row(m, gamma, norm) and is_row(m, beta, norm), "scale and offset are no vectors")
     m.take(*nodes)
-    held = m.held(places[0].inputs[0])
+    held = m.held(places[0][1])
     words, *types = [(_in_range(m, new, node), node.inputs[0]) for node in lookups]
     numbers, table = types[0] if types else (None, None)
     operands = (words[0], numbers, words[1], held.reshape(held.shape[1:]), table, m[gamma], m[beta])
@@ -59,20 +62,24 @@ def embed_layer_norm(m: Match, new: Builder) -> Tensor:
     return made
 
 
-def _summands(m: Match, tensor: Tensor) -> Iterator[Node]:
-    """The nodes whose results a tensor is the sum of. Raises Refused for other summands, or more than there may be."""
+def _summands(m: Match, tensor: Tensor) -> Iterator[Tensor]:
+    """What a tensor is the sum of: lookups, pieces and constants. Raises Refused for others, or more than may be."""
     pending = [tensor]
     for _ in range(2 * MOST):
         if not pending:
             return
-        node = pending.pop().producer
-        if node is None or node.domain or m.is_output(node.outputs[0]):
+        one = pending.pop()
+        node = one.producer
+        if constant(one) is not None:
+            yield one
+            continue
+        if node is None or node.domain or m.is_output(one):
             break
-        if node.op == "Add" and len(node.outputs[0].outputs) == 1:
+        if node.op == "Add" and len(one.outputs) == 1:
             m.take(node)
             pending += node.inputs
         elif node.op in ("Gather", "Slice"):
-            yield node
+            yield one
         else:
             break
     m.refuse("it is no sum of embeddings")
@@ -85,11 +92,18 @@ def _is_lookup(m: Match, node: Node) -> bool:
     return node.op == "Gather" and not node.attrs.get("axis", 0) and whole and m.rank(node.inputs[1]) == IDS
 
 
-def _is_from_the_first(m: Match, node: Node) -> bool:
-    """Whether it is a Slice of constant rows for each position, from the first one on, one after the other."""
-    held = constant(node.inputs[0])
-    if node.op != "Slice" or held is None or len(held.shape) != POSITIONS or held.shape[0] != 1:
-        return False
+def _from_the_first(m: Match, tensor: Tensor) -> Tensor | None:
+    """The constant rows, one for each position, that a tensor is, or is the first of; None if it is no such."""
+    node = tensor.producer
+    table = tensor if node is None else node.inputs[0]
+    held = constant(table)
+    if held is None or len(held.shape) != POSITIONS or held.shape[0] != 1:
+        return None
+    return table if node is None or (node.op == "Slice" and _begins(m, node)) else None
+
+
+def _begins(m: Match, node: Node) -> bool:
+    """Whether a Slice takes the first rows, one after the other."""
     given = [m.known(tensor) for tensor in node.inputs[START:]]
     if len(given) < AXES or any(given[at] is None for at in (0, *range(AXES - START, len(given)))):
         return False

@@ -11,6 +11,7 @@ from passes.positions import (
     grid_of_indices,
     one_dimension,
     repeated_constant,
+    repeated_lookup,
     uniform_operand,
 )
 from tests.support import fires, refuses
@@ -90,6 +91,20 @@ def test_the_same_row_everywhere_is_a_row():
 )
 def test_other_lookups_stay(body: str, x: str, reason: str):
     refuses(constant_lookup, f"g ({x} x, int64[B,S] i) => (float[?,?,?] y) {{ {body} }}", TABLE, reason=reason)
+
+
+PLACES = {"t": (4, 8), "rows": np.array([[0, 1, 2]])}
+REPEATED = "s = Shape(i) e = Expand(rows, s) r = Gather(t, e) y = Add(x, r)"
+
+
+def test_rows_that_are_the_same_for_a_batch_are_looked_up_once():
+    text = f"g (float[B,3,8] x, int64[B,3] i) => (float[B,3,8] y) {{ {REPEATED} }}"
+    fires([repeated_lookup, "clean"], text, PLACES, leaves=["Gather", "Add"])
+
+
+def test_rows_that_make_the_sum_larger_are_looked_up_again():
+    text = f"g (float[1,3,8] x, int64[B,3] i) => (float[B,3,8] y) {{ {REPEATED} }}"
+    refuses(repeated_lookup, text, PLACES, reason="shape of the sum")
 
 
 ALWAYS = "n = Shape<start = 1>(c) s = Squeeze(n) r = Range(zero, s, one) a = GreaterOrEqual(r, zero) "

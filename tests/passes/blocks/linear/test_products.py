@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passes.blocks.linear import gemm_activation, merged_products, scaled_product, sum_of_three, transposed_operand
+from passes.blocks.linear import (
+    gemm_activation,
+    merged_products,
+    scaled_operand,
+    scaled_product,
+    sum_of_three,
+    transposed_operand,
+)
 from tests.support import fires, refuses
 
 Q, K = "float[N,2,S,8]", "float[N,2,T,8]"
@@ -75,6 +82,51 @@ def test_a_factor_of_float64_must_fit_an_attribute():
     text = "g (double[N,S,8] q, double[N,8,8] k) => (double[N,S,8] y) { p = MatMul(q, k) y = Mul(p, c) }"
     fires(scaled_product, text, {"c": np.float64(0.125)}, leaves=["FusedMatMul"], target="cpu")
     refuses(scaled_product, text, {"c": np.float64(0.1)}, reason="fit an attribute", target="cpu")
+
+
+@pytest.mark.parametrize("body", ["s = Mul(q, c) y = MatMul(s, k)", "s = Mul(c, k) y = MatMul(q, s)"])
+def test_a_factor_of_an_operand(body):
+    text = f"g (float[N,S,8] q, float[N,8,T] k) => (float[N,S,T] y) {{ {body} }}"
+    model = fires(scaled_operand, text, FACTOR, leaves=["FusedMatMul"])
+    assert model.graph.nodes[0].attrs == {"alpha": 0.125}
+
+
+def test_a_factor_of_both_operands_of_a_product_that_has_one():
+    body = "s = Mul(q, c) t = Mul(k, c) y = com.microsoft.FusedMatMul<alpha = 2.0, transB = 1>(s, t)"
+    header = '<ir_version: 10, opset_import: ["" : 17, "com.microsoft" : 1]>'
+    text = f"{header} g (float[N,S,8] q, float[N,T,8] k) => (float[N,S,T] y) {{ {body} }}"
+    model = fires(scaled_operand, text, FACTOR, leaves=["FusedMatMul"])
+    assert model.graph.nodes[0].attrs == {"alpha": 2 / 64, "transB": 1}
+
+
+def test_a_factor_that_something_else_reads_stays():
+    text = "g (float[N,S,8] q, float[N,8,T] k) => (float[N,S,T] y, float[N,S,8] s) { s = Mul(q, c) y = MatMul(s, k) }"
+    refuses(scaled_operand, text, FACTOR)
+
+
+def test_an_operand_with_more_dimensions_by_its_factor_stays():
+    text = "g (float[S,8] q, float[1,8,T] k) => (float[1,S,T] y) { s = Mul(q, c) y = MatMul(s, k) }"
+    refuses(scaled_operand, text, {"c": np.ones((1, 1, 1), np.float32)}, reason="more dimensions")
+
+
+def test_weights_beside_a_factor_take_it():
+    text = "g (float[N,S,8] q) => (float[N,S,4] y) { s = Mul(q, c) y = MatMul(s, w) }"
+    refuses(scaled_operand, text, FACTOR | {"w": (8, 4)}, reason="constant")
+
+
+@pytest.mark.parametrize("what", [transposed_operand, scaled_operand])
+def test_integers_have_no_fused_product(what):
+    text = "g (int32[8,S] q, int32[8,T] k) => (int32[S,T] y) { s = Mul(q, c) t = Transpose(s) y = MatMul(t, k) }"
+    scaled = "g (int32[S,8] q, int32[8,T] k) => (int32[S,T] y) { s = Mul(q, c) y = MatMul(s, k) }"
+    refuses(what, text if what is transposed_operand else scaled, {"c": np.int32(2)}, reason="floating numbers")
+
+
+def test_a_product_that_is_transposed_already():
+    body = "t = Transpose(q) y = com.microsoft.FusedMatMul<transA = 1>(t, k)"
+    header = '<ir_version: 10, opset_import: ["" : 17, "com.microsoft" : 1]>'
+    text = f"{header} g (float[S,8] q, float[8,T] k) => (float[S,T] y) {{ {body} }}"
+    model = fires(transposed_operand, text, leaves=["FusedMatMul"])
+    assert not model.graph.nodes[0].attrs["transA"]
 
 
 def test_weights_take_the_factor_themselves():

@@ -49,6 +49,25 @@ def test_words_types_and_positions():
     assert model.graph.nodes[-1].inputs[4].shape == (2, 8)
 
 
+def test_constant_positions_of_as_many_words():
+    body = f"w = Gather(words, ids) t = Gather(types, kinds) e = Add(w, places) y = {NORM}(e, t, scale, offset)"
+    fixed = text(body, "int64[B,6] ids, int64[B,6] kinds", "float[B,6,8] y")
+    model = fires([embed_layer_norm, "clean"], fixed, used(body), leaves=RANGE * 2 + FUSED)
+    assert model.graph.nodes[-1].inputs[3].shape == (6, 8)
+
+
+def test_constant_positions_of_one_word_are_no_table():
+    body = f"w = Gather(words, ids) t = Gather(types, kinds) e = Add(w, place) y = {NORM}(e, t, scale, offset)"
+    fixed = text(body, "int64[B,6] ids, int64[B,6] kinds", "float[B,6,8] y")
+    refuses(embed_layer_norm, fixed, used(body, place=(1, 1, 8)), reason="one position for each word")
+
+
+def test_one_lookup_beside_constant_positions_stays():
+    body = f"w = Gather(words, ids) y = {NORM}(w, places, scale, offset)"
+    fixed = text(body, "int64[B,6] ids", "float[B,6,8] y")
+    refuses(embed_layer_norm, fixed, used(body), reason="fewer operators")
+
+
 def test_the_order_of_the_summands_does_not_matter():
     body = f"{PLACES} w = Gather(words, ids) t = Gather(types, kinds) e = Add(p, t) y = {NORM}(w, e, scale, offset)"
     fires([embed_layer_norm, "clean"], text(body), used(body), leaves=RANGE * 2 + FUSED)
