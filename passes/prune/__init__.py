@@ -5,11 +5,15 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
-from graphopt.pipeline.passes import Option, Options, Pass
+from graphopt.pipeline.passes import Options, Pass
 from passes.prune.settings import OPTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphopt.ir.model import Model
     from graphopt.pipeline.context import Context
+    from graphopt.pipeline.survey import Found
 
 __all__ = ["PRUNE"]
 
@@ -18,6 +22,12 @@ def _run(context: Context, options: Options) -> None:
     from passes.prune.run import prune
 
     prune(context, options)
+
+
+def _survey(model: Model) -> tuple[Sequence[Found], str]:
+    from passes.prune.survey import survey
+
+    return survey(model)
 
 
 PRUNE = Pass(
@@ -31,4 +41,5 @@ PRUNE = Pass(
     allows."""),
     options=OPTIONS,
     safe=False,
+    survey=_survey,
 )
