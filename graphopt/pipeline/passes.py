@@ -13,6 +13,7 @@ from graphopt.rewrite.driver import rewrite_all
 if TYPE_CHECKING:
     from graphopt.ir.model import Model
     from graphopt.pipeline.context import Context
+    from graphopt.pipeline.survey import Found
     from graphopt.rewrite.rule import Rule
 
 Options = Mapping[str, Any]
@@ -38,6 +39,8 @@ class Pass:
         purpose says so, and is in no default pipeline.
     requires: what keeps the pass from running on a model with these options, in words; None if nothing does. Asked of
         every pass of a pipeline before any work.
+    survey: the groups of things that it could take out of a model, and, where there are none, why; for
+        `graphopt inspect --groups`.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Pass:
     safe: bool = True
     keeps_interface: bool = True
     requires: Callable[[Model, Options], str | None] = lambda _model, _options: None
+    survey: Callable[[Model], tuple[Sequence[Found], str]] | None = None
 
     def option(self, name: str) -> Option:
         """The option called `name`. Raises UsageError with what there is."""

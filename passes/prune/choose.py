@@ -47,7 +47,7 @@ def grouped(context: Context, options: Options) -> Grouping:
 def candidates(grouping: Grouping, options: Options) -> list[Group]:
     """The groups that may be cut. Raises UsageError where there are none, or a pattern matches nothing."""
     if not grouping.groups:
-        raise UsageError(f"prune: nothing in this model can be cut: {_why(grouping)}")
+        raise UsageError(f"prune: nothing in this model can be cut: {why_nothing(grouping)}")
     every = (*grouping.groups, *grouping.pinned)
     only, keep = (_matching(every, options.get(name), name) for name in ("only", "keep"))
     kinds = options.get("kinds", tuple(Kind))
@@ -82,7 +82,7 @@ def _names(group: Group) -> set[str]:
     return {group.name, *(member.constant.name for member in makers), *(member.user.name for member in makers)}
 
 
-def _why(grouping: Grouping) -> str:
+def why_nothing(grouping: Grouping) -> str:
     """What keeps everything from being cut, in words."""
     if grouping.pinned:
         return "; ".join(f"{group.name} stays because of {group.pins[0]}" for group in grouping.pinned[:MOST_NAMES])

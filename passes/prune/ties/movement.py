@@ -199,6 +199,25 @@ def gather(call: Call) -> None:
         call.sites.tie_at(x[axis], chosen, y[axis], index(len(chosen)))
 
 
+@ties("GatherND")
+def gather_nd(call: Call) -> None:
+    """Looks up along the leading axes of the first input; those behind them are the last ones of the output."""
+    indices = call.inputs[1]
+    looked_up = call.size(indices, -1) + int(call.attr("batch_dims", 0))
+    for axis in range(call.rank(call.x)):
+        if axis < looked_up:
+            call.pin(call.x, axis, "GatherND looks it up")
+        else:
+            call.same(call.x, axis, call.y, axis - call.rank(call.x))
+    leading = call.rank(call.y) - (call.rank(call.x) - looked_up)
+    call.pin_all("GatherND looks up by it", [indices])
+    for axis in range(leading):
+        call.pin(call.y, axis, "GatherND looks it up")
+    if call.weight(0):
+        for axis in range(looked_up, call.rank(call.x)):
+            call.role(0, axis, Role.PRODUCER)
+
+
 @ties("Tile")
 def tile(call: Call) -> None:
     """Axes that are not repeated."""
