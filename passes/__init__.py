@@ -7,6 +7,7 @@ from passes.algebra import ALGEBRA
 from passes.attention import ATTENTION
 from passes.blocks import BLOCKS
 from passes.canonical import CANONICAL
+from passes.cast import CAST
 from passes.clean import CLEAN
 from passes.distill import DISTILL
 from passes.fold import FOLD
@@ -15,7 +16,7 @@ from passes.fuse import FUSE
 from passes.layout import LAYOUT
 from passes.opset import OPSET
 from passes.positions import POSITIONS
-from passes.prune import PRUNE
+from passes.prune import PRUNE, SPARSIFY
 from passes.quant import QUANT
 
 PASSES: tuple[Pass, ...] = (
@@ -24,6 +25,7 @@ PASSES: tuple[Pass, ...] = (
     BLOCKS,
     CLEAN,
     CANONICAL,
+    CAST,
     DISTILL,
     FOLD,
     FREEZE,
@@ -33,4 +35,5 @@ PASSES: tuple[Pass, ...] = (
     POSITIONS,
     PRUNE,
     QUANT,
+    SPARSIFY,
 )

@@ -28,6 +28,7 @@ from graphopt.pipeline.context import Activations, Context, Goal
 from graphopt.pipeline.journal import Owed, Status, Verdict
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.reproducer import write_reproducer
+from graphopt.target import Target
 
 if TYPE_CHECKING:
     from graphopt.data.source import Data
@@ -259,8 +260,9 @@ class Verifier:
             result = check(original, candidate, way, contract, limit_s=WHOLE_SECONDS)
             if result.side != "before":
                 break
-        if promised is None and result.verdict == "ok":
-            return Verdict(Status.UNVERIFIED, detail=NO_BOUND)
+        unknown = NO_BOUND if promised is None and result.verdict == "ok" else _only_elsewhere(result, context.target)
+        if unknown:
+            return Verdict(Status.UNVERIFIED, detail=unknown)
         if isinstance(contract, Judged) and result.verdict == "ok":
             return _by_metric(context.goal)
         worst = result.worst
@@ -290,6 +292,14 @@ def _by_metric(goal: Goal | None) -> Verdict:
     if goal is None:
         return Verdict(Status.UNVERIFIED, detail=NOT_JUDGED)
     return Verdict(Status.VERIFIED, detail=f"judged by {goal.metric}")
+
+
+def _only_elsewhere(result: PairResult, target: Target) -> str:
+    """Why a result cannot be run here that is right for its target; "" if that is not so."""
+    failure = result.failure
+    if not target.elsewhere or failure is None or (result.side, failure.kind) != ("after", "unsupported"):
+        return ""
+    return f"the target {target} is to run what nothing here does: {failure.reason}"
 
 
 def _amplified(promised: str, error: float | None, factor: float) -> Verdict:

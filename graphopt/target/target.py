@@ -6,7 +6,7 @@ A target judges the domains that it has a table for. Operators of other domains 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,7 @@ class Target:
 
     judged: the domains of which it runs nothing but what `kernels` says.
     slow: operators that it runs, but slower than what a rule would write them for, with the reason.
+    elsewhere: whether it may have kernels that ONNX Runtime's CPU provider, on which models are compared, has not.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Target:
     kernels: Kernels
     judged: frozenset[str]
     slow: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: bool = False
 
     def lacks(self, op: str, domain: str = "", dtype: dtypes.DType | None = None) -> str | None:
         """Why the target does not run an operator (on a floating `dtype`), in words; None if nothing speaks against it.
@@ -102,7 +104,9 @@ CPU = Target(
     frozenset({ONNX, "ai.onnx.ml", MICROSOFT}),
     SLOW_ON_CPU,
 )
-CUDA = Target("cuda", "ONNX Runtime's CUDA provider.", kernels.CUDA, frozenset({ONNX, "ai.onnx.ml", MICROSOFT}))
+CUDA = Target(
+    "cuda", "ONNX Runtime's CUDA provider.", kernels.CUDA, frozenset({ONNX, "ai.onnx.ml", MICROSOFT}), elsewhere=True
+)
 ORT = Target(
     "ort",
     "ONNX Runtime: all of ai.onnx, and what its CPU and CUDA providers both run of com.microsoft.",
@@ -110,9 +114,19 @@ ORT = Target(
     frozenset({MICROSOFT}),
     SLOW_ON_CPU,
 )
-PORTABLE = Target("portable", "Any runtime: ai.onnx only.", {}, frozenset({MICROSOFT}))
+PORTABLE = Target("portable", "Any runtime: ai.onnx only.", {}, frozenset({MICROSOFT}), elsewhere=True)
 
-TARGETS = {target.name: target for target in (ORT, CPU, CUDA, PORTABLE)}
+X64_VNNI = replace(CPU, name="x64-vnni", doc="ONNX Runtime's CPU provider on x86 with VNNI.")
+X64_AVX2 = replace(CPU, name="x64-avx2", doc="ONNX Runtime's CPU provider on x86 with AVX2, but without VNNI.")
+X64_ANY = replace(CPU, name="x64-any", doc="ONNX Runtime's CPU provider on whichever x86.")
+ARM64 = replace(CPU, name="arm64", doc="ONNX Runtime's CPU provider on ARM.")
+TENSORRT = Target(
+    "tensorrt", "TensorRT, by itself or in ONNX Runtime: ai.onnx only.", {}, frozenset({MICROSOFT}), elsewhere=True
+)
+PROCESSORS = (X64_VNNI, X64_AVX2, X64_ANY, ARM64)
+"""CPUs that differ in how they compute with integers; `cpu` stands for that of this machine."""
+
+TARGETS = {target.name: target for target in (ORT, CPU, CUDA, PORTABLE, *PROCESSORS, TENSORRT)}
 """All targets by name, the default first."""
 
 
