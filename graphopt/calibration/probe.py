@@ -116,8 +116,10 @@ class _Maker:
 
         values = add("Cast", [tensor.name], "values", to=TensorProto.FLOAT)
         size = add("Size", [values], "size")
+        total = add("ReduceSum", [values], "total", keepdims=0)
+        doubt = add("Sub", [total, total], "doubt")  # NaN if a value is not finite, which ReduceMin may pass over
         head = [
-            add("ReduceMin", [values], "low", keepdims=0),
+            add("Add", [add("ReduceMin", [values], "least", keepdims=0), doubt], "low"),
             add("ReduceMax", [values], "high", keepdims=0),
             add("Cast", [size], "number", to=TensorProto.FLOAT),
         ]
