@@ -13,7 +13,7 @@ from graphopt.ir.types import Node
 from graphopt.numerics.contract import Judged, Lossy
 from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import Refusal
-from passes.quant import floats, placement, samples, saturation
+from passes.quant import floats, islands, placement, samples, saturation
 from passes.quant.emit import WRITERS, Writer, Written
 from passes.quant.existing import Given, lift
 from passes.quant.kernels import Integers
@@ -90,16 +90,12 @@ def manner_of(integers: Integers, settings: Settings) -> Manner:
 
 def wanted(units: list[Unit], settings: Settings) -> list[Unit]:
     """The units that the options do not leave out. Raises UsageError for a name that no unit has."""
-    known = {name for unit in units for name in (unit.name, unit.node.name)}
+    names = {unit: {unit.name, unit.node.name, *(tensor.name for tensor in unit.node.outputs)} for unit in units}
     for name in (*settings.exclude, *settings.only):
-        if name not in known:
+        if not any(name in called for called in names.values()):
             raise UsageError(f"there is no layer {name!r} that the target could compute in integers")
     only, left_out = set(settings.only), set(settings.exclude)
-    return [
-        unit
-        for unit in units
-        if not {unit.name, unit.node.name} & left_out and (not only or {unit.name, unit.node.name} & only)
-    ]
+    return [unit for unit in units if not names[unit] & left_out and (not only or names[unit] & only)]
 
 
 def _ranges(
@@ -167,6 +163,7 @@ def write(context: Context, plan: Plan, settings: Settings) -> dict[str, str]:
             writer.commit(written)
         else:
             refused[unit.name] = "it was undone: see what was rolled back"
+    islands.shield(context)
     return refused
 
 
