@@ -122,7 +122,7 @@ def _block(text: str) -> int:
 
 
 def _rounding(text: str) -> str:
-    from passes.quant.weight_only import METHODS
+    from passes.quant.weight_only.methods import METHODS
 
     return one_of(*METHODS)(text)
 

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphopt.errors import UsageError
 from graphopt.ir.dtypes import epsilon
+from graphopt.ir.edit import UNNAMED
 from graphopt.ir.scratch import Scratch
-from graphopt.ir.types import Constant
+from graphopt.ir.types import Constant, Tensor
 from graphopt.ir.types import Stored as Weights
 from graphopt.numerics.contract import Lossy
 from graphopt.pipeline.journal import Status, Verdict
 from graphopt.rewrite.driver import Refusal
+from graphopt.rewrite.tape import Builder
 from passes.quant import columns
 from passes.quant.linear import Linear, linears
 from passes.quant.options import Settings
 from passes.quant.prepare import raise_opset
-from passes.quant.weight_only.blocked import Blocked, Format, Layout, nearest
+from passes.quant.weight_only.blocked import Format, Layout
 from passes.quant.weight_only.emit import Style, rewrite, style_for
+from passes.quant.weight_only.methods import METHODS, Method, Rounded
+from passes.quant.weight_only.moments import Moments, moments
 from passes.quant.weight_only.unpacked import unpack
 
 if TYPE_CHECKING:
@@ -28,9 +33,10 @@ if TYPE_CHECKING:
 RULE = "weight_only"
 
 
+INFINITE = "its weights are not all finite"
 BITS = {"int8": 8, "int4": 4, "int2": 2}
 """The schemes, and the bits of a weight in each."""
-METHODS = ("nearest",)
+NO_DATA = "the method {method} looks at what products are fed: give --calibration DATA, or take hqq or nearest"
 
 
 def run(context: Context, settings: Settings) -> None:
@@ -42,20 +48,33 @@ def run(context: Context, settings: Settings) -> None:
     job = Job(context, settings, Format(bits, settings.block, bool(settings.symmetric)))
     raise_opset(context, job.style.since.get(bits, 1))
     unpack(context, settings)
-    for linear in linears(context, RULE):
-        if settings.wants(linear.node):
-            job.product(linear)
+    wanted = [linear for linear in linears(context, RULE) if settings.wants(linear.node)]
+    if job.method.needs_data:
+        if context.calibration is None:
+            raise UsageError(NO_DATA.format(method=settings.method))
+        job.fed = moments(context, wanted, settings.samples)
+    for linear in wanted:
+        job.product(linear)
 
 
 @dataclass(eq=False)
 class Job:
-    """One run. shared: what is stored instead of each weight, or why it stays. scratch: where that lies."""
+    """One run. shared: what is stored instead of each weight, or why it stays. scratch: where that lies.
+
+    fed: what products are fed on the calibration data, by the name of that.
+    """
 
     context: Context
     settings: Settings
     format: Format
     shared: dict[object, Stored | str] = field(default_factory=dict)
     scratch: Scratch = field(default_factory=Scratch)
+    fed: dict[str, Moments] = field(default_factory=dict)
+
+    @property
+    def method(self) -> Method:
+        """How weights are rounded."""
+        return METHODS[self.settings.method]
 
     @property
     def style(self) -> Style:
@@ -70,45 +89,63 @@ class Job:
 
     def product(self, linear: Linear) -> None:
         """Replace the weight of a product."""
-        if linear.key not in self.shared:
-            self.shared[linear.key] = self.stored(linear)
-        held = self.shared[linear.key]
+        fed = self.fed.get(linear.x.name)
+        key = (*linear.key, linear.x.name if fed else None)
+        if key not in self.shared:
+            self.shared[key] = self.stored(linear, fed)
+        held = self.shared[key]
         if isinstance(held, str):
             self.context.refuse(Refusal(RULE, linear.label, linear.label, 2, held))
             return
-        change = rewrite(linear, held.layout, held.constants, self.style)
+        change = rewrite(linear, held.layout, held.constants, self.style, held.divisors)
         self.context.apply(change, RULE, self.numerics, held.evidence)
 
-    def stored(self, linear: Linear) -> Stored | str:
+    def stored(self, linear: Linear, fed: Moments | None) -> Stored | str:
         """The weight as it will be stored, or why it cannot be."""
-        held, worst = nearest(linear.matrix(), self.format.fitting(linear.rows, linear.dtype))
+        fmt = self.format.fitting(linear.rows, linear.dtype)
+        if fed is not None and not np.isfinite(linear.matrix()).all():
+            return INFINITE
+        rounded = self.method.run(linear.matrix(), fmt, fed)
+        held = rounded.held
         if not np.isfinite(held.scales).all():
-            return "its weights are not all finite"
-        evidence = self.evidence(linear, held, worst) if self.context.checks else None
+            return INFINITE
+        divisors = None if rounded.factors is None else Constant(UNNAMED, (1 / rounded.factors).astype(linear.dtype))
+        evidence = self.evidence(linear, rounded, divisors, fed) if self.context.checks else None
         constants = self.style.constants(held, linear.dtype)
         for constant in constants:
             constant.values = self.scratch.put(constant.values)
         if isinstance(linear.weight.stored, Weights):
             linear.weight.stored.release()
-        return Stored(held.layout, constants, evidence)
+        return Stored(held.layout, constants, divisors, evidence)
 
-    def evidence(self, linear: Linear, held: Blocked, worst: float) -> Verdict | None:
+    def evidence(
+        self, linear: Linear, rounded: Rounded, divisors: Constant | None, fed: Moments | None
+    ) -> Verdict | None:
         """The verdict on a matrix as a whole, and on products with it if it is large; else None: they are run."""
-        if not worst <= 0.5 + held.format.top * epsilon(linear.dtype):
+        held, worst = rounded.held, rounded.worst
+        if worst is not None and not worst <= 0.5 + held.format.top * epsilon(linear.dtype):
             return Verdict(Status.WRONG, worst, f"a weight is {worst:.3g} steps from what it is rounded to")
-        if not columns.is_large(linear):
+        if fed is None and not columns.is_large(linear):
             return None
         part = held.part(columns.some(linear))
         constants = self.style.constants(part, linear.dtype)
-        write = self.style.write
-        product: columns.Write = lambda new, x: write(new, x, part.layout, constants, None)  # noqa: E731
-        return columns.verdict(self.context, linear, product, self.numerics)
+
+        def product(new: Builder, x: Tensor) -> Tensor:
+            divided = x if divisors is None else new.Mul(x, divisors)
+            return self.style.write(new, divided, part.layout, constants, None)
+
+        activations = [] if fed is None else [fed.rows.astype(linear.dtype)]
+        return columns.verdict(self.context, linear, product, self.numerics, activations)
 
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A matrix as it will be stored. evidence: the verdict on it, where its products need no check of their own."""
+    """A matrix as it will be stored. divisors: what its operand is multiplied by first, or None.
+
+    evidence: the verdict on it, where its products need no check of their own.
+    """
 
     layout: Layout
     constants: tuple[Constant, ...]
+    divisors: Constant | None
     evidence: Verdict | None

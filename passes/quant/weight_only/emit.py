@@ -48,11 +48,17 @@ def style_for(target: Target) -> Style:
     return NBITS if target.runs("MatMulNBits", MICROSOFT) else PORTABLE
 
 
-def rewrite(linear: Linear, layout: Layout, constants: tuple[Constant, ...], style: Style) -> Rewrite:
-    """The product, with its weight replaced; what Gemm does besides multiplying stands beside it."""
+def rewrite(
+    linear: Linear, layout: Layout, constants: tuple[Constant, ...], style: Style, factors: Constant | None = None
+) -> Rewrite:
+    """The product, with its weight replaced; what Gemm does besides multiplying stands beside it.
+
+    factors: what its operand is multiplied by first.
+    """
     new = Builder(lambda: linear.dtype)
     bias = linear.bias() if style.bias else None
-    result = style.write(new, linear.x, layout, constants, None if bias is None else new.tensor(bias))
+    x = linear.x if factors is None else new.Mul(linear.x, factors)
+    result = style.write(new, x, layout, constants, None if bias is None else new.tensor(bias))
     if linear.summand is not None and bias is None:
         result = new.Add(result, linear.scaled_summand(new))
     old = linear.node.outputs[0]

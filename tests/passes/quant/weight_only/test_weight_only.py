@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from passes.quant import columns
+from passes.quant.weight_only.blocked import nearest
+from passes.quant.weight_only.methods import METHODS, Method, Rounded
 from tests.support import apply, fires, operators, refuses
 
 PRODUCT = "agraph (float[N, 40] x) => (float[N, 24] y) { y = MatMul(x, w) }"
@@ -126,15 +128,8 @@ def test_a_layer_below_its_floor_is_undone(limit, monkeypatch):
 
 
 def test_a_weight_that_is_rounded_wrongly_is_found(monkeypatch):
-    from passes.quant import weight_only
-
-    right = weight_only.nearest
-
-    def wrong(matrix, fmt):
-        held, _ = right(matrix, fmt)
-        return held, 0.75
-
-    monkeypatch.setattr(weight_only, "nearest", wrong)
+    wrong = Method("wrong", lambda matrix, fmt, _: Rounded(nearest(matrix, fmt)[0], 0.75))
+    monkeypatch.setitem(METHODS, "nearest", wrong)
     report = apply("quant:scheme=int4", PRODUCT, {"w": (40, 24)}).report
     assert "0.75 steps" in report.rolled_back[0].verdict.detail
 
