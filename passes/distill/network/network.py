@@ -67,6 +67,11 @@ class Network:
         self.weights: dict[str, torch.Tensor] = {name: _value(held) for name, held in self._held.items()}
 
     @property
+    def constants(self) -> dict[str, Constant]:
+        """What holds each weight in the model."""
+        return {name: held.weight.constant for name, held in self._held.items()}
+
+    @property
     def tensors(self) -> dict[str, Tensor]:
         """Everything that it computes or holds, by name."""
         return {tensor.name: tensor for tensor in self._program.places}

@@ -9,6 +9,7 @@ from typing import Any
 from graphopt.ir import walk
 from graphopt.ir.types import Constant, Graph, Node, Tensor, subgraphs
 from passes.distill.network.call import Call, NotDifferentiableError
+from passes.distill.network.operators.quantized import round_trip, there_and_back
 from passes.distill.network.operators.shaping import from_numpy
 from passes.distill.network.operators.table import TABLE
 
@@ -84,7 +85,8 @@ class Program:
             else:
                 steps.append(step)
         self._fix(graph.outputs)
-        return _released(steps, self.fixed.keys() | self._varying | set(map(self.place, graph.outputs)))
+        wanted = set(map(self.place, graph.outputs))
+        return _released(_needed(steps, wanted), self.fixed.keys() | self._varying | wanted)
 
     def _fix(self, tensors: Iterable[Tensor]) -> None:
         for tensor in tensors:
@@ -100,9 +102,10 @@ class Program:
         self.fixed.update((place, values[place]) for place in step.writes if place != OMITTED)
 
     def _call(self, node: Node) -> Step:
-        reads, writes = (tuple(map(self.place, tensors)) for tensors in (node.inputs, node.outputs))
-        call = Call(node, self.opsets.get(node.domain, 1))
-        operator = TABLE[node.domain, node.op]
+        called = round_trip(node) or node
+        operator = TABLE[node.domain, node.op] if called is node else there_and_back
+        reads, writes = (tuple(map(self.place, tensors)) for tensors in (called.inputs, node.outputs))
+        call = Call(called, self.opsets.get(called.domain, 1))
 
         def run(values: Values) -> None:
             found = operator(call, *(None if place == OMITTED else values[place] for place in reads))
@@ -134,6 +137,16 @@ class Program:
 
     def _inner(self, graph: Graph) -> tuple[list[Step], tuple[int, ...]]:
         return self._compiled(graph), tuple(map(self.place, graph.outputs))
+
+
+def _needed(steps: Sequence[Step], wanted: Collection[int]) -> list[Step]:
+    """The steps without those whose results nobody reads."""
+    read, found = set(wanted), []
+    for step in reversed(steps):
+        if read.intersection(step.writes):
+            read.update(step.reads)
+            found.append(step)
+    return found[::-1]
 
 
 def _released(steps: Sequence[Step], keep: Collection[int]) -> list[Step]:

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphopt.ir.types import Constant
+from graphopt.ir.types import Constant, Node
+from graphopt.ir.values import constant, same
 from passes.distill.network.call import Call, Given, Operator
 
 RANGES: Mapping[torch.dtype, tuple[int, int]] = {
@@ -32,6 +33,18 @@ class _Straight(torch.autograd.Function):
     @staticmethod
     def backward(_context: Any, gradient: Tensor) -> Tensor:
         return gradient
+
+
+class _Snapped(torch.autograd.Function):
+    """The nearest multiples of a step; gradients pass unchanged."""
+
+    @staticmethod
+    def forward(_context: Any, x: Tensor, step: float) -> Tensor:
+        return torch.div(x, step).round_().mul_(step)
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
 
 
 def rounded(x: Tensor) -> Tensor:
@@ -72,11 +85,30 @@ def dequantize(call: Call, x: Tensor, scale: Tensor, zero: Given = None) -> Tens
     return (x.to(scale.dtype) - point) * _along(call, scale, x)
 
 
-def integer_range(constant: Constant) -> tuple[int, int]:
+def round_trip(node: Node) -> Node | None:
+    """The QuantizeLinear of a whole tensor that a DequantizeLinear only undoes; None for anything else."""
+    before = node.inputs[0].producer if node.op == "DequantizeLinear" else None
+    if before is None or before.op != "QuantizeLinear" or len(before.inputs) != len(node.inputs):
+        return None
+    pairs = list(zip(before.inputs[1:], node.inputs[1:], strict=True))
+    scale = constant(node.inputs[1])
+    whole = scale is not None and scale.size == 1 and scale.dtype == "float32"
+    return before if whole and all(same(one, other) for one, other in pairs) else None
+
+
+def there_and_back(call: Call, x: Tensor, scale: Tensor, zero: Given = None) -> Tensor:
+    """A QuantizeLinear and the DequantizeLinear that undoes it."""
+    low, high = RANGES[_kind(call, zero)]
+    point, step = 0 if zero is None else int(zero.item()), scale.item()
+    found: Tensor = _Snapped.apply(torch.clamp(x, (low - point) * step, (high - point) * step), step)
+    return found
+
+
+def integer_range(held: Constant) -> tuple[int, int]:
     """The least and the largest number that a constant of integers can hold."""
     import numpy as np
 
-    info = np.iinfo(constant.dtype)
+    info = np.iinfo(held.dtype)
     return int(info.min), int(info.max)
 
 

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from graphopt.numerics.run import run
 from graphopt.ir.reader import load
+from graphopt.numerics.run import run
 
 torch = pytest.importorskip("torch", reason="distill needs torch")
 
@@ -92,8 +92,14 @@ UNARY = (
     "Softplus", "Softsign", "Tan", "Tanh", "ThresholdedRelu", "Gelu", "Softmax", "LogSoftmax", "Dropout",
 )  # fmt: skip
 UNIT = ("Acos", "Asin", "Atanh", "Log", "Reciprocal", "Sqrt")
-BINARY = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean", "PRelu", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")  # fmt: skip
-REDUCE = ("ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare")  # fmt: skip
+BINARY = (
+    "Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean", "PRelu", "Equal", "Greater", "GreaterOrEqual", "Less",
+    "LessOrEqual",
+)  # fmt: skip
+REDUCE = (
+    "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+    "ReduceSumSquare",
+)  # fmt: skip
 QUANTISED = (np.array(0.05, np.float32), np.array(128, np.uint8))
 CHANNELS = (np.array([0.05, 0.02, 0.1, 0.04], np.float32), np.zeros(4, np.int8))
 
@@ -138,7 +144,8 @@ CASES = [
     Case("Conv", (IMAGE, f(5, 4, 3, 2)), {"auto_pad": "VALID"}),
     Case("Conv", (LINE, f(5, 4, 3)), {"pads": [1, 1]}),
     Case("Conv", (f(1, 2, 4, 5, 6), f(3, 2, 2, 2, 2)), {"pads": [1, 0, 0, 0, 1, 0]}),
-    Case("ConvTranspose", (IMAGE, f(4, 5, 3, 3), f(5)), {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 1]}),
+    Case("ConvTranspose", (IMAGE, f(4, 5, 3, 3), f(5)),
+         {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 1]}),
     Case("ConvTranspose", (IMAGE, f(4, 3, 3, 3)), {"group": 2, "pads": [0, 1, 1, 0], "strides": [2, 1]}),
     Case("ConvTranspose", (LINE, f(4, 5, 3))),
     Case("MaxPool", (IMAGE,), {"kernel_shape": [2, 3], "strides": [2, 2], "pads": [1, 1, 0, 1]}),
@@ -146,7 +153,8 @@ CASES = [
     Case("MaxPool", (IMAGE,), {"kernel_shape": [3, 3], "dilations": [2, 2]}),
     Case("MaxPool", (LINE,), {"kernel_shape": [2], "auto_pad": "SAME_UPPER"}),
     Case("AveragePool", (IMAGE,), {"kernel_shape": [3, 3], "pads": [1, 1, 0, 0]}),
-    Case("AveragePool", (IMAGE,), {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1, "strides": [2, 2]}),
+    Case("AveragePool", (IMAGE,),
+         {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1, "strides": [2, 2]}),
     Case("AveragePool", (IMAGE,), {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}),
     Case("AveragePool", (LINE,), {"kernel_shape": [3]}),
     Case("GlobalAveragePool", (IMAGE,)),
@@ -207,7 +215,8 @@ CASES = [
     Case("LSTM", (f(5, 2, 3), f(1, 16, 3), f(1, 16, 4), f(1, 32)), {"hidden_size": 4}, outputs=3),
     Case("LSTM", (f(5, 2, 3), f(2, 16, 3), f(2, 16, 4), f(2, 32), None, f(2, 2, 4), f(2, 2, 4)),
          {"hidden_size": 4, "direction": "bidirectional"}, outputs=3),
-    Case("GRU", (f(5, 2, 3), f(1, 12, 3), f(1, 12, 4), f(1, 24)), {"hidden_size": 4, "linear_before_reset": 1}, outputs=2),
+    Case("GRU", (f(5, 2, 3), f(1, 12, 3), f(1, 12, 4), f(1, 24)),
+         {"hidden_size": 4, "linear_before_reset": 1}, outputs=2),
     Case("GRU", (f(5, 2, 3), f(1, 12, 3), f(1, 12, 4)), {"hidden_size": 4, "direction": "reverse"}, outputs=2),
     Case("RNN", (f(5, 2, 3), f(1, 4, 3), f(1, 4, 4), f(1, 8)), {"hidden_size": 4}, outputs=2),
     Case("RNN", (f(5, 2, 3), f(1, 4, 3), f(1, 4, 4)), {"hidden_size": 4, "activations": ["Relu"]}, outputs=2),
@@ -266,8 +275,10 @@ CASES = [
     Case("Resize", (IMAGE, None, np.array([1, 1, 2, 2], np.float32)),
          {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
     Case("Resize", (IMAGE, None, np.array([1, 1, 0.6, 1.5], np.float32)), {"mode": "linear"}),
-    Case("Resize", (IMAGE, None, None, i(2, 4, 13, 3)), {"mode": "linear", "coordinate_transformation_mode": "align_corners"}),
-    Case("Resize", (IMAGE, None, None, i(2, 4, 13, 1)), {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"}),
+    Case("Resize", (IMAGE, None, None, i(2, 4, 13, 3)),
+         {"mode": "linear", "coordinate_transformation_mode": "align_corners"}),
+    Case("Resize", (IMAGE, None, None, i(2, 4, 13, 1)),
+         {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"}),
     Case("Resize", (IMAGE, None, None, i(2, 4, 13, 8)), {"mode": "cubic"}),
     Case("Resize", (IMAGE, None, None, i(2, 4, 13, 8)), {"mode": "cubic", "exclude_outside": 1, "cubic_coeff_a": -0.5}),
     Case("Resize", (IMAGE, np.array([1, 1, 2, 2], np.float32)), {"mode": "linear"}, opset=10),
