@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from graphopt.errors import UsageError
@@ -92,6 +93,7 @@ LOOSE = Lossy | Judged
 """The contracts of rewrites that may cost quality: what a budget may leave out."""
 
 
+@lru_cache(maxsize=1024)
 def parse_contract(text: str) -> Contract:
     """The contract that prints as `text` (blanks do not matter). Raises UsageError for anything else."""
     text = text.strip()

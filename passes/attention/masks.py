@@ -14,6 +14,7 @@ from passes.attention.axes import Dimension, View, product
 from passes.attention.layout import steps
 from passes.attention.reading import seen
 from passes.attention.scores import Fill, Term, align
+from passes.attention.triangle import triangle
 
 if TYPE_CHECKING:
     from graphopt.ir.types import Array, Node, Tensor
@@ -128,13 +129,15 @@ def _condition(m: Match, view: View, frame: Frame, number: float, *, inverted: b
 
 def causal(m: Match, term: Term | Fill, frame: Frame) -> bool:
     """Whether a term hides from each query exactly the keys that come later: as many of both, the mask a constant, or
-    cut from the beginning of one. The match then relies on how it is cut."""
+    cut from the beginning of one, or computed. The match then relies on how."""
     chosen = _chosen(m, term.view)
     told = chosen or term
     if product(frame.rows) != product(frame.columns) or told.view.leaves[-2:] != (frame.rows, frame.columns):
         return False
     window = _window(m, told.view.tensor)
-    if window is None or min(window[0].shape[-2:]) == 1:
+    if window is None:
+        return _computed(m, term)
+    if min(window[0].shape[-2:]) == 1:
         return False
     array, nodes = window
     numbers = array if isinstance(told, Term) else np.where(array == told.where, told.number, 0)
@@ -144,6 +147,21 @@ def causal(m: Match, term: Term | Fill, frame: Frame) -> bool:
     if found:
         m.rely_on(nodes if chosen is None or choice is None else (choice, *nodes))
     return found
+
+
+def _computed(m: Match, term: Term | Fill) -> bool:
+    """Whether a mask that is computed hides the keys that come later. The match then relies on how."""
+    found = triangle(m, term.view.tensor)
+    if found is None:
+        return False
+    numbers, nodes = found
+    if isinstance(term, Fill):
+        below, above = (term.number if bool(number) == term.where else 0.0 for number in numbers)
+        numbers = below, above
+    hides = numbers[0] == 0 and numbers[1] <= -HUGE
+    if hides:
+        m.rely_on(nodes)
+    return bool(hides)
 
 
 def _window(m: Match, tensor: Tensor) -> tuple[Array, tuple[Node, ...]] | None:

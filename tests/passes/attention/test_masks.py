@@ -152,6 +152,60 @@ def test_another_constant_mask_is_a_bias(mask):
     assert "unidirectional" not in the_attention(model).attrs
 
 
+LENGTH = "n1 = Shape<start = 1, end = 2>(q) n = Squeeze(n1) square = Concat<axis = 0>(n1, n1) "
+COUNT = f"{LENGTH} r = Range(i0, n, i1) down = Unsqueeze(r, i1v) "
+COMPUTED = {
+    "the upper triangle of a constant": f"{LENGTH} all = Expand(infinite, square) u = Trilu<upper = 1>(all, i1)"
+    " scores = Add(plain, u)",
+    "the lower triangle of ones": f"{LENGTH} all = ConstantOfShape<value = float[1] {{1}}>(square)"
+    " l = Trilu<upper = 0>(all) c = Cast<to = 9>(l) bias = Where(c, zero, infinite) scores = Add(plain, bias)",
+    "not the lower triangle": f"{LENGTH} all = ConstantOfShape<value = float[1] {{1}}>(square)"
+    " l = Trilu<upper = 0>(all) c = Cast<to = 9>(l) d = Not(c) scores = Where(d, infinite, plain)",
+    "counters compared": f"{COUNT} c = LessOrEqual(r, down) scores = Where(c, plain, lowest)",
+    "counters compared the other way round": f"{COUNT} c = Less(down, r) bias = Where(c, infinite, zero)"
+    " scores = Add(plain, bias)",
+    "counters of which one is ahead": f"{COUNT} more = Add(down, i1) c = Less(r, more) d = Unsqueeze(c, i01)"
+    " scores = Where(d, plain, lowest)",
+    "a product of the lowest number": f"{COUNT} c = Greater(r, down) f = Cast<to = 1>(c) bias = Mul(f, lowest)"
+    " scores = Add(plain, bias)",
+}
+OTHERS = {
+    "the diagonal too": f"{LENGTH} all = Expand(lowest, square) u = Trilu<upper = 1>(all) scores = Add(plain, u)",
+    "earlier keys": f"{COUNT} c = GreaterOrEqual(r, down) scores = Where(c, plain, lowest)",
+    "the next key counts": f"{COUNT} more = Add(down, i1) c = LessOrEqual(r, more) scores = Where(c, plain, lowest)",
+    "a small number": f"{COUNT} c = Greater(r, down) f = Cast<to = 1>(c) bias = Mul(f, zero) scores = Add(plain, bias)",
+}
+COUNTERS = {"i0": np.int64(0), "i1": np.int64(1), "i1v": np.array([1]), "i01": np.array([0, 1])}
+
+
+@pytest.mark.parametrize("spelling", COMPUTED)
+def test_a_computed_mask_of_later_keys_is_an_attribute(spelling):
+    text = attention(scores="plain = MatMul(qs, kt)", added=COMPUTED[spelling])
+    model = fires(PASS, text, weights(text, **COUNTERS), leaves=["MultiHeadAttention"])
+    assert the_attention(model).attrs["unidirectional"] == 1
+
+
+@pytest.mark.parametrize("spelling", OTHERS)
+def test_another_computed_mask_is_a_bias(spelling):
+    text = attention(scores="plain = MatMul(qs, kt)", added=OTHERS[spelling])
+    result = apply(PASS, text, weights(text, **COUNTERS))
+    assert not result.report.rolled_back
+    assert "unidirectional" not in the_attention(result.model).attrs
+
+
+def test_a_computed_mask_for_other_keys_than_queries_is_a_bias():
+    inputs = "float[b, s, 32] q, float[b, t, 32] k, float[b, t, 32] v"
+    added = (
+        "n1 = Shape<start = 1, end = 2>(q) n = Squeeze(n1) k1 = Shape<start = 1, end = 2>(k) k2 = Squeeze(k1)"
+        " rows = Range(i0, n, i1) down = Unsqueeze(rows, i1v) across = Range(i0, k2, i1)"
+        " c = LessOrEqual(across, down) scores = Where(c, plain, lowest)"
+    )
+    text = attention(inputs=inputs, scores="plain = MatMul(qs, kt)", added=added)
+    result = apply(PASS, text, weights(text, **COUNTERS))
+    assert not result.report.rolled_back
+    assert "unidirectional" not in the_attention(result.model).attrs
+
+
 # ---- rows of which nothing is left ----
 
 
