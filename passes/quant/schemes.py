@@ -48,6 +48,10 @@ _ALL = (
     Scheme("int8", "weights in 8 bits, activations in floats", "passes.quant.weight_only:run"),
     Scheme("int4", "weights of products in 4 bits, activations in floats", "passes.quant.weight_only:run"),
     Scheme("int2", "weights of products in 2 bits, activations in floats", "passes.quant.weight_only:run"),
+    Scheme("ternary", "weights of products are -s, 0 or s, in 2 bits", "passes.quant.weight_only:run"),
+    Scheme("binary", "weights of products are -s or s, in 2 bits", "passes.quant.weight_only:run"),
+    Scheme("codebook", "weights are positions in a table of 16, for a smaller file", "passes.quant.expanded:codebook"),
+    Scheme("fp8", "weights in 8-bit floats, for a smaller file", "passes.quant.expanded:float8"),
 )
 
 SCHEMES: Mapping[str, Scheme] = {scheme.name: scheme for scheme in _ALL}

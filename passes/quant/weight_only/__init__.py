@@ -18,12 +18,13 @@ from graphopt.pipeline.journal import Status, Verdict
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
 from passes.quant import columns
+from passes.quant.expanded import convolutions
 from passes.quant.linear import Linear, linears
 from passes.quant.options import Settings
 from passes.quant.prepare import raise_opset
 from passes.quant.weight_only.blocked import Format, Layout
 from passes.quant.weight_only.emit import Style, rewrite, style_for
-from passes.quant.weight_only.methods import METHODS, Method, Rounded
+from passes.quant.weight_only.methods import FEW, METHODS, Method, Rounded
 from passes.quant.weight_only.moments import Moments, moments
 from passes.quant.weight_only.unpacked import unpack
 
@@ -34,7 +35,7 @@ RULE = "weight_only"
 
 
 INFINITE = "its weights are not all finite"
-BITS = {"int8": 8, "int4": 4, "int2": 2}
+BITS = {"int8": 8, "int4": 4, "int2": 2, "ternary": 2, "binary": 2}
 """The schemes, and the bits of a weight in each."""
 NO_DATA = "the method {method} looks at what products are fed: give --calibration DATA, or take hqq or nearest"
 
@@ -45,7 +46,7 @@ def run(context: Context, settings: Settings) -> None:
     Raises UsageError where the target's operator for such weights needs an opset to which the model cannot be raised.
     """
     bits = BITS[settings.scheme]
-    job = Job(context, settings, Format(bits, settings.block, bool(settings.symmetric)))
+    job = Job(context, settings, Format(bits, settings.block, settings.scheme in FEW or bool(settings.symmetric)))
     raise_opset(context, job.style.since.get(bits, 1))
     unpack(context, settings)
     wanted = [linear for linear in linears(context, RULE) if settings.wants(linear.node)]
@@ -55,6 +56,8 @@ def run(context: Context, settings: Settings) -> None:
         job.fed = moments(context, wanted, settings.samples)
     for linear in wanted:
         job.product(linear)
+    if settings.scheme == "int8":
+        convolutions(context, settings)
 
 
 @dataclass(eq=False)
@@ -74,7 +77,7 @@ class Job:
     @property
     def method(self) -> Method:
         """How weights are rounded."""
-        return METHODS[self.settings.method]
+        return FEW.get(self.settings.scheme) or METHODS[self.settings.method]
 
     @property
     def style(self) -> Style:

@@ -154,7 +154,13 @@ def rounded(weights: Array, scales: Array, zeros: Array, fmt: Format) -> tuple[A
     return codes.astype(np.uint8), float(max(steps.max(), -steps.min()))
 
 
-def nearest(matrix: Array, fmt: Format, choice: Choice = extremes) -> tuple[Blocked, float]:
+Rounding = Callable[[Array, Array, Array, Format], tuple[Array, float]]
+"""As `rounded`."""
+
+
+def nearest(
+    matrix: Array, fmt: Format, choice: Choice = extremes, rounding: Rounding = rounded
+) -> tuple[Blocked, float]:
     """Each weight of a matrix (rows, columns) rounded to the nearest point of its block's scale.
 
     A tile is read at a time, so the matrix may be larger than memory. Returns also how many steps the worst weight is
@@ -166,7 +172,7 @@ def nearest(matrix: Array, fmt: Format, choice: Choice = extremes) -> tuple[Bloc
         weights = in_blocks(matrix[part], fmt.block)
         with np.errstate(all="ignore"):
             scales, zeros = choice(weights, fmt)
-            codes, worst = rounded(weights, scales, zeros, fmt)
+            codes, worst = rounding(weights, scales, zeros, fmt)
             result.put(*part, codes, scales, zeros)
         return worst
 

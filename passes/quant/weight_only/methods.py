@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from graphopt.ir.types import Array
 from passes.quant.weight_only.awq import scaled
 from passes.quant.weight_only.blocked import Blocked, Format, nearest
+from passes.quant.weight_only.few import binary_scales, signs, signs_and_zeros, ternary_scales
 from passes.quant.weight_only.gptq import compensated
 from passes.quant.weight_only.hqq import half_quadratic
 from passes.quant.weight_only.moments import Moments
@@ -53,6 +54,19 @@ def _awq(matrix: Array, fmt: Format, fed: Moments | None) -> Rounded:
     return Rounded(held, None, factors)
 
 
+def _binary(matrix: Array, fmt: Format, _: Moments | None) -> Rounded:
+    return Rounded(nearest(matrix, fmt, binary_scales, signs)[0])
+
+
+def _ternary(matrix: Array, fmt: Format, _: Moments | None) -> Rounded:
+    return Rounded(nearest(matrix, fmt, ternary_scales, signs_and_zeros)[0])
+
+
+FEW = {
+    "binary": Method("to -s or s, where s is the mean magnitude of a block", _binary),
+    "ternary": Method("to -s, 0 or s, where s is the mean magnitude of what is nearer to s than to 0", _ternary),
+}
+"""By the scheme of which each is the only one."""
 METHODS = {
     "nearest": Method("to the nearest point, of steps from the extremes of a block", _nearest),
     "hqq": Method("to the nearest point, of steps for which few weights are far away", _hqq),
