@@ -27,6 +27,7 @@ class Grouping:
     groups: those that can be cut, in the order of the graph. pinned: those that cannot, each with its pins.
     calls: the nodes as they were; now: for nodes that were replaced by cutting, the node of today; was: the way back.
     alive: for each atom, whether it is still there.
+    marked: for each atom, False; a note pad.
     marks: of atoms, what they are in a network, where an operator tells.
     kept: (tensor name, axis) to the original indices that are still there, for axes of which something was cut.
 
@@ -42,6 +43,7 @@ class Grouping:
         self.now: dict[Node, Node] = {}
         self.was: dict[Node, Node] = {}
         self.kept: dict[tuple[str, int], Ints] = {}
+        self.marked = np.zeros(len(self.atoms.labels), bool)
         self.alive = np.ones(len(self.atoms.labels), bool)
         self.readers: defaultdict[Tensor, dict[Node, None]] = defaultdict(dict)
         for call in self.calls.values():
@@ -142,7 +144,10 @@ def _groups(grouping: Grouping) -> Iterator[Group]:
 def _group(
     grouping: Grouping, chosen: Ints, members: Iterable[Member], names: dict[str, int], pins: tuple[Pin, ...]
 ) -> Group:
-    own = [within for member in members if (within := _restricted(member, chosen)) is not None]
+    marked = grouping.marked
+    marked[chosen] = True
+    own = [within for member in members if (within := _restricted(member, marked)) is not None]
+    marked[chosen] = False
     first = next(member for member in own if member.role is Role.PRODUCER)
     stem = first.constant.name or first.tensor.name
     names[stem] = names.get(stem, 0) + 1
@@ -168,12 +173,11 @@ def _pins(grouping: Grouping, held: Ints) -> tuple[Pin, ...]:
 
 
 def _restricted(member: Member, held: Ints) -> Member | None:
-    """The member with only the atoms `held`; None if it has none of them."""
-    inside = np.isin(member.labels, held)
-    if not inside.any():
-        return None
-    labels = np.where(inside, member.labels, -1)
-    return replace(member, labels=labels)
+    """The member with only the atoms that are marked (bool, for each atom); None if it has none of them."""
+    inside = held[member.labels]
+    if inside.all():
+        return member
+    return replace(member, labels=np.where(inside, member.labels, -1)) if inside.any() else None
 
 
 def _members(grouping: Grouping) -> Iterator[Member]:

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -196,12 +197,14 @@ class Call:
         An omitted or surplus operand is passed over. `_` is an axis that stays; `*` all axes of the middle, which stay.
         why: the reason for these.
         """
-        left, _, right = text.partition("->")
-        inputs = [(p, name) for p, name in enumerate(left.split(",")) if self.has(p) and name]
-        outputs = [(p, name) for p, name in enumerate(right.split(",")) if p < len(self.outputs) and name]
-        named = [(self.inputs[p], p, self._spelled(self.inputs[p], name)) for p, name in inputs]
-        made = [(self.outputs[p], -1, self._spelled(self.outputs[p], name)) for p, name in outputs]
-        self.say([*named, *(entry for entry in made if entry[0].name)], why)
+        inputs, outputs = _parsed(text)
+        named = [
+            (tensor, position, self._spelled(tensor, names))
+            for position, (tensor, names) in enumerate(zip(self.inputs, inputs, strict=False))
+            if names and tensor.name
+        ]
+        made = [(t, -1, self._spelled(t, names)) for t, names in zip(self.outputs, outputs, strict=False) if t.name]
+        self.say([*named, *made], why)
 
     def say(self, operands: Sequence[tuple[Tensor, int, Sequence[str]]], why: str = "{op} works along it") -> None:
         """As `letters`, for operands (tensor, position or -1 for an output, names) whose axes are named one by one."""
@@ -230,14 +233,21 @@ class Call:
             for site, _, _ in places:
                 self.sites.pin(site, f"{self.node.op} sums over it, and both its factors are computed")
 
-    def _spelled(self, tensor: Tensor, names: str) -> list[str]:
+    def _spelled(self, tensor: Tensor, names: str) -> str:
         """One name for each axis of the tensor."""
         rank = self.rank(tensor)
-        head, star, tail = names.partition("*")
-        middle = rank - len(head) - len(tail)
-        if middle < 0 or (middle and not star):
+        missing = rank - len(names)
+        if missing == 0 and "*" not in names:
+            return names
+        if missing < -1 or "*" not in names:
             raise Untold(f"{tensor.name} has {rank} axes")
-        return [*head, *"*" * middle, *tail]
+        return names.replace("*", "*" * (missing + 1))
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> tuple[list[str], list[str]]:
+    left, _, right = text.partition("->")
+    return left.split(","), right.split(",")
 
 
 def _role(*, factor: bool, summed: bool) -> Role:
