@@ -24,8 +24,10 @@ SHARES = (0.0625, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 """Of a group's atoms, but for one, that are gone in the steps of its curve."""
 ENOUGH = 0.5
 """The loss at which a curve ends: nobody wants more."""
-LOOKED = 192
-"""Samples on which losses are measured."""
+LOOKED = (32, 192)
+"""Samples on which losses are measured, at least and at most."""
+WORK = 1e12
+"""Multiply-adds that all of it may take, as long as so few samples allow it."""
 AT_ONCE = 1 << 28
 """Bytes of second moments that are held at once, if that is at least one layer."""
 

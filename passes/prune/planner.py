@@ -12,10 +12,10 @@ import numpy as np
 
 from graphopt.errors import UsageError
 from passes.prune import allocation
-from passes.prune.curves import LOOKED, Curve, Outputs, curve, seen
+from passes.prune.curves import LOOKED, SHARES, WORK, Curve, Outputs, curve, seen
 from passes.prune.importance import FROM_SAMPLES, scores
 from passes.prune.selection import emptied
-from passes.prune.targets import Plan, costs
+from passes.prune.targets import Plan, costs, multiply_adds
 from passes.prune.trial import Work, bare, loss_of
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Planner:
         if work.feeds is None:
             raise LookupError("there are no samples")
         measure = settings.allocate == "sensitivity"
-        judge = Outputs(work.original, work.feeds.first(LOOKED)) if measure else None
+        judge = Outputs(work.original, work.feeds.first(self._looked())) if measure else None
         found: dict[str, Rated] = {}
         for known in seen(work.original, self.groups, work.feeds, settings.seed):
             group = known.group
@@ -100,6 +100,11 @@ class Planner:
             line = curve(work.grouping, known, order, judge) if judge else Curve(group, order, (0,), (0.0,))
             found[group.name] = (rated, line.gone, line.losses)
         return found
+
+    def _looked(self) -> int:
+        """Samples on which losses are measured: fewer of a network that takes long, or has many groups."""
+        once = multiply_adds(self.work.grouping, self.work.context.bound[0])({}) * len(SHARES) * len(self.groups)
+        return int(np.clip(WORK / max(once, 1.0), *LOOKED))
 
     def plan(self) -> Plan:
         """The plan for what was asked. Raises UsageError for a target that cannot be reached."""

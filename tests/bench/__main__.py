@@ -21,6 +21,7 @@ from tests.bench import (
     faults,
     latency,
     mutations,
+    pruning,
     random_models,
     scale,
     skip_norm,
@@ -36,6 +37,7 @@ TABLES = {
     "speed": speed.main,
     "latency": latency.main,
     "steadiness": steadiness.main,
+    "pruning": pruning.main,
     "skip_norm": skip_norm.main,
 }
 QUICK = ("counts", "exports", "conformance", "scale")

@@ -1,0 +1,161 @@
+"""Pruning without training: score against cost, what --max-drop allows, measured time, and memory.
+
+    python -m tests.bench pruning
+
+Pictures and networks are those of the corpus beside the checkout; without it there is only the digits network.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+import graphopt
+from graphopt.budget.limits import Budget
+from graphopt.measure.metrics import METRICS
+from tests.corpus.files import ROOT
+
+MODELS = Path(__file__).parents[2] / "models"
+MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
+SHARES = (0.88, 0.75, 0.5, 0.35)
+METHODS = {
+    "slices only": ":importance=l2:allocate=uniform:recover=none",
+    "L2 + least squares": ":importance=l2:allocate=uniform:recover=squares",
+    "best": "",
+}
+WIDE, DEEP = 4096, 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with samples to calibrate with, and others, with labels, to judge it by."""
+
+    name: str
+    model: Path
+    calibration: Path
+    data: Path
+    options: str = ""
+
+
+def cases(folder: Path) -> Iterator[Case]:
+    """The networks with data."""
+    yield Case("digits", MODELS / "digits.onnx", MODELS / "digits.train.npz", MODELS / "digits.test.npz")
+    if not ROOT.exists():
+        return
+    train, test = (np.load(ROOT / "data" / f"cifar10_{part}.npz") for part in ("train5k", "test2k"))
+    np.savez(folder / "cifar.npz", image=_cifar(train["x"][:512]))
+    np.savez(folder / "cifar_test.npz", image=_cifar(test["x"]), label=test["y"])
+    model = ROOT / "nets" / "resnet20-cifar10.onnx"
+    yield Case("resnet20-cifar10", model, folder / "cifar.npz", folder / "cifar_test.npz")
+    model = ROOT / "nets" / "mobilenet-v2.onnx"
+    pictures = np.load(ROOT / "data" / "imagenet200.npz")
+    x = np.ascontiguousarray(pictures["x"].transpose(0, 3, 1, 2), np.float32) / np.float32(127.5) - np.float32(1)
+    name = onnx.load_model(model, load_external_data=False).graph.input[0].name
+    np.savez(folder / "imagenet.npz", **{name: x[::2]})
+    np.savez(folder / "imagenet_test.npz", **{name: x[1::2], "label": pictures["y"][1::2] + 1})
+    yield Case("mobilenet-v2", model, folder / "imagenet.npz", folder / "imagenet_test.npz", ":samples=64")
+
+
+def _cifar(pictures: np.ndarray) -> np.ndarray:
+    scaled = (pictures.astype(np.float32) / 255 - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+
+
+def pruned(case: Case, options: str, **settings: object) -> graphopt.Result:
+    """The network pruned, scored beside the original."""
+    passes = f"clean,fold,fuse,prune{options}{case.options}"
+    calibration = {} if "recover=none" in options and "importance=l2" in options else {"calibration": case.calibration}
+    return graphopt.optimize(
+        case.model, passes=passes, data=case.data, metric=METRICS["top1"], **calibration, **settings
+    )
+
+
+def curve(case: Case) -> None:
+    """Score at shares of the multiply-adds, for each way to prune."""
+    print(f"{case.name}: 512 samples without labels to calibrate with, no training\n")
+    print("| multiply-adds | way | top-1 | change, 99 % interval | minutes |\n|---|---|---|---|---|", flush=True)
+    for share in SHARES:
+        for way, options in METHODS.items():
+            begin = time.monotonic()
+            result = pruned(case, f":macs={share}{options}")
+            row = (reached(result), way, *scored(result), f"{(time.monotonic() - begin) / 60:.1f}")
+            print(f"| {' | '.join(row)} |", flush=True)
+
+
+def reached(result: graphopt.Result) -> str:
+    """The share of the multiply-adds that is left."""
+    return next(table.text.split(";")[0].removeprefix("macs ") for table in result.report.tables)
+
+
+def scored(result: graphopt.Result) -> tuple[str, str]:
+    """Top-1, and by how much it changed."""
+    score = result.report.evaluation.score("top1", 1)
+    change = score.difference
+    ends = tuple(f"{100 * end:+.2f}" for end in (change.low, change.high))
+    return f"{100 * score.value.value:.2f}", f"{100 * change.value:+.2f} ({' to '.join(ends)})"
+
+
+def within(case: Case) -> None:
+    """The most that can go within one point, with and without recovery."""
+    for way in ("", ":recover=none"):
+        result = pruned(case, way, budget=Budget.of(max_drop="1%"))
+        print(f"| {' | '.join((case.name, 'no' if way else 'yes', reached(result), *scored(result)))} |", flush=True)
+
+
+def timed(case: Case, share: float) -> None:
+    """Asked and measured shares of the time of a run."""
+    result = pruned(case, f":latency={share}:recover=none")
+    print(f"| {case.name} | {share} | {result.report.tables[0].text.split(';')[0]} |", flush=True)
+
+
+def wide(folder: Path) -> None:
+    """Peak memory of pruning layers of 4,096 units, in a process of its own."""
+    rng = np.random.default_rng(0)
+    weights = [
+        numpy_helper.from_array((rng.standard_normal((WIDE, WIDE)) / 64).astype("f4"), f"w{i}") for i in range(DEEP)
+    ]
+    nodes: list[onnx.NodeProto] = []
+    for i in range(DEEP):
+        nodes.append(helper.make_node("MatMul", [f"x{i}", f"w{i}"], [f"p{i}"]))
+        nodes.append(helper.make_node("Relu", [f"p{i}"], [f"x{i + 1}"]))
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", WIDE]) for name in ("x0", f"x{DEEP}")]
+    graph = helper.make_graph(nodes, "wide", ends[:1], ends[1:], weights)
+    path = folder / "wide.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    np.savez(folder / "wide.npz", x0=rng.standard_normal((256, WIDE)).astype("f4"))
+    command = [sys.executable, "-m", "graphopt.cli", "optimize", str(path), "-o", str(folder / "cut.onnx"), "--passes"]
+    command += ["prune:ratio=0.5:importance=activation", "--calibration", str(folder / "wide.npz"), "--verify", "off"]
+    subprocess.run([*command, "--no-cache"], check=True, stdout=subprocess.DEVNULL)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"{DEEP} layers of {WIDE:,} units, {path.stat().st_size / 2**20:,.0f} MB of weights: peak {peak:,.0f} MB")
+
+
+def main() -> None:
+    """All tables."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        found = {case.name: case for case in cases(folder)}
+        if "resnet20-cifar10" in found:
+            curve(found["resnet20-cifar10"])
+        print("\n| network | recovery | multiply-adds | top-1 | change, 99 % interval |\n|---|---|---|---|---|")
+        for case in found.values():
+            within(case)
+        print("\n| network | asked | measured |\n|---|---|---|")
+        for case in found.values():
+            timed(case, 0.6)
+        print()
+        wide(folder)
+
+
+if __name__ == "__main__":
+    main()
