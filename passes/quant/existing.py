@@ -22,6 +22,7 @@ from graphopt.numerics.contract import Close, Judged
 from graphopt.pipeline.context import Context
 from passes.fold.constants import substitute
 from passes.quant.grid import Grid, limits
+from passes.quant.kernels import ORT_CPU, Role
 
 RULE = "dequantised"
 MARKS = (
@@ -29,6 +30,9 @@ MARKS = (
     "DynamicQuantize", "MatMulNBits", "QAttention", "QEmbedLayerNormalization", "GatherBlockQuantized",
 )  # fmt: skip
 """What the names of operators that compute with quantised numbers begin with."""
+MOVES = frozenset({op for op, kernel in ORT_CPU.items() if kernel.role is Role.MOVE} | {"Pad"})
+PADDING = 2
+"""The position of what Pad pads with."""
 
 
 @dataclass
@@ -50,6 +54,11 @@ def lift(context: Context) -> Given:
     context.editor.flush()
     for graph in walk.graphs(context.model.graph):
         for node in list(graph.nodes):
+            if node.op in MOVES and not node.domain:
+                _lower(context, graph, node)
+    context.begin(context.step)
+    for graph in walk.graphs(context.model.graph):
+        for node in list(graph.nodes):
             if node.op == "DequantizeLinear" and context.editor.alive(node):
                 _lift(context, graph, node, given)
     context.begin(context.step)
@@ -58,6 +67,29 @@ def lift(context: Context) -> Given:
         named = ", ".join(f"{count} {op}" for op, count in sorted(left.items()))
         context.note(f"quantisation that could not be taken back stays as it is: {named}")
     return given
+
+
+def _lower(context: Context, graph: Graph, node: Node) -> None:
+    """What moves integers that a QuantizeLinear gave moves floats, and its result is rounded to the same grid."""
+    down = node.inputs[0].producer if node.inputs else None
+    grid = grid_of(down) if down is not None and down.op == "QuantizeLinear" else None
+    if down is None or grid is None or grid.scale.ndim or len(node.outputs) > 1:
+        return
+    parameters = down.inputs[1:]
+    floats, moved, integers = (Variable(UNNAMED) for _ in range(3))
+    operands = [floats, *node.inputs[1:]]
+    if node.op == "Pad" and len(operands) > PADDING and operands[PADDING].name:
+        filling = constant(operands[PADDING])
+        if filling is None:
+            return
+        operands[PADDING] = Constant(UNNAMED, grid.dequantise(np.asarray(filling.values)))
+    drafts = (
+        Draft("DequantizeLinear", [down.outputs[0], *parameters], [floats]),
+        Draft(node.op, operands, [moved], dict(node.attrs), name=node.name),
+        Draft("QuantizeLinear", [moved, *parameters], [integers]),
+    )
+    reads = frozenset(tensor for tensor in node.inputs if isinstance(tensor, Constant))
+    context.apply(Rewrite(graph, node, (node,), drafts, {node.outputs[0]: integers}, reads), RULE, Close(1))
 
 
 def _lift(context: Context, graph: Graph, node: Node, given: Given) -> None:
@@ -77,10 +109,12 @@ def _lift(context: Context, graph: Graph, node: Node, given: Given) -> None:
 
 def _weight(context: Context, node: Node, integers: Array, grid: Grid, given: Given) -> None:
     """Constant integers become the floats that they stand for."""
-    result = node.outputs[0]
+    result, source = node.outputs[0], node.inputs[0].producer
     reads = frozenset(tensor for tensor in _upstream(node) if isinstance(tensor, Constant))
     if substitute(context, node, {result: grid.dequantise(integers)}, RULE, numerics=Close(1), reads=reads):
         given.weights[result.name] = integers, grid
+        if source is not None:
+            context.editor.remove_unused([source])
 
 
 def _upstream(node: Node) -> Iterator[Tensor]:
@@ -93,16 +127,17 @@ def _upstream(node: Node) -> Iterator[Tensor]:
 def _pair(context: Context, graph: Graph, down: Node, up: Node, grid: Grid, given: Given) -> None:
     """A QuantizeLinear with its DequantizeLinear goes; what the saturation between them cut is cut by an operator."""
     source, result = down.inputs[0], up.outputs[0]
-    name = source.name
+    names = {source.name, result.name}  # where one of them is an output of the model, that is the name that stays
     drafts: list[Draft] = []
     replacement: Tensor = source
     if not grid.scale.ndim and grid.zero == grid.low and not _cut_already(source):
         replacement = made = Variable(UNNAMED)
         drafts.append(Draft("Relu", [source], [made]))
-        name = result.name
+        names = {result.name}
     rewrite = Rewrite(graph, up, (down, up), tuple(drafts), {result: replacement})
     if context.apply(rewrite, RULE, Judged()) is not None and not grid.scale.ndim:
-        given.activations.setdefault(name, grid)
+        for name in names:
+            given.activations.setdefault(name, grid)
 
 
 def _cut_already(tensor: Tensor) -> bool:

@@ -81,6 +81,7 @@ def make(
     chosen: list[str] = []
     reasons: dict[str, str] = {}
     for unit in units:
+        _from_zero(unit, grids)
         missing = _activations(unit, ranges, grids, manner)
         if missing is not None:
             reasons[unit.name] = f"the range of {missing} is unknown: {skipped.get(missing, 'it was not observed')}"
@@ -115,6 +116,14 @@ def _activations(unit: Unit, ranges: Mapping[str, Range], grids: dict[str, Grid]
                 return tensor.name
             grids[tensor.name] = activation_grid(*_within(unit, *ranges[tensor.name]), manner)
     return None
+
+
+def _from_zero(unit: Unit, grids: dict[str, Grid]) -> None:
+    """Let a given grid begin at zero behind a Relu, which its saturation then performs, and end where it ended."""
+    grid = grids.get(unit.name)
+    relu = unit.activation is not None and bounds(unit.activation) == (0.0, np.inf)
+    if grid is not None and relu and grid.bottom < 0:
+        grids[unit.name] = asymmetric(0.0, grid.top, grid.dtype)
 
 
 def retyped(grid: Grid, dtype: DType) -> Grid | None:

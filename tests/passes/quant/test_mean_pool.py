@@ -7,7 +7,9 @@ from tests.support import fires, refuses
 
 
 def net(axes, keep, shape="1, 4, 5, 6"):
-    return f"g (float[{shape}] x) => (float[] y) {{ a = Constant <value = int64[{len(axes)}] {{{', '.join(map(str, axes))}}}> ()\n y = ReduceMean <keepdims = {keep}> (x, a) }}"
+    values = f"int64[{len(axes)}] {{{', '.join(map(str, axes))}}}"
+    body = f"a = Constant <value = {values}> ()\n y = ReduceMean <keepdims = {keep}> (x, a)"
+    return f"g (float[{shape}] x) => (float[] y) {{ {body} }}"
 
 
 @pytest.mark.parametrize(("keep", "left"), [(1, ["GlobalAveragePool"]), (0, ["GlobalAveragePool", "Flatten"])])
