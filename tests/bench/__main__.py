@@ -22,6 +22,7 @@ from tests.bench import (
     latency,
     mutations,
     pruning,
+    quantised_transformers,
     random_models,
     scale,
     skip_norm,
@@ -39,6 +40,7 @@ TABLES = {
     "steadiness": steadiness.main,
     "pruning": pruning.main,
     "skip_norm": skip_norm.main,
+    "quantised_transformers": quantised_transformers.main,
 }
 QUICK = ("counts", "exports", "conformance", "scale")
 HUNTS = {
