@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from graphopt.cache.key import digest
 from graphopt.data.interface import interface, same_inputs
 from graphopt.errors import UsageError
 from graphopt.ir.model import Model
@@ -81,9 +82,12 @@ def _trained(context: Context, options: Options, settings: Settings) -> Weights 
 
 
 def _key(context: Context, student: Path, teacher: Path | None, settings: Settings) -> Hashable:
-    files = [student, *([] if teacher is None else [teacher])]
+    try:
+        digests = [digest(path) for path in (student, teacher) if path is not None]
+    except OSError as error:
+        raise UsageError(f"distill: the teacher {teacher}: {error.strerror}") from error
     data = "" if context.calibration is None else context.calibration.fingerprint()
-    return ("distill", *(hashlib.sha256(file.read_bytes()).hexdigest() for file in files), data, settings)
+    return ("distill", *digests, data, settings)
 
 
 def _train(context: Context, options: Options, settings: Settings, student: Path, key: str) -> Weights | None:

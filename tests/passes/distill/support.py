@@ -58,9 +58,10 @@ class Drawn:
         return self.y is not None
 
     def batches(self, size: int | None = None, limit: int | None = None) -> Iterator[Batch]:
-        self.read.append(limit or self.count)
-        for start in range(0, limit or self.count, size or self.size):
-            rows = slice(start, min(start + (size or self.size), limit or self.count))
+        last = min(limit or self.count, self.count)
+        self.read.append(last)
+        for start in range(0, last, size or self.size):
+            rows = slice(start, min(start + (size or self.size), last))
             labels = None if self.y is None else self.y[rows]
             yield Batch({self.input: self.x[rows]}, labels, len(self.x[rows]))
 
