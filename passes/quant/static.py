@@ -21,6 +21,7 @@ from passes.quant.options import Existing, Settings
 from passes.quant.plan import Manner, Plan, make
 from passes.quant.prepare import prepare
 from passes.quant.processor import integers_of
+from passes.quant.trust import warning
 from passes.quant.units import Unit, find
 
 RULE = "quantised_layer"
@@ -121,9 +122,12 @@ def _ranges(
             progress=context.say,
         )
         known = {tensor.name: edges for tensor, edges in found.ranges.items()}
-        context.memo[key] = known, {tensor.name: reason for tensor, reason in found.skipped.items()}
-    result: tuple[dict[str, Range], dict[str, str]] = context.memo[key]
-    return result
+        skipped = {tensor.name: reason for tensor, reason in found.skipped.items()}
+        context.memo[key] = known, skipped, warning(found.samples)
+    known, skipped, few = context.memo[key]
+    if few is not None:
+        context.note(few)
+    return known, skipped
 
 
 def captured(context: Context, units: list[Unit]) -> samples.Captured:
