@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from graphopt.calibration.methods import AUTO, METHODS, Steps, edges
+from graphopt.calibration.observed import Observed
 from graphopt.calibration.observing import SAMPLES, observe
+from graphopt.calibration.stored import content, load_ranges, save_ranges
 from graphopt.data.source import Data
 from graphopt.errors import UsageError
 from graphopt.ir.model import Model
@@ -73,20 +77,56 @@ def ranges(
     seed: int = 0,
     threads: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    memo: MutableMapping[Hashable, Any] | None = None,
+    file: Path | None = None,
 ) -> Calibration:
     """The ranges of `tensors` of `model`, also of those in bodies, while it runs on `data`.
 
     method: one of `METHODS`, or "auto". levels, symmetric: what the ranges will be cut into. samples: no more than so
-    many are run; None for all.
+    many are run; None for all. memo: where what was observed is kept, by content, for other methods. file: where
+    ranges are kept for other runs; those of the same content are taken from there.
     Raises UsageError for data without samples and for an unknown method, ModelError if the model does not run on them.
     """
     if method not in (AUTO, *METHODS):
         raise UsageError(f"there is no way to calibrate called {method!r}; there are: {listed([AUTO, *METHODS], 9)}")
-    steps = Steps(levels, symmetric)
-    seen, count = observe(model, data, tensors, samples=samples, seed=seed, threads=threads, progress=progress)
+    steps, tensors = Steps(levels, symmetric), list(dict.fromkeys(tensors))
+    look = partial(observe, model, data, tensors, samples=samples, seed=seed, threads=threads, progress=progress)
+    if memo is None and file is None:
+        return _found(*look(), tensors, method, steps)
+    key = content(model, data, tensors, samples, seed)
+    whole = f"{key} {method} {steps}"
+    kept = load_ranges(file, whole) if file is not None else None
+    if kept is not None:
+        return _known(*kept, tensors)
+    held = {} if memo is None else memo
+    if ("observed", key) not in held:
+        held["observed", key] = _by_name(*look())
+    seen, count = held["observed", key]
+    here = {tensor: seen[tensor.name] for tensor in tensors if tensor.name in seen}
+    made = _found(here, count, tensors, method, steps)
+    if file is not None:
+        save_ranges(file, whole, {tensor.name: edges for tensor, edges in made.ranges.items()}, made.samples)
+    return made
+
+
+def _by_name(seen: Mapping[Tensor, Observed], count: int) -> tuple[dict[str, Observed], int]:
+    return {tensor.name: observed for tensor, observed in seen.items()}, count
+
+
+def _known(ranges: Mapping[str, tuple[float, float]], count: int, tensors: Sequence[Tensor]) -> Calibration:
+    """What a file held."""
+    found = {tensor: Range(*ranges[tensor.name]) for tensor in tensors if tensor.name in ranges}
+    skipped = {tensor: "it had no range when it was calibrated" for tensor in tensors if tensor not in found}
+    return Calibration(found, skipped, count)
+
+
+def _found(
+    seen: Mapping[Tensor, Observed], count: int, tensors: Sequence[Tensor], method: str, steps: Steps
+) -> Calibration:
+    """The ranges that follow from what was observed."""
     found: dict[Tensor, Range] = {}
     skipped: dict[Tensor, str] = {}
-    for tensor in dict.fromkeys(tensors):
+    for tensor in tensors:
         observed = seen.get(tensor)
         if observed is None or not observed.batches:
             skipped[tensor] = "no sample reaches it" if observed else "its values cannot be observed"

@@ -38,6 +38,7 @@ class Settings:
     symmetric: activations have their zero in the middle. channels: weights have a scale for each output channel.
     bits: of the weights. floor: the least signal-to-noise ratio of a layer on its activations, in dB.
     exclude, only: layers by the name of their call or their output. existing: what becomes of Q/DQ already there.
+    rounding: how weights are rounded where activations are integers too.
     block: rows of a weight that share a scale, where only weights are quantised. method: how those are rounded.
     """
 
@@ -54,6 +55,7 @@ class Settings:
     existing: Existing = Existing.REFUSE
     block: int = 128
     method: str = "nearest"
+    rounding: str = "products"
 
     def wants(self, node: Node) -> bool:
         """Whether `exclude` and `only` let a call be quantised."""
@@ -152,6 +154,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("only", names, "quantise nothing but these layers"),
     Option("block", _block, "weights of a column that share a scale in int8, int4 and int2; 128 unless said"),
     Option("method", _rounding, "how weights are rounded in int8, int4 and int2; nearest unless said"),
+    Option(
+        "rounding",
+        one_of("products", "nearest"),
+        "how weights are rounded in static: so that products are close, "
+        "by least squares on calibration data, unless said; or each to the nearest",
+    ),
     Option("existing", _existing, "what becomes of quantisation that is already there; refuse unless said"),
 )
 

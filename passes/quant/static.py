@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 
 from graphopt.calibration.ranges import Range, ranges
 from graphopt.errors import UsageError
@@ -33,6 +34,8 @@ NO_DATA = (
     "static quantisation needs samples of what the model is fed: give --calibration DATA, or choose a scheme that "
     "needs none (scheme=dynamic, or one for weights only)"
 )
+BY_OUTPUT = ("auto", "minmax")
+"""Ways to find ranges that are compared by what they do to the outputs, where nobody chose."""
 UNUSED = "the runtime does not take its integer kernel here"
 
 
@@ -48,7 +51,7 @@ def run(context: Context, settings: Settings) -> None:
     units, reasons = find(context, integers)
     allowed = wanted(units, settings)
     chosen = placement.choose(context, allowed)
-    plan = make(chosen, *_ranges(context, chosen, settings, manner), manner, given)
+    plan = _planned(context, settings, chosen, manner, given)
     refused = write(context, plan, settings)
     for unit in units:
         reasons[unit.node] = _reason(unit, allowed, chosen, {**plan.reasons, **refused})
@@ -57,6 +60,18 @@ def run(context: Context, settings: Settings) -> None:
         context.note(_nothing(reasons))
     if context.checks and integers.requantises:
         floats.report(context, {node.name: reason for node, reason in reasons.items()})
+
+
+def _planned(context: Context, settings: Settings, units: list[Unit], manner: Manner, given: Given) -> Plan:
+    """The plan for units: with data, the best of those that ranges allow."""
+    from passes.quant.accuracy import refine
+
+    methods = BY_OUTPUT if settings.calibrate == "auto" and context.calibration is not None else (settings.calibrate,)
+    found = (_ranges(context, units, replace(settings, calibrate=method), manner) for method in methods)
+    plans = [make(units, *one, manner, given) for one in found]
+    if context.calibration is None or not plans[0].weights:
+        return plans[0]
+    return refine(context, settings, units, plans, lambda plan: candidate(context, plan, settings))
 
 
 def _nothing(reasons: Mapping[Node, str]) -> str:
@@ -120,6 +135,7 @@ def _ranges(
             samples=settings.samples,
             seed=context.seed,
             progress=context.say,
+            memo=context.memo,
         )
         known = {tensor.name: edges for tensor, edges in found.ranges.items()}
         skipped = {tensor.name: reason for tensor, reason in found.skipped.items()}

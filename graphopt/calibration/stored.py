@@ -1,0 +1,58 @@
+"""Ranges in a file, with what they were found from: whoever asks for the same again has them without a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from graphopt.data.source import Data
+from graphopt.errors import UsageError
+from graphopt.ir import writer
+from graphopt.ir.atomic import Pending, told
+from graphopt.ir.emit import constants
+from graphopt.ir.model import Model
+from graphopt.ir.types import Array, Tensor
+from graphopt.ir.words import quoted
+
+FORMAT = 1
+Edges = tuple[float, float]
+
+
+def content(model: Model, data: Data, tensors: Iterable[Tensor], *settings: object) -> str:
+    """A hash of everything that ranges depend on: the graph, its weights, the samples, and how they are looked at."""
+    digest = hashlib.sha256(writer.skeleton(model).SerializeToString(deterministic=True))
+    for constant in constants(model):
+        if constant.dtype.kind != "O":
+            digest.update(_bytes(constant.values))
+    names = [tensor.name for tensor in tensors]
+    digest.update(json.dumps([data.fingerprint(), names, [str(one) for one in settings]]).encode())
+    return digest.hexdigest()
+
+
+def _bytes(values: Array) -> bytes:
+    return values.tobytes()
+
+
+def save_ranges(path: Path, key: str, ranges: Mapping[str, Edges], samples: int) -> None:
+    """Write ranges by name. Raises OutputError, and leaves nothing behind."""
+    held = {"format": FORMAT, "content": key, "samples": samples, "ranges": {k: list(v) for k, v in ranges.items()}}
+    with told(path), Pending(path) as out:
+        out.write(json.dumps(held, indent=1).encode())
+        out.commit()
+
+
+def load_ranges(path: Path, key: str) -> tuple[dict[str, Edges], int] | None:
+    """The ranges in a file and how many samples they are from; None if there is no file, or it has those of other
+    content. Raises UsageError for a file that holds no ranges."""
+    if not path.exists():
+        return None
+    try:
+        held = json.loads(path.read_bytes())
+        if held["content"] != key:
+            return None
+        found = {str(name): (float(low), float(high)) for name, (low, high) in held["ranges"].items()}
+        return found, int(held["samples"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{quoted(str(path))} holds no ranges of a calibration: remove it, or name another") from error
