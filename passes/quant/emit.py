@@ -6,8 +6,8 @@ the pattern take their integer kernel, all others compute the same in floats. `Q
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from passes.quant.activations import hard_swish_gate
 from passes.quant.grid import Grid
 from passes.quant.kernels import Integers, Role
 from passes.quant.plan import Plan, Weight, bias_grid
+from passes.quant.tuning import Layout, Step
 from passes.quant.units import Unit
 
 MICROSOFT = "com.microsoft"
@@ -58,12 +59,14 @@ class Written:
 class Writer:
     """Writes the units of a plan, one after the other, in the order of the graph.
 
-    held: the integers of the tensors that have been quantised so far. named: the name in the float model of what
+    layouts: how units are written differently, by name. held: the integers of the tensors that have been quantised so
+    far. named: the name in the float model of what
     tensors of integers stand for.
     """
 
-    def __init__(self, plan: Plan, integers: Integers) -> None:
+    def __init__(self, plan: Plan, integers: Integers, layouts: Mapping[str, Layout] | None = None) -> None:
         self.plan, self.integers = plan, integers
+        self.layouts = layouts or {}
         self.held: dict[Tensor, Held] = {}
         self._constants: dict[Hashable, Constant] = {}
 
@@ -96,6 +99,17 @@ class Writer:
             made = written.call("QuantizeLinear", [tensor, *self.grid(grid)])
         written.held[tensor] = Held(made, None, grid)
         return written.held[tensor]
+
+    def layout(self, unit: Unit) -> Layout:
+        """How the unit is written."""
+        return self.layouts.get(unit.name, Layout({}))
+
+    def stepped(self, integers: Tensor, steps: Sequence[Step], written: Written) -> Tensor:
+        """The integers, after some calls on them."""
+        for step in steps:
+            constants = (self.constant(values) for values in step.constants)
+            integers = written.call(step.op, [integers, *constants], **step.attrs)
+        return integers
 
     def read(self, tensor: Tensor, integers: Tensor, written: Written) -> Tensor:
         """A tensor of the plan as the floats that integers stand for on its grid."""
@@ -139,9 +153,13 @@ class QDQ(Writer):
     def unit(self, unit: Unit) -> Written:
         """The calls for a unit."""
         written = Written()
-        operands = list(unit.node.inputs)
+        operands, layout = list(unit.node.inputs), self.layout(unit)
+        for place, steps in layout.steps.items():
+            held = self.integers_of(unit.node.inputs[place], written)
+            integers = self.stepped(held.integers, steps, written)
+            operands[place] = written.call("DequantizeLinear", [integers, *self.grid(held.grid)])
         for tensor in dict.fromkeys(unit.data):
-            if self._read_in_floats(unit, tensor):
+            if tensor not in operands or self._read_in_floats(unit, tensor):
                 continue
             floats = self.floats_of(tensor, written)
             operands = [floats if operand is tensor else operand for operand in operands]
@@ -149,15 +167,16 @@ class QDQ(Writer):
             self._weight(unit, operands, written)
         results = [Variable(UNNAMED) for _ in unit.node.outputs]
         node = unit.node
-        written.drafts.append(Draft(node.op, operands, results, dict(node.attrs), node.domain, node.name))
+        attrs = {**node.attrs, **layout.attrs}
+        written.drafts.append(Draft(node.op, operands, results, attrs, node.domain, node.name))
         if unit.inner is not None:
             integers = written.call("QuantizeLinear", [results[0], *self.grid(self.plan.grids[unit.inner.name])])
             written.replace[unit.outputs[0]] = self.activated(unit, integers, written)
             return written
         if unit.activation is not None:
             after = [results[0], *unit.activation.inputs[1:]]
-            attrs = dict(unit.activation.attrs)
-            results = [written.call(unit.activation.op, after, name=unit.activation.name, **attrs)]
+            own = dict(unit.activation.attrs)
+            results = [written.call(unit.activation.op, after, name=unit.activation.name, **own)]
         for old, new in zip(unit.outputs, results, strict=True):
             written.replace[old] = self._result(old, new, written)
         return written
@@ -218,9 +237,12 @@ class QOperator(Writer):
         if unit.kernel.role is Role.MOVE:
             results = self._move(unit, read[0], written)
         else:
-            layout = LAYOUTS.get(unit.node.op, _plain)
+            layout = self.layout(unit)
+            for place, steps in layout.steps.items():
+                read[place] = replace(read[place], integers=self.stepped(read[place].integers, steps, written))
             grid = self.plan.grids[(unit.inner or unit.outputs[0]).name]
-            operands, attrs = layout(self, unit, read, grid)
+            operands, attrs = OPERANDS.get(unit.node.op, _plain)(self, unit, read, grid)
+            attrs |= layout.attrs
             results = [written.call(unit.kernel.linear, operands, unit.kernel.domain, unit.node.name, **attrs)]
         written.reads += [held for held in (unit.weight, unit.bias) if held is not None]
         for old, integers in zip(unit.outputs, results, strict=True):
@@ -303,7 +325,7 @@ def _softmax(writer: QOperator, unit: Unit, read: Sequence[Held], grid: Grid) ->
     return operands, {"axis": -1, **attrs, "opset": 13}
 
 
-LAYOUTS = {
+OPERANDS = {
     "Conv": _conv,
     "MatMul": _matmul,
     "Gemm": _gemm,

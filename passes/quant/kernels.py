@@ -58,6 +58,8 @@ class Integers:
     requantises: whether a kernel writes integers, so that its result needs a QuantizeLinear; else it takes integers
         and gives floats, and its result is quantised by whom it concerns.
     saturates: whether sums of two products are cut at 16 bits.
+    fours: whether convolutions take channels in fours, and depthwise ones in sixteens, and are slow on others.
+    tiles: whether matrix products run on tiles (AMX), and convolutions as such products may be faster.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Integers:
     channels: bool = True
     requantises: bool = True
     saturates: bool = False
+    fours: bool = False
+    tiles: bool = False
     lacking: str = ""
 
 
@@ -113,7 +117,10 @@ TENSORRT: dict[str, Kernel] = {
 }
 """TensorRT's placement rules: inputs of products, and both sides of an addition; biases and results stay float."""
 
-X64_VNNI = Integers("x64-vnni", "x86 with VNNI: U8 activations, S8 weights, exact 32-bit sums", ORT_CPU)
+X64_VNNI = Integers("x64-vnni", "x86 with VNNI: U8 activations, S8 weights, exact 32-bit sums", ORT_CPU, fours=True)
+X64_AMX = replace(
+    X64_VNNI, name="x64-amx", doc="x86 with AMX: as with VNNI, and large products run on tiles", tiles=True
+)
 X64_AVX2 = replace(
     X64_VNNI,
     name="x64-avx2",

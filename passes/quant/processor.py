@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from graphopt.target import Target
-from passes.quant.kernels import ARM64, TABLES, X64_ANY, X64_AVX2, X64_VNNI, Integers
+from passes.quant.kernels import ARM64, TABLES, X64_AMX, X64_ANY, X64_AVX2, X64_VNNI, Integers
 
 HERE = frozenset({"cpu", "ort"})
 """Targets that stand for the machine that compiles."""
@@ -29,6 +29,8 @@ def table(architecture: str, features: tuple[str, ...]) -> Integers:
     """The table for a processor with these features, as `graphopt.measure.environment` names them."""
     if architecture.lower() in ("aarch64", "arm64"):
         return ARM64
-    if {"vnni", "amx_int8"} & set(features):
+    if "amx_int8" in features:
+        return X64_AMX
+    if "vnni" in features:
         return X64_VNNI
     return X64_AVX2 if "avx2" in features else X64_ANY

@@ -23,6 +23,7 @@ from passes.quant.plan import Manner, Plan, make
 from passes.quant.prepare import prepare
 from passes.quant.processor import integers_of
 from passes.quant.trust import warning
+from passes.quant.tuning import tuned
 from passes.quant.units import Unit, find
 
 RULE = "quantised_layer"
@@ -171,7 +172,8 @@ def write(context: Context, plan: Plan, settings: Settings) -> dict[str, str]:
         context.tabulate(saturation.table({name: one for name, one in emulated.items() if one.share}))
     floor = FLOOR if settings.floor is None else settings.floor
     promise = Judged() if context.calibration is None else Lossy("sqnr", floor)
-    writer = WRITERS[settings.format](plan, integers)
+    plan, layouts = tuned(plan, units, context.shapes, integers)
+    writer = WRITERS[settings.format](plan, integers, layouts)
     refused: dict[str, str] = {}
     for unit in units:
         written = writer.unit(unit)

@@ -26,8 +26,8 @@ class Unit:
     """A call that may be computed in integers.
 
     activation: the function that alone reads the call: a clip, or one of `activations.GRIDDED`. data: the activations
-    that it reads. outputs: what it computes. weight, bias: its constant operands, if it has such. axis: of the weight, along which
-    scales may differ; None if nowhere.
+    that it reads. outputs: what it computes. weight, bias: its constant operands, if it has such. axis: of the weight,
+    along which scales may differ; None if nowhere.
     """
 
     node: Node

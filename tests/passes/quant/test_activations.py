@@ -5,7 +5,7 @@ import pytest
 
 from passes.quant.activations import hard_sigmoid_grids, hard_swish_gate, hard_swish_grid
 from passes.quant.grid import INT8, UINT8
-from tests.passes.quant.test_static import executed, quantised, run
+from tests.passes.quant.executing import executed, first_output, quantised
 from tests.support import proto
 
 SHAPE = (8, 12, 12)
@@ -51,10 +51,8 @@ def data(tmp_path):
 
 def noise(model, result):
     """The signal in dB over noise that quantisation left, on other samples than it was calibrated on."""
-    from graphopt.ir.reader import load
-
     feeds = {"x": 3 * np.random.default_rng(2).standard_normal((4, *SHAPE)).astype(np.float32)}
-    exact, found = run(load(model.SerializeToString()), feeds)[0], run(result.model, feeds)[0]
+    exact, found = (first_output(message, feeds) for message in (model, result.model.to_proto()))
     return 10 * np.log10(np.square(exact).mean() / np.square(exact - found).mean())
 
 
@@ -96,7 +94,7 @@ def test_hard_swish_is_a_product_of_integers(spelling, written, data):
     model = layer(activation, opset)
     result = quantised(model, data, passes=f"quant:scheme=static:format={written}")
     assert not result.report.rolled_back
-    found = executed(result.model)
+    found = executed(result.model.to_proto())
     assert found["QLinearConv"] == 2
     assert found["QLinearMul"] == found["Clip"] == 1
     assert found["QuantizeLinear"] == found["DequantizeLinear"] == 1
@@ -109,7 +107,7 @@ def test_hard_sigmoid_is_no_operator_at_all(slope, written, data):
     model = layer(SIGMOIDS[slope])
     result = quantised(model, data, passes=f"quant:scheme=static:format={written}")
     assert not result.report.rolled_back
-    found = executed(result.model)
+    found = executed(result.model.to_proto())
     assert found["QLinearConv"] == 2
     assert not {"HardSigmoid", "Clip", "QLinearMul"} & found.keys()
     assert found["QuantizeLinear"] == found["DequantizeLinear"] == 1
@@ -122,12 +120,12 @@ def test_no_clip_is_written_where_nothing_reaches_three(data):
         if tensor.name in "wb":
             tensor.raw_data = (np.frombuffer(tensor.raw_data, np.float32) / 20).tobytes()
     result = quantised(model, data)
-    assert "Clip" not in executed(result.model)
+    assert "Clip" not in executed(result.model.to_proto())
     assert noise(model, result) > 25
 
 
 def test_an_operand_that_others_read_too_keeps_its_own_grid(data):
     model = layer("g = HardSwish (a)\n h = Add (a, g)")
     result = quantised(model, data)
-    assert "QLinearMul" not in executed(result.model)
+    assert "QLinearMul" not in executed(result.model.to_proto())
     assert noise(model, result) > 25

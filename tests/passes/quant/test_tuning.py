@@ -1,0 +1,171 @@
+"""How units are laid out for x86 kernels: always the same numbers, and the kernels that it is for."""
+
+import itertools
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from passes.quant import static
+from passes.quant.grid import Grid, symmetric
+from passes.quant.kernels import X64_AMX
+from passes.quant.plan import Weight
+from passes.quant.tuning import folded, shifted
+from tests.passes.quant.executing import executed, first_output, quantised
+from tests.support import proto
+
+FIRST = """
+<ir_version: 8, opset_import: ["" : 17]>
+net (float[N, {channels}, {size}, {size}] x) => (float[N, 16, P, Q] y) {{
+    c = Conv <strides = [{stride}, {stride}], pads = {pads}> (x, w, b)
+    y = Relu (c)
+}}
+"""
+GATED = """
+<ir_version: 8, opset_import: ["" : 17]>
+net (float[N, 16, {height}, {width}] x) => (float[N, 16, P, Q] y) {{
+    c = Conv (x, w)
+    p = GlobalAveragePool (c)
+    g = Conv (p, v)
+    s = Sigmoid (g)
+    m = Mul ({factors})
+    y = Conv (m, u)
+}}
+"""
+GATES = {"w": (16, 16, 1, 1), "v": (16, 16, 1, 1), "u": (16, 16, 1, 1)}
+
+
+def first(channels=3, size=12, kernel=3, stride=2, pads=(1, 1, 1, 1)):
+    text = FIRST.format(channels=channels, size=size, stride=stride, pads=list(pads))
+    return proto(text, {"w": (16, channels, kernel, kernel), "b": (16,)})
+
+
+@pytest.fixture
+def fed(tmp_path):
+    """Calibration data for a model, and the two ways to quantise it: as it is laid out for x86, and plainly."""
+
+    def made(model, shape, monkeypatch):
+        path = tmp_path / "data.npz"
+        np.savez(path, x=np.random.default_rng(1).standard_normal((16, *shape)).astype(np.float32))
+        tuned = quantised(model, path)
+        with monkeypatch.context() as plainly:
+            plainly.setattr(static, "tuned", lambda plan, *_: (plan, {}))
+            plain = quantised(model, path, verify="off")
+        feeds = {"x": np.random.default_rng(2).standard_normal((3, *shape)).astype(np.float32)}
+        assert not tuned.report.rolled_back
+        both = [result.model.to_proto() for result in (tuned, plain)]
+        return *both, *(first_output(message, feeds) for message in both)
+
+    return made
+
+
+def convolved(x, weight, **attrs):
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], **attrs)
+    given = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, x.shape)
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    graph = onnx.helper.make_graph([node], "g", [given], [result], [numpy_helper.from_array(weight, "w")])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    return first_output(model, {"x": x})
+
+
+def in_blocks(x):
+    count, channels, height, width = x.shape
+    apart = x.reshape(count, channels, height // 2, 2, width // 2, 2)
+    return apart.transpose(0, 3, 5, 1, 2, 4).reshape(count, 4 * channels, height // 2, width // 2)
+
+
+# ---- first convolutions ----
+
+
+@pytest.mark.parametrize(("kernel", "start", "end"), list(itertools.product((4, 5, 6, 7), (0, 1, 2, 3), (0, 2, 3))))
+def test_a_convolution_of_stride_2_is_one_of_stride_1_on_blocks(kernel, start, end):
+    rng = np.random.default_rng(kernel)
+    x, weight = rng.integers(-9, 9, (2, 4, 12, 10)), rng.integers(-9, 9, (3, 4, kernel, kernel))
+    x, weight = x.astype(np.float32), weight.astype(np.float32)
+    pads = [start, end, end, start]
+    values, around = folded(weight, pads)
+    found = convolved(in_blocks(x), values, pads=around)
+    assert np.array_equal(found, convolved(x, weight, strides=[2, 2], pads=pads))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_missing_channels_are_zeros_of_the_integers(channels, fed, monkeypatch):
+    tuned, _, found, expected = fed(first(channels), (channels, 12, 12), monkeypatch)
+    assert executed(tuned)["Pad"] == 1
+    assert np.array_equal(found, expected)
+
+
+def test_large_kernels_of_stride_2_take_blocks_of_pixels(fed, monkeypatch):
+    tuned, _, found, expected = fed(first(size=24, kernel=7, pads=(3, 3, 3, 3)), (3, 24, 24), monkeypatch)
+    assert executed(tuned)["Reshape"] == 2
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("size", [23, "S"])
+def test_pixels_that_make_no_blocks_stay_apart(size, fed, monkeypatch):
+    model = first(size=size, kernel=7, pads=(3, 3, 3, 3))
+    tuned, _, found, expected = fed(model, (3, 23, 23), monkeypatch)
+    assert "Reshape" not in executed(tuned)
+    assert np.array_equal(found, expected)
+
+
+def test_four_channels_stay_as_they_are(fed, monkeypatch):
+    tuned, plain, _, _ = fed(first(4), (4, 12, 12), monkeypatch)
+    assert executed(tuned) == executed(plain)
+
+
+# ---- gates ----
+
+
+@pytest.mark.parametrize("factors", ["c, s", "s, c"])
+def test_a_gate_is_repeated_along_rows(factors, fed, monkeypatch):
+    model = proto(GATED.format(height=8, width=8, factors=factors), GATES)
+    tuned, _, found, expected = fed(model, (16, 8, 8), monkeypatch)
+    assert executed(tuned)["Tile"] == 1
+    assert np.array_equal(found, expected)
+
+
+def test_a_gate_is_not_repeated_along_rows_of_unknown_length(fed, monkeypatch):
+    model = proto(GATED.format(height="H", width="W", factors="c, s"), GATES)
+    tuned, _, found, expected = fed(model, (16, 8, 8), monkeypatch)
+    assert "Tile" not in executed(tuned)
+    assert np.array_equal(found, expected)
+
+
+# ---- tiles ----
+
+
+def test_a_shifted_weight_stands_for_the_same_numbers():
+    values = np.random.default_rng(0).standard_normal((4, 3, 2, 2))
+    grid = symmetric(np.abs(values).max((1, 2, 3)), np.dtype(np.int8), axis=0)
+    weight = Weight(grid.quantise(values), grid, None)
+    moved = shifted(weight)
+    assert np.all(moved.grid.zero == -1)
+    assert np.array_equal(moved.grid.dequantise(moved.values), grid.dequantise(weight.values))
+    assert np.array_equal(moved.grid.quantise(values), moved.values)
+
+
+def test_a_weight_that_uses_the_least_integer_is_not_shifted():
+    grid = Grid(np.dtype(np.int8), np.float32([0.1]), np.int8([0]), -128, 127, 0)
+    weight = Weight(np.full((1, 4, 1, 1), -128, np.int8), grid, None)
+    assert shifted(weight) is weight
+
+
+@pytest.mark.parametrize(("channels", "on_tiles"), [(128, True), (16, False)])
+def test_large_products_run_on_tiles_where_there_are_any(channels, on_tiles, fed, monkeypatch):
+    model = proto(
+        f"""
+        <ir_version: 8, opset_import: ["" : 17]>
+        net (float[N, {channels}, 4, 4] x) => (float[N, {channels}, 4, 4] y) {{
+            y = Conv <pads = [1, 1, 1, 1]> (x, w)
+        }}
+        """,
+        {"w": (channels, channels, 3, 3)},
+    )
+    monkeypatch.setattr(static, "integers_of", lambda _target: X64_AMX)
+    tuned, _, found, expected = fed(model, (channels, 4, 4), monkeypatch)
+    held = [numpy_helper.to_array(tensor) for tensor in tuned.graph.initializer]
+    zeros = [tensor for tensor in held if tensor.dtype == np.int8 and tensor.shape == (channels,)]
+    assert any((tensor == -1).all() for tensor in zeros) == on_tiles
+    assert np.array_equal(found, expected)
