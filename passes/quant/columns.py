@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from graphopt.ir.dtypes import DType
 from graphopt.ir.edit import UNNAMED
 from graphopt.ir.types import Array, Constant, Tensor, Variable
 from graphopt.numerics.feeds import FeedPlan, InputSpec
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 WEIGHTS = 1 << 18
 """Of matrices with more weights only so many are run."""
 ROWS, SECONDS = 16, 60.0
+FED = "x"
+"""What the operand is called where it is fed."""
 Write = Callable[[Builder, Tensor], Tensor]
 """Writes down the new product of a tensor with some columns of a matrix."""
 
@@ -41,25 +45,39 @@ def verdict(
 
     activations: (rows, terms), on which they are run; drawn numbers without.
     """
-    x = Variable("x", linear.dtype)
-    region = _region(context, linear, x, write)
-    plans: list[FeedPlan | Mapping[str, Array]] = [{region.inputs[x]: rows} for rows in activations]
+    weight = Constant(UNNAMED, linear.matrix()[:, some(linear)])
+    plans: list[FeedPlan | Mapping[str, Array]] = [{FED: rows} for rows in activations]
     if not plans:
-        spec = InputSpec(region.inputs[x], linear.dtype, (ROWS, linear.rows))
+        spec = InputSpec(FED, linear.dtype, (ROWS, linear.rows))
         plans = [FeedPlan((spec,), context.seed, kind) for kind in ("normal", "edge")]
+    x = Variable("x", linear.dtype)
+    told = compared(context, x, lambda new, fed: new.MatMul(fed, weight), write, linear.dtype, plans, numerics)
+    count = len(range(linear.columns)[some(linear)])
+    return replace(told, detail=told.detail or f"{count:,} of its {linear.columns:,} columns were run")
+
+
+def compared(
+    context: Context,
+    x: Variable,
+    before: Write,
+    after: Write,
+    dtype: DType,
+    plans: Sequence[FeedPlan | Mapping[str, Array]],
+    numerics: Contract,
+) -> Verdict:
+    """The verdict on two ways to compute a tensor of `dtype` from `x`, which the plans feed as `FED`."""
+    region = _region(context, x, before, after, dtype)
     result = context.runner.check_pair(*region.models(), plans, numerics, limit_s=SECONDS)
     status = {"ok": Status.VERIFIED, "wrong": Status.WRONG, "unverified": Status.UNVERIFIED}[result.verdict]
     error = min((comparison.error for comparison in result.comparisons), default=None)
-    count = len(range(linear.columns)[some(linear)])
-    return Verdict(status, error, result.reason or f"{count:,} of its {linear.columns:,} columns were run")
+    return Verdict(status, error, result.reason)
 
 
-def _region(context: Context, linear: Linear, x: Tensor, write: Write) -> Region:
-    old, new = Builder(lambda: linear.dtype), Builder(lambda: linear.dtype)
-    before = old.MatMul(x, Constant(UNNAMED, linear.matrix()[:, some(linear)]))
-    after = write(new, x)
-    constants = (t for call in (*old.drafts, *new.drafts) for t in call.inputs if isinstance(t, Constant))
+def _region(context: Context, x: Variable, before: Write, after: Write, dtype: DType) -> Region:
+    tapes = Builder(lambda: dtype), Builder(lambda: dtype)
+    old, new = before(tapes[0], x), after(tapes[1], x)
+    calls = tuple(tapes[0].drafts), tuple(tapes[1].drafts)
+    constants = (tensor for call in (*calls[0], *calls[1]) for tensor in call.inputs if isinstance(tensor, Constant))
     embedded: dict[Tensor, str] = {held: f"c{i}" for i, held in enumerate(constants)}
-    dtypes = dict.fromkeys((x, before), linear.dtype)
-    calls = tuple(old.drafts), tuple(new.drafts)
-    return Region(context.model, *calls, (before,), (after,), {x: "i0"}, embedded, dtypes, own_names=False)
+    dtypes: dict[Tensor, DType | None] = {x: x.dtype, old: dtype}
+    return Region(context.model, *calls, (old,), (new,), {x: FED}, embedded, dtypes, own_names=False)

@@ -15,6 +15,7 @@ from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
 from passes.quant import columns
+from passes.quant.embeddings import embeddings
 from passes.quant.fused import prepare
 from passes.quant.grid import INT8, Grid, symmetric
 from passes.quant.linear import Linear, linears
@@ -43,6 +44,7 @@ def run(context: Context, settings: Settings) -> None:
         for node in list(graph.nodes):
             if (node.domain, node.op) == (MICROSOFT, "Attention") and settings.wants(node):
                 writer.attention(graph, node)
+    embeddings(context, settings)
 
 
 @dataclass(eq=False)

@@ -85,7 +85,7 @@ def _peers(sizes: Mapping[str, int]) -> dict[str, Callable[[Path, Path], None]]:
         model = optimize_model(str(source), "bert", num_heads=sizes["heads"], hidden_size=sizes["width"], opt_level=0)
         between = target.with_suffix(".fused.onnx")
         model.save_model_to_file(str(between))
-        quantize_dynamic(between, target, **options)
+        quantize_dynamic(between, target, extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT}, **options)
 
     def plain(source: Path, target: Path) -> None:
         quantize_dynamic(source, target, weight_type=QuantType.QInt8)
