@@ -32,6 +32,7 @@ from passes.blocks.residual import (
     skip_rms_norm,
     skip_rms_norm_sum,
 )
+from passes.blocks.rotary import rotated_grouped_attention
 
 __all__ = [
     "BLOCKS",
@@ -49,6 +50,7 @@ __all__ = [
     "fused_swish",
     "gemm_activation",
     "merged_products",
+    "rotated_grouped_attention",
     "scaled_operand",
     "scaled_product",
     "simplified_norm",
@@ -64,7 +66,7 @@ __all__ = [
 
 OPTIONAL = (*activation.OPTIONAL, *linear.OPTIONAL)
 """Right, but slower on the CPU than what they replace, or only smaller: the packages say why."""
-RULES = (*activation.RULES, *linear.RULES, *residual.RULES)
+RULES = (*activation.RULES, *linear.RULES, *residual.RULES, rotated_grouped_attention)
 
 BLOCKS = rule_pass(
     "blocks",
