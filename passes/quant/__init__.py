@@ -8,8 +8,12 @@ from graphopt.ir.model import Model
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.passes import Options, Pass
 from passes.quant.existing import lift, quantised
+from passes.quant.mean_pool import mean_pool
 from passes.quant.options import OPTIONS, Existing, Settings, settings
 from passes.quant.prepare import RULES
+from passes.quant.unfused_conv import unfused_conv
+
+__all__ = ["QUANT", "RULES", "mean_pool", "unfused_conv"]
 
 
 def _requires(model: Model, options: Options) -> str | None:

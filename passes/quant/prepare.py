@@ -14,12 +14,13 @@ from passes.layout import LAYOUT
 from passes.opset import OPSET
 from passes.quant.mean_pool import mean_pool
 from passes.quant.options import Settings
+from passes.quant.unfused_conv import unfused_conv
 
 CHANNELS_SINCE = 13
 """The opset from which on QuantizeLinear and DequantizeLinear take a scale for each channel."""
 HARD_SWISH = 14
 """The opset from which on there is HardSwish: before, its operand has two readers."""
-RULES = (mean_pool,)
+RULES = (mean_pool, unfused_conv)
 FOLDING = (CLEAN, CANONICAL, FOLD, FUSE, LAYOUT, ALGEBRA)
 """What leaves the fewest operators between those with integer kernels; nothing that writes fused float operators."""
 MOST_ROUNDS = 8
