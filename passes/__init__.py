@@ -9,6 +9,7 @@ from passes.blocks import BLOCKS
 from passes.canonical import CANONICAL
 from passes.cast import CAST
 from passes.clean import CLEAN
+from passes.depth import DEPTH
 from passes.distill import DISTILL
 from passes.fold import FOLD
 from passes.freeze import FREEZE
@@ -26,6 +27,7 @@ PASSES: tuple[Pass, ...] = (
     CLEAN,
     CANONICAL,
     CAST,
+    DEPTH,
     DISTILL,
     FOLD,
     FREEZE,
