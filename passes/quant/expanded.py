@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 import ml_dtypes
 import numpy as np
 
+from graphopt.calibration.ranges import ranges
 from graphopt.ir import dtypes, walk
 from graphopt.ir.edit import UNNAMED, Rewrite
 from graphopt.ir.scratch import Scratch
 from graphopt.ir.types import Array, Constant, Graph, Node, Stored, Tensor
 from graphopt.ir.values import constant
 from graphopt.numerics.contract import Lossy
-from graphopt.pipeline.context import Context
+from graphopt.pipeline.context import Activations, Context
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
+from passes.quant import samples
 from passes.quant.codebook import fitted
 from passes.quant.grid import INT8, symmetric
 from passes.quant.options import Settings
@@ -54,19 +56,30 @@ PLACES = {
 }
 Expand = Callable[[Builder, tuple[Constant, ...], int], Tensor]
 """Writes the expansion of stored tensors to a weight with its channels along an axis."""
+Operand = Callable[[Builder, Tensor], Tensor]
+"""Writes what becomes of the other operand."""
 Shrink = Callable[[Array, int], tuple[Array, ...]]
 """The tensors that are stored for a weight, float32, with its channels along an axis."""
 
 
+def _same(_: Builder, tensor: Tensor) -> Tensor:
+    return tensor
+
+
 @dataclass(eq=False)
 class Writer:
-    """Makes the rewrites of one scheme, named `rule`. stored: what stands for each weight, along each axis."""
+    """Makes the rewrites of one scheme, named `rule`. stored: what stands for each weight, along each axis.
+
+    operand: what becomes of what the weight multiplies. activations: that on data, for the checks.
+    """
 
     context: Context
     rule: str
     numerics: Lossy
     shrink: Shrink
     expand: Expand
+    operand: Operand = _same
+    activations: Activations | None = None
     scratch: Scratch = field(default_factory=Scratch)
     stored: dict[tuple[Constant, int], tuple[Constant, ...]] = field(default_factory=dict)
 
@@ -92,10 +105,12 @@ class Writer:
         axis = 1 - place.axis if place.turned and node.attrs.get(place.turned) else place.axis
         new = Builder()
         weight = self.expand(new, self.tensors(held, axis % len(held.shape)), axis % len(held.shape))
-        inputs = [weight if i == place.position else t for i, t in enumerate(node.inputs)]
+        other = self.operand(new, node.inputs[1 - place.position])
+        inputs = [weight, other] if place.position == 0 else [other, weight]
+        inputs += node.inputs[2:]
         made = new.node(node.op, *inputs, **node.attrs)
         rewrite = Rewrite(graph, node, (node,), tuple(new.drafts), {node.outputs[0]: made}, frozenset({held}))
-        self.context.apply(rewrite, self.rule, self.numerics)
+        self.context.apply(rewrite, self.rule, self.numerics, feeds=self.activations)
 
     def tensors(self, held: Constant, axis: int) -> tuple[Constant, ...]:
         """What stands for a weight."""
@@ -127,10 +142,59 @@ def codebook(context: Context, settings: Settings) -> None:
 
 
 def float8(context: Context, settings: Settings) -> None:
-    """Weights in 8-bit floats (e4m3), a scale for each channel."""
+    """Weights in 8-bit floats (e4m3), a scale for each channel; with calibration data also what they multiply.
+
+    A target with such kernels computes a product between DequantizeLinears in them.
+    """
     raise_opset(context, SINCE_FLOAT8)
-    numerics = Lossy("sqnr", 25.0 if settings.floor is None else settings.floor)
-    Writer(context, "float8_weight", numerics, _floats, _dequantised).every(settings, PRODUCTS)
+    numerics = Lossy("sqnr", 20.0 if settings.floor is None else settings.floor)
+    writer = Writer(context, "float8_weight", numerics, _floats, _dequantised)
+    if context.calibration is not None:
+        reach = _reaches(context, settings)
+        writer.activations = samples.feeds(_captured(context), {}) if context.checks else None
+
+        def rounded(new: Builder, tensor: Tensor) -> Tensor:
+            largest = reach.get(tensor.name, 0.0)
+            return _through_float8(new, tensor, largest) if largest else tensor
+
+        writer.operand = rounded
+    writer.every(settings, PRODUCTS)
+
+
+def _fed(context: Context) -> list[Tensor]:
+    """What products are fed."""
+    calls = (node for node in walk.nodes(context.model.graph) if not node.domain and node.op in PRODUCTS)
+    return list(dict.fromkeys(tensor for node in calls for tensor in node.inputs[:2] if constant(tensor) is None))
+
+
+def _captured(context: Context) -> samples.Captured:
+    """That on a few samples; taken once in a compile."""
+    assert context.calibration is not None  # noqa: S101 - the caller has looked
+    tensors = _fed(context)
+    key = ("quant", "float8 samples", tuple(tensor.name for tensor in tensors))
+    if key not in context.memo:
+        context.memo[key] = samples.capture(context.model, context.calibration, tensors, context.bound[0])
+    held: samples.Captured = context.memo[key]
+    return held
+
+
+def _reaches(context: Context, settings: Settings) -> dict[str, float]:
+    """The largest magnitude of what products are fed, by name; calibrated once in a compile."""
+    assert context.calibration is not None  # noqa: S101 - the caller has looked
+    tensors = _fed(context)
+    key = ("quant", "float8", tuple(tensor.name for tensor in tensors), settings.samples)
+    if key not in context.memo:
+        found = ranges(context.model, context.calibration, tensors, samples=settings.samples, seed=context.seed)
+        context.memo[key] = {tensor.name: max(-edges.low, edges.high) for tensor, edges in found.ranges.items()}
+    reach: dict[str, float] = context.memo[key]
+    return reach
+
+
+def _through_float8(new: Builder, tensor: Tensor, reach: float) -> Tensor:
+    """A tensor rounded to 8-bit floats."""
+    scale = Constant(UNNAMED, np.array(reach / FLOAT8_LARGEST, np.float32))
+    zero = Constant(UNNAMED, np.zeros((), FLOAT8))
+    return new.DequantizeLinear(new.QuantizeLinear(tensor, scale, zero), scale, zero)
 
 
 def _integers(values: Array, axis: int) -> tuple[Array, ...]:

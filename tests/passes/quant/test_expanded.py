@@ -102,3 +102,14 @@ def test_weights_of_two_or_three_values(scheme, values, best):
     assert node.op == "MatMulNBits"
     assert len({int(code) for part in range(4) for code in np.unique(codes >> 2 * part & 3)}) == values
     assert best - 1 < result.report.whole.error < best + 1
+
+
+@pytest.mark.parametrize(("text", "weights"), [(CONV, WEIGHTS), (PRODUCT, {"w": (32, 64), "b": (32,)})])
+def test_with_data_what_is_multiplied_is_in_8_bits_too(text, weights, tmp_path):
+    shape = (16, 8, 6, 6) if text is CONV else (16, 64)
+    np.savez(tmp_path / "data.npz", x=RNG.standard_normal(shape).astype(np.float32))
+    result = apply("quant:scheme=fp8", text, weights, calibration=tmp_path / "data.npz", target="tensorrt")
+    assert operators(result.model)["QuantizeLinear"] == 1
+    assert operators(result.model)["DequantizeLinear"] == 2
+    assert not result.report.rolled_back
+    assert result.report.whole.error > 24
