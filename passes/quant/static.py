@@ -15,6 +15,7 @@ from graphopt.numerics.contract import Judged, Lossy
 from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import Refusal
 from passes.quant import floats, islands, placement, samples, saturation
+from passes.quant.channels import widen
 from passes.quant.emit import WRITERS, Writer, Written
 from passes.quant.existing import Given, lift
 from passes.quant.kernels import Integers
@@ -49,6 +50,8 @@ def run(context: Context, settings: Settings) -> None:
         raise UsageError(NO_DATA)
     given = lift(context) if keep else Given()
     prepare(context, settings)
+    if integers.fours and not keep:
+        widen(context)
     units, reasons = find(context, integers)
     allowed = wanted(units, settings)
     chosen = placement.choose(context, allowed)

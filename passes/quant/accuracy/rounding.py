@@ -122,11 +122,20 @@ def least_squares(steps: Array, spread: Array, low: int, high: int) -> Array:
 
 
 def _factor(spread: Array) -> Array:
-    """The upper triangular factor of the inverse of damped covariances. What never varies counts as independent."""
-    row = spread.shape[1]
+    """The upper triangular factor of the inverse of damped covariances. What never varies counts as independent.
+
+    Covariances far smaller than the means that were taken from them are known badly: then they are damped more.
+    """
     variances = np.diagonal(spread, axis1=1, axis2=2)
     mean = variances.mean(axis=1)
     damping = DAMPING * np.where(mean > 0, mean, 1.0)
-    inverse = np.linalg.inv(spread + damping[:, None, None] * np.eye(row))
+    try:
+        return _root_of_inverse(spread, damping)
+    except np.linalg.LinAlgError:
+        return _root_of_inverse(spread, np.maximum(damping, -2 * np.linalg.eigvalsh(spread)[:, 0]))
+
+
+def _root_of_inverse(spread: Array, damping: Array) -> Array:
+    inverse = np.linalg.inv(spread + damping[:, None, None] * np.eye(spread.shape[1]))
     symmetric = (inverse + inverse.transpose(0, 2, 1)) / 2
     return np.linalg.cholesky(symmetric).transpose(0, 2, 1)
