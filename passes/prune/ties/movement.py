@@ -8,6 +8,7 @@ import numpy as np
 
 from graphopt.analysis.operators.cutting import taken
 from graphopt.ir.types import Array, Tensor
+from graphopt.ir.values import constant
 from passes.prune.sites import ONE
 from passes.prune.ties.call import INTEGER, Call, Change, Kept, Role, Untold, index, others, ties
 
@@ -62,6 +63,43 @@ def split(call: Call) -> None:
             raise Untold("a part of it is not used")
         others(call, call.x, made, {along})
         offset += _part(call, made, call.x, along, offset)
+
+
+def _parts(call: Call) -> list[int]:
+    """The sizes of what SplitToSequence makes. Raises Untold where they are not known."""
+    sizes, whole = call.numbers(1), call.size(call.x, call.axis(call.x))
+    if sizes is None or not call.attr("keepdims", 1):
+        raise Untold("its sizes are not known")
+    scalar = call.sites.shapes.rank(call.inputs[1]) == 0
+    return [min(sizes[0], whole - start) for start in range(0, whole, sizes[0])] if scalar else sizes
+
+
+def _sequence_sizes(call: Call, kept: Kept) -> Change:
+    left = kept.indices(call.x, call.axis(call.x))
+    ends = np.searchsorted(left, np.cumsum(_parts(call)))
+    return Change(inputs={1: np.diff(ends, prepend=0).astype(INTEGER)})
+
+
+@ties("SplitToSequence", retune=_sequence_sizes)
+def split_to_sequence(call: Call) -> None:
+    """As Split, with the parts that SequenceAt takes out."""
+    along, parts = call.axis(call.x), _parts(call)
+    for reader in call.y.outputs:
+        place = constant(reader.inputs[1]) if reader.op == "SequenceAt" and not reader.domain else None
+        if place is None:
+            raise Untold("its parts are taken at places that are not known")
+        number = int(place.values) % len(parts)
+        made = reader.outputs[0]
+        others(call, call.x, made, {along})
+        _part(call, made, call.x, along, sum(parts[:number]))
+
+
+@ties("SequenceAt")
+def sequence_at(call: Call) -> None:
+    """SplitToSequence has said it all; of other sequences nothing is known."""
+    made = call.ties.makers.get(call.x)
+    if made is None or made.node.op != "SplitToSequence":
+        raise Untold("its sequence is not one of parts")
 
 
 @dataclass(frozen=True)
