@@ -17,6 +17,7 @@ from tests.bench import (
     conformance,
     corruption,
     counts,
+    distillation,
     exports,
     faults,
     latency,
@@ -39,6 +40,7 @@ TABLES = {
     "latency": latency.main,
     "steadiness": steadiness.main,
     "pruning": pruning.main,
+    "distillation": distillation.main,
     "skip_norm": skip_norm.main,
     "quantised_transformers": quantised_transformers.main,
 }
