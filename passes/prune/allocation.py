@@ -17,6 +17,8 @@ from passes.prune.groups import Group
 from passes.prune.targets import Cost, Plan
 
 ROUNDS, BISECTIONS = 3, 40
+HIGHEST = 1e8
+"""The highest price, in losses for all that one group can save; the lowest is its inverse."""
 PROBED = 5
 """Sizes of a group at which its savings are computed; between them they are taken to be linear."""
 
@@ -107,15 +109,17 @@ class _Offer:
 
 
 def _at_price(offers: Sequence[_Offer], cost: Cost, allowed: float) -> Plan:
-    def plan(price: float) -> Plan:
+    """The plan at the lowest price at which the network costs at most `allowed`, and what that leaves unused."""
+
+    def plan(price: float) -> dict[Group, Array]:
         return {offer.curve.group: offer.best(price) for offer in offers}
 
     spread = max(float(np.ptp(offer.costs)) for offer in offers) if offers else 0.0
-    low, high = 0.0, 1e6 / max(spread, np.finfo(float).tiny)
+    high = HIGHEST / max(spread, np.finfo(float).tiny)
     found = plan(high)
     if cost(found) > allowed:
         return found
-    low = high * 1e-15
+    low = high / HIGHEST**2
     for _ in range(BISECTIONS):
         middle = float(np.sqrt(low * high))
         tried = plan(middle)
@@ -123,4 +127,19 @@ def _at_price(offers: Sequence[_Offer], cost: Cost, allowed: float) -> Plan:
             high, found = middle, tried
         else:
             low = middle
-    return found
+    return _filled(found, offers, cost, allowed)
+
+
+def _filled(plan: dict[Group, Array], offers: Sequence[_Offer], cost: Cost, allowed: float) -> Plan:
+    """The plan with as much given back as the cost allows: a price only finds plans that no mixture of two beats."""
+    losses = {offer.curve.group: offer.curve.loss(np.array([len(plan[offer.curve.group])]))[0] for offer in offers}
+    for offer in sorted(offers, key=lambda offer: -losses[offer.curve.group]):
+        group, order = offer.curve.group, offer.curve.order
+        fewer = offer.counts[offer.counts <= len(plan[group])]
+        low, high = 0, len(fewer) - 1
+        while low < high:
+            middle = (low + high) // 2
+            fits = cost({**plan, group: order[: fewer[middle]]}) <= allowed
+            low, high = (low, middle) if fits else (middle + 1, high)
+        plan = {**plan, group: order[: fewer[high]]}
+    return plan

@@ -99,9 +99,8 @@ def ranked(group: Group, held: Iterable[System], ridge: float = RIDGE) -> Array:
         scores = sum(state.scores() for state in states)
         scores = np.where(alive, scores, np.inf)
         chosen = np.argsort(scores, kind="stable")[: min(step, int(alive.sum()))]
-        for atom in chosen.tolist():
-            for state in states:
-                state.remove(atom)
+        for state in states:
+            state.remove(chosen)
         alive[chosen] = False
         order += chosen.tolist()
     found: Array = group.atoms[np.array(order)]
@@ -109,27 +108,35 @@ def ranked(group: Group, held: Iterable[System], ridge: float = RIDGE) -> Array:
 
 
 class _State:
-    """One system while atoms go: the inverse moments, and the weights as refitted so far."""
+    """One system while atoms go: the inverse moments, and the weights as refitted so far.
+
+    columns: the inputs of each atom that is there.
+    """
 
     def __init__(self, system: System, atoms: Array, ridge: float) -> None:
-        second = regular(system.second, ridge)
-        self.inverse = np.linalg.inv(second)
+        self.inverse = np.linalg.inv(regular(system.second, ridge))
         self.weights = system.weights.copy()
         self.scale = 1.0 / system.power
-        self.columns = [np.flatnonzero(system.labels == atom) for atom in atoms]
+        places = np.searchsorted(atoms, system.labels)
+        places = np.where(np.isin(system.labels, atoms), places, len(atoms))
+        order = np.argsort(places, kind="stable")
+        self.columns = np.split(order, np.searchsorted(places[order], np.arange(1, len(atoms) + 1)))[: len(atoms)]
 
     def scores(self) -> Array:
         """The error that each atom would add (0 for those that are gone)."""
-        return np.array([self._score(columns) if len(columns) else 0.0 for columns in self.columns])
+        found = np.zeros(len(self.columns))
+        widths = np.array([len(columns) for columns in self.columns])
+        for width in np.unique(widths[widths > 0]).tolist():
+            atoms = np.flatnonzero(widths == width)
+            columns = np.stack([self.columns[atom] for atom in atoms])
+            weights = self.weights[columns]
+            within = self.inverse[columns[:, :, None], columns[:, None, :]]
+            found[atoms] = (weights * np.linalg.solve(within, weights)).sum(axis=(1, 2)) * self.scale
+        return found
 
-    def _score(self, columns: Array) -> float:
-        weights = self.weights[columns]
-        within = self.inverse[np.ix_(columns, columns)]
-        return float((weights * np.linalg.solve(within, weights)).sum()) * self.scale
-
-    def remove(self, atom: int) -> None:
-        """Take an atom out, the other weights making up for it."""
-        columns = self.columns[atom]
+    def remove(self, atoms: Array) -> None:
+        """Take atoms out, the other weights making up for them."""
+        columns = np.concatenate([self.columns[atom] for atom in atoms])
         if not len(columns):
             return
         across = self.inverse[:, columns]
@@ -138,7 +145,8 @@ class _State:
         self.inverse -= across @ solved[:, :size]
         self.weights -= across @ solved[:, size:]
         self.weights[columns] = 0.0
-        self.columns[atom] = columns[:0]
+        for atom in atoms:
+            self.columns[atom] = columns[:0]
 
 
 def regular(second: Array, ridge: float) -> Array:
