@@ -155,7 +155,8 @@ class QDQ(Writer):
         written = Written()
         operands, layout = list(unit.node.inputs), self.layout(unit)
         for place, steps in layout.steps.items():
-            held = self.integers_of(unit.node.inputs[place], written)
+            written.before += [one.producer for one in (operands[place],) if one in self.held and one.producer]
+            held = self.integers_of(operands[place], written)
             integers = self.stepped(held.integers, steps, written)
             operands[place] = written.call("DequantizeLinear", [integers, *self.grid(held.grid)])
         for tensor in dict.fromkeys(unit.data):
@@ -211,10 +212,10 @@ class QDQ(Writer):
         return written.call("DequantizeLinear", [self.constant(values), *self.grid(grid)], **attrs)
 
     def _result(self, old: Tensor, new: Variable, written: Written) -> Tensor:
-        """The tensor that takes the place of a result: itself, rounded to its grid where kernels write integers."""
-        if not self.integers.requantises:
+        """The tensor that takes the place of a result: itself, rounded to its grid if kernels write integers there."""
+        grid = self.plan.grids.get(old.name)
+        if grid is None or not self.integers.requantises:
             return new
-        grid = self.plan.grids[old.name]
         return self.read(old, written.call("QuantizeLinear", [new, *self.grid(grid)]), written)
 
     def product(self, unit: Unit, factors: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:

@@ -37,7 +37,8 @@ class Weight:
 class Plan:
     """What is to be quantised.
 
-    units: the names of units, in the order of the graph. grids: of the activations that they read and compute, by name.
+    units: the names of units, in the order of the graph. grids: of the activations that they read and compute, by name;
+    a matrix product whose result has none writes floats.
     weights: by unit. reasons: why other units stay as they are, by unit.
     """
 
@@ -113,6 +114,8 @@ def _activations(unit: Unit, ranges: Mapping[str, Range], grids: dict[str, Grid]
             grids[tensor.name] = grids[unit.data[0].name]
         elif tensor.name not in grids:
             if tensor.name not in ranges:
+                if gives_floats(unit):
+                    continue
                 return tensor.name
             grids[tensor.name] = activation_grid(*_within(unit, *ranges[tensor.name]), manner)
     return None
@@ -146,6 +149,12 @@ def _unchanged(unit: Unit, given: Given, manner: Manner) -> Weight | None:
         return None
     bias = None if unit.bias is None else np.asarray(unit.bias.values, np.float64).reshape(-1)
     return Weight(integers, grid, bias)
+
+
+def gives_floats(unit: Unit) -> bool:
+    """Whether the integer kernel of the unit can write floats: those of matrix products can."""
+    plain = unit.weight is not None and unit.activation is None and unit.inner is None
+    return unit.node.op in ("Gemm", "MatMul") and plain
 
 
 def _edges(held: Constant) -> tuple[float, float] | None:

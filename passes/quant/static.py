@@ -75,7 +75,7 @@ def _planned(context: Context, settings: Settings, units: list[Unit], manner: Ma
     plans = [make(units, *one, manner, given) for one in found]
     if context.calibration is None or not plans[0].weights:
         return plans[0]
-    return refine(context, settings, units, plans, lambda plan: candidate(context, plan, settings))
+    return refine(context, settings, units, plans, manner, lambda plan: candidate(context, plan, settings))
 
 
 def _nothing(reasons: Mapping[Node, str]) -> str:

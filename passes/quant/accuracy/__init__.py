@@ -14,10 +14,11 @@ from graphopt.ir.types import Array
 from graphopt.pipeline.context import Context, Goal
 from graphopt.pipeline.journal import Table
 from passes.quant.accuracy import patches, rounding
+from passes.quant.accuracy.ending import unrounded
 from passes.quant.accuracy.mixed import Search
 from passes.quant.accuracy.sensitivity import noise, sensitivities
 from passes.quant.options import Settings
-from passes.quant.plan import Plan
+from passes.quant.plan import Manner, Plan
 from passes.quant.units import Unit
 
 ROUNDED_ON, JUDGED_ON, SENSED_ON = 128, 64, 32
@@ -27,13 +28,16 @@ Build = Callable[[Plan], Model]
 """Gives the model that a plan makes, unchecked."""
 
 
-def refine(context: Context, settings: Settings, units: Sequence[Unit], plans: Sequence[Plan], build: Build) -> Plan:
+def refine(
+    context: Context, settings: Settings, units: Sequence[Unit], plans: Sequence[Plan], manner: Manner, build: Build
+) -> Plan:
     """The best of the plans for one network, its weights rounded for its products, within what the goal allows.
 
     Done once in a compile: attempts after the first find it in the context's memo.
     """
     key = ("quant", "refined", plans[0].units, settings)
     if key not in context.memo:
+        plans = [unrounded(context.model.graph, units, plan, settings, manner) for plan in plans]
         plan = _best(context, units, plans)
         plan = _rounded(context, units, plan) if settings.rounding == "products" else plan
         context.memo[key] = _within(context, units, plan, build)

@@ -15,7 +15,7 @@ MATRIX = 2
 
 
 def suits(unit: Unit) -> bool:
-    """Whether the unit is a product whose rows are known here, with a weight of its own: a shared one has to stay one."""
+    """Whether the unit is a product whose rows are known here, and its weight is its own: a shared one stays one."""
     if unit.weight is None or not unit.weight.size or len(unit.weight.outputs) > 1:
         return False
     attrs = unit.node.attrs
