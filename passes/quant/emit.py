@@ -155,8 +155,10 @@ class QDQ(Writer):
         written = Written()
         operands, layout = list(unit.node.inputs), self.layout(unit)
         for place, steps in layout.steps.items():
-            written.before += [one.producer for one in (operands[place],) if one in self.held and one.producer]
-            held = self.integers_of(operands[place], written)
+            operand = operands[place]
+            if operand in self.held and operand.producer is not None:
+                written.before.append(operand.producer)
+            held = self.integers_of(operand, written)
             integers = self.stepped(held.integers, steps, written)
             operands[place] = written.call("DequantizeLinear", [integers, *self.grid(held.grid)])
         for tensor in dict.fromkeys(unit.data):
