@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 from graphopt.calibration.ranges import ranges
 from graphopt.errors import UsageError
@@ -49,6 +50,7 @@ def _run(context: Context, options: Options) -> None:
 def _planned(context: Context, asked: Asked) -> dict[Node, str]:
     """What becomes narrow, by its constants, and by its activations where there is calibration data."""
 
+    @cache
     def constants_fit(tensor: Tensor) -> str:
         return constant_unfit(tensor, asked.narrow)
 

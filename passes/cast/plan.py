@@ -10,13 +10,15 @@ import numpy as np
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir import walk
 from graphopt.ir.model import Model
-from graphopt.ir.types import Constant, Node, Tensor, subgraphs
+from graphopt.ir.types import Array, Constant, Node, Tensor, subgraphs
 from graphopt.ir.values import constant
 from graphopt.target import CPU, CUDA, ORT, Target
 from passes.cast.types import FLOAT, MICROSOFT, MOVES, Narrow, at, operands
 
 FEW = 16
-"""A constant with so few elements must not lose any of them; of others the check of the operator is the measure."""
+"""A constant with so few elements must not lose any of them; others must keep their signal over noise."""
+CHUNK = 1 << 20
+"""Elements that are rounded at a time."""
 CLOSE = 2.0**-8
 """How much an element of such a constant may change, relative to it."""
 
@@ -100,11 +102,24 @@ def constant_unfit(tensor: Tensor, narrow: Narrow) -> str:
     largest = float(np.maximum(values.max(), -values.min()))
     if not largest <= narrow.largest:
         return f"its constant {_named(held, tensor)} reaches {largest:.3g}, beyond {narrow.text}"
-    if held.size > FEW:
-        return ""
-    with np.errstate(all="ignore"):
-        away = np.abs(values.astype(narrow.dtype).astype(np.float32) - values) > CLOSE * np.abs(values)
-    return f"{narrow.text} cannot hold its constant {_named(held, tensor)}" if away.any() else ""
+    lost = _noise(values, narrow) > 10 ** (-narrow.floor / 10) or (held.size <= FEW and _any_moved(values, narrow))
+    return f"{narrow.text} cannot hold its constant {_named(held, tensor)}" if lost else ""
+
+
+def _noise(values: Array, narrow: Narrow) -> float:
+    """The power of what rounding changes, in parts of that of the values."""
+    noise = signal = 0.0
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, CHUNK):
+        part = flat[start : start + CHUNK]
+        away = (part.astype(narrow.dtype).astype(np.float32) - part).astype(np.float64)
+        noise, signal = noise + float(away @ away), signal + float(np.square(part, dtype=np.float64).sum())
+    return noise / signal if signal else 0.0
+
+
+def _any_moved(values: Array, narrow: Narrow) -> bool:
+    away = np.abs(values.astype(narrow.dtype).astype(np.float32) - values)
+    return bool((away > CLOSE * np.abs(values)).any())
 
 
 def _named(held: Constant, tensor: Tensor) -> str:

@@ -20,6 +20,7 @@ from passes.quant.fused import prepare
 from passes.quant.grid import INT8, Grid, symmetric
 from passes.quant.linear import Linear, linears
 from passes.quant.options import Settings
+from passes.quant.ordinary import ordinary
 from passes.quant.processor import integers_of
 
 RULE, ATTENTION_RULE = "dynamic_product", "dynamic_attention"
@@ -108,8 +109,8 @@ class Writer:
         if held is None or weight is None:
             self.refuse(ATTENTION_RULE, node, reason or INFINITE)
             return
-        new = Builder(lambda: FLOAT)
-        (integers, scale, zero), before = self.quantised(new, node.inputs[0])
+        new, x = Builder(lambda: FLOAT), node.inputs[0]
+        (integers, scale, zero), before = self.quantised(new, x)
         rest = [tensor if tensor.name else None for tensor in node.inputs[3:ATTENTION_BIAS]]
         mask, past = (*rest, None, None)[:2]
         bias = node.inputs[2] if node.inputs[2].name else np.zeros(held.shape[1], np.float32)
@@ -121,7 +122,7 @@ class Writer:
         results = made if isinstance(made, list) else [made]
         replace = {old: tensor for old, tensor in zip(node.outputs, results, strict=True) if old.name}
         rewrite = Rewrite(graph, node, (node, *before), tuple(new.drafts), replace, frozenset({held}))
-        self.commit(node.inputs[0], self.context.apply(rewrite, ATTENTION_RULE, self.numerics))
+        self.commit(x, self.context.apply(rewrite, ATTENTION_RULE, self.numerics, feeds=ordinary(self.context)))
 
     def obstacle(self, node: Node) -> str | None:
         """Why an Attention cannot be QAttention."""

@@ -119,3 +119,12 @@ def test_what_comes_near_the_end_of_the_range_on_data_stays_float(tmp_path):
     result = cast(text, calibration=tmp_path / "data.npz", runner=InProcess())
     assert [entry.place.split()[0] for entry in result.report.rewrites if entry.rule == "narrowed"] == ["Tanh"]
     assert "on the calibration data" in reasons(result)
+
+
+def test_constants_too_small_for_the_type_stay_float():
+    text = "agraph (float[N, 64] x) => (float[N, 64] y) { y = Mul(x, c) }"
+    weights = {"c": (np.random.default_rng(0).standard_normal(64) * 1e-6).astype(np.float32)}
+    result = cast(text, weights)
+    assert "cannot hold its constant c" in reasons(result)
+    assert not result.report.rolled_back
+    assert cast(text, {"c": weights["c"] * 1e6}).report.hits["narrowed"] == 1
