@@ -23,6 +23,7 @@ from tests.bench import (
     latency,
     mutations,
     pruning,
+    quantised_speed,
     quantised_transformers,
     random_models,
     scale,
@@ -42,6 +43,7 @@ TABLES = {
     "pruning": pruning.main,
     "distillation": distillation.main,
     "skip_norm": skip_norm.main,
+    "quantised_speed": quantised_speed.main,
     "quantised_transformers": quantised_transformers.main,
 }
 QUICK = ("counts", "exports", "conformance", "scale")
