@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from passes.distill.network.call import Operator
 from passes.distill.network.operators import (
+    attention,
     elementwise,
     normal,
     products,
@@ -17,8 +18,8 @@ from passes.distill.network.operators import (
     windows,
 )
 
-_STANDARD = (elementwise, normal, products, quantized, recurrent, reductions, resizing, shaping, windows)
-_CONTRIB = (elementwise, normal, products, quantized, windows)
+_STANDARD = (attention, elementwise, normal, products, quantized, recurrent, reductions, resizing, shaping, windows)
+_CONTRIB = (attention, elementwise, normal, products, quantized, windows)
 
 TABLE: Mapping[tuple[str, str], Operator] = {
     **{("", name): run for family in _STANDARD for name, run in family.OPERATORS.items()},

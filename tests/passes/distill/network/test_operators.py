@@ -177,6 +177,16 @@ CASES = [
     contrib("FastGelu", (f(2, 3), f(3))),
     contrib("FastGelu", (f(2, 3),)),
     contrib("QuickGelu", (f(2, 3),), {"alpha": 1.5}),
+    # attention
+    contrib("Attention", (f(2, 3, 8), f(8, 24), f(24)), {"num_heads": 2}),
+    contrib("Attention", (f(2, 3, 8), f(8, 24), f(24)), {"num_heads": 2, "unidirectional": 1}),
+    contrib("Attention", (f(2, 3, 8), f(8, 24), f(24), np.array([[1, 1, 0], [1, 0, 0]], np.int32)), {"num_heads": 2}),
+    contrib("MultiHeadAttention", (f(2, 3, 8), f(2, 5, 8), f(2, 5, 8)), {"num_heads": 2, "scale": 0.5}),
+    contrib("MultiHeadAttention", (f(2, 3, 8), f(2, 3, 8), f(2, 3, 8), f(24)), {"num_heads": 4}),
+    contrib("MultiHeadAttention", (f(2, 3, 8), f(2, 5, 8), f(2, 5, 8), None, None, f(1, 1, 3, 5)), {"num_heads": 2}),
+    Case("Attention", (f(2, 4, 3, 8), f(2, 2, 5, 8), f(2, 2, 5, 8)), opset=23),
+    Case("Attention", (f(2, 3, 8), f(2, 3, 8), f(2, 3, 8), f(3, 3)), {"q_num_heads": 2, "kv_num_heads": 2}, opset=23),
+    Case("Attention", (f(2, 3, 8),) * 3, {"q_num_heads": 2, "kv_num_heads": 2, "is_causal": 1}, opset=23),
     # reductions
     *(Case(op, (p(2, 3, 4), i(1)), {"keepdims": 0}) for op in REDUCE),
     *(Case(op, (p(2, 3, 4),)) for op in REDUCE),
