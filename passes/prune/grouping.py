@@ -93,9 +93,8 @@ class _Places:
         self.order, self.sorted = order, held.labels[order]
         firsts = np.flatnonzero(held.starts >= 0)
         self.begins, self.firsts = held.starts[firsts], firsts
-        self.by_class: defaultdict[int, list[int]] = defaultdict(list)
-        for site, first in enumerate(held.classes.tolist()):
-            self.by_class[first].append(site)
+        self.members = np.argsort(held.classes, kind="stable")
+        self.classed = held.classes[self.members]
 
     def classes(self, atoms: Ints) -> Ints:
         """The first site of each class on which atoms lie."""
@@ -106,7 +105,10 @@ class _Places:
     def of(self, atoms: Ints) -> dict[Tensor | Node, list[int]]:
         """The owners of the sites on which atoms lie, with the axes."""
         found: dict[Tensor | Node, list[int]] = {}
-        for site in sorted(site for first in self.classes(atoms).tolist() for site in self.by_class[first]):
+        classes = self.classes(atoms)
+        bounds = (np.searchsorted(self.classed, classes, side=side) for side in ("left", "right"))
+        sites = [self.members[low:high] for low, high in zip(*bounds, strict=True)]
+        for site in sorted(int(site) for held in sites for site in held):
             owner, axis = self.sites.owners[site]
             found.setdefault(owner, []).append(axis)
         return found

@@ -139,7 +139,7 @@ class Call:
 
     def axes(self, tensor: Tensor) -> tuple[int, ...]:
         """The site of each axis. Raises Untold if the rank is unknown."""
-        found = self.sites.of(tensor)
+        found = self.ties.sites.of(tensor)
         if found is None:
             raise Untold(f"the rank of {tensor.name} is not known")
         return found
@@ -208,18 +208,19 @@ class Call:
 
     def say(self, operands: Sequence[tuple[Tensor, int, Sequence[str]]], why: str = "{op} works along it") -> None:
         """As `letters`, for operands (tensor, position or -1 for an output, names) whose axes are named one by one."""
+        sites = self.ties.sites
         where: dict[str, list[tuple[int, int, int]]] = {}
         for tensor, position, names in operands:
             for axis, (site, name) in enumerate(zip(self.axes(tensor), names, strict=True)):
                 if name in "_*":
-                    self.sites.pin(site, why.format(op=self.node.op))
+                    sites.pin(site, why.format(op=self.node.op))
                 elif site != ONE:
                     where.setdefault(name, []).append((site, position, axis))
         made = {name for _, position, names in operands if position < 0 for name in names}
         summed = {name for name in where if name not in made}
         for name, places in where.items():
             for left, right in itertools.pairwise(places):
-                self.sites.tie(left[0], right[0])
+                sites.tie(left[0], right[0])
             if name in summed:
                 self._contract(places)
         for _, position, names in operands:

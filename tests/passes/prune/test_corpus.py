@@ -46,7 +46,7 @@ def test_a_cut_computes_what_zeroed_consumers_do(path, share):
 
 
 def layers(path):
-    """How many groups of heads there are at least: the layers of t5 share a bias by head, so their heads go together."""
+    """How many groups of heads there are at least: the layers of t5 share a bias of the heads, which so go together."""
     return 1 if path.stem.startswith("t5") else 2
 
 
