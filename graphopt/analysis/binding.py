@@ -49,20 +49,22 @@ def default_binding(
         avoid: another binding, with which no name shares its number.
         shapes: an analysis of `model` without binding, if there is one already.
     """
-    shapes = shapes or Shapes(model)
+    return _searched(model, first, avoid or {}, shapes or Shapes(model))[0]
+
+
+def _searched(model: Model, first: int, avoid: Mapping[str, int], shapes: Shapes) -> tuple[dict[str, int], bool]:
+    """The binding, and whether the model can run with it as far as the analysis sees."""
     dims = [shapes.dims(tensor) or () for tensor in model.graph.inputs]
     names = list(dict.fromkeys(name for shape in dims for dim in shape for name in sorted(symbols(dim or 0))))
-    if not names:
-        return {}
     binding = {name: first + i for i, name in enumerate(names)}
     sizes, pairs = _conditions(model, shapes)
     for _ in range(STEPS):
-        clash = _clash(binding, avoid or {}) or _small(sizes, binding) or _unequal(pairs, binding)
+        clash = _clash(binding, avoid) or _small(sizes, binding) or _unequal(pairs, binding)
         if not clash:
-            break
+            return binding, True
         for name, step in clash.items():
             binding[name] = (binding[name] // step + 1) * step
-    return binding
+    return binding, False
 
 
 Clash = dict[str, int]
@@ -149,10 +151,16 @@ def _reshaped(before: Dims, after: Dims | None) -> Iterator[tuple[Scalar, Scalar
 
 
 def bindings(model: Model, shapes: Shapes | None = None) -> list[dict[str, int]]:
-    """Two bindings that differ in every name; one empty one for a model without free dimensions."""
+    """Two bindings that differ in every name; one empty one for a model without free dimensions.
+
+    Only one where a second cannot be: a dimension that is called free, and meets another of a certain length.
+    """
     shapes = shapes or Shapes(model)
-    one = default_binding(model, 2, shapes=shapes)
-    return [one, default_binding(model, 3, one, shapes)] if one else [one]
+    one, runs = _searched(model, 2, {}, shapes)
+    if not one:
+        return [one]
+    other, runs_too = _searched(model, 3, one, shapes)
+    return [one, other] if runs_too or not runs else [one]
 
 
 def uniform_bindings(model: Model) -> list[dict[str, int]]:

@@ -49,3 +49,9 @@ def test_two_bindings_share_no_number():
 def test_the_impossible_ends():
     found = binding_of("g (float[n, n] x) => (float y) { y = MatMul(x, v) }", {"v": (4, 5)}, avoid={"n": 4})
     assert found.keys() == {"n"}
+
+
+def test_a_dimension_that_meets_another_length_has_no_second_number():
+    text = "g (float[N,4] x, float[4,N] y) => (float[?,?] z) { z = Add(x, y) }"
+    (only,) = bindings(load(proto(text)))
+    assert only == {"N": 4}
