@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -15,12 +16,12 @@ from graphopt.budget import Budget
 from graphopt.ir.external import weight_files
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
-from graphopt.measure.environment import versions
+from graphopt.measure.environment import processor, versions
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.registry import ENTRY_POINTS, Registry
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.recipe.names import modules
-from graphopt.target import TARGETS, Target, target_named
+from graphopt.target import HERE, TARGETS, Target, target_named
 
 SCHEMA = 1
 """Of keys and entries: what an older version has stored is not found."""
@@ -100,10 +101,18 @@ def _passes(value: object, _asked: Mapping[str, Any]) -> str:
     return str(_unkeyed(value))
 
 
-def _target(value: str | Target, _asked: Mapping[str, Any]) -> object:
-    """The name of a known target; its content is part of the compiler's source."""
+def _target(value: str | Target, asked: Mapping[str, Any]) -> object:
+    """The name of a known target; its content is part of the compiler's source. And what the processor can, where the
+    target stands for that of this machine, and a pass asks for it."""
     found = target_named(value)
-    return found.name if TARGETS.get(found.name) is found else _unkeyed(value)
+    name = found.name if TARGETS.get(found.name) is found else _unkeyed(value)
+    return [name, *processor()] if name in HERE and _native(asked) else name
+
+
+def _native(asked: Mapping[str, Any]) -> bool:
+    """Whether the pipeline has a pass whose work depends on the processor."""
+    written = set(re.findall(r"[\w.-]+", str(_passes(asked.get("passes"), asked))))
+    return any(one.native and one.name in written for one in Registry(asked.get("plugins") or ()).passes.values())
 
 
 def _modules(names: Iterable[str], _asked: Mapping[str, Any]) -> list[list[str]]:

@@ -62,6 +62,12 @@ def environment() -> Environment:
     )
 
 
+def processor() -> tuple[str, ...]:
+    """The architecture of this machine, and what its processor can of what decides about kernels."""
+    first = next(iter(_processors()), {})
+    return platform.machine(), *features(first.get("flags") or first.get("Features") or "")
+
+
 def cores() -> int:
     """Physical cores that this process may use; logical ones where the system does not tell them apart."""
     usable = _usable()

@@ -37,6 +37,7 @@ class Pass:
     safe: whether it keeps within `Exact` and `Close`, so that the default pipeline may contain it.
     keeps_interface: whether the model looks the same from outside afterwards; a pass that changes inputs or outputs on
         purpose says so, and is in no default pipeline.
+    native: whether its work depends on the processor of this machine, where the target does not name one.
     requires: what keeps the pass from running on a model with these options, in words; None if nothing does. Asked of
         every pass of a pipeline before any work.
     survey: the groups of things that it could take out of a model, and, where there are none, why; for
@@ -50,6 +51,7 @@ class Pass:
     options: tuple[Option, ...] = ()
     safe: bool = True
     keeps_interface: bool = True
+    native: bool = False
     requires: Callable[[Model, Options], str | None] = lambda _model, _options: None
     survey: Callable[[Model], tuple[Sequence[Found], str]] | None = None
 

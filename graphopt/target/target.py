@@ -128,6 +128,8 @@ PROCESSORS = (X64_VNNI, X64_AVX2, X64_ANY, ARM64)
 
 TARGETS = {target.name: target for target in (ORT, CPU, CUDA, PORTABLE, *PROCESSORS, TENSORRT)}
 """All targets by name, the default first."""
+HERE = frozenset({CPU.name, ORT.name})
+"""Targets that stand for the processor of the machine that compiles."""
 
 
 def target_named(name: str | Target) -> Target:

@@ -67,5 +67,6 @@ calibration data feeds it; the report says what stayed float, and why.""",
     RULES,
     OPTIONS,
     safe=False,
+    native=True,
     requires=_requires,
 )

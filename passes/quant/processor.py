@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from graphopt.target import Target
+from graphopt.measure.environment import processor
+from graphopt.target import HERE, Target
 from passes.quant.kernels import ARM64, TABLES, X64_AMX, X64_ANY, X64_AVX2, X64_VNNI, Integers
-
-HERE = frozenset({"cpu", "ort"})
-"""Targets that stand for the machine that compiles."""
 
 
 def integers_of(target: Target) -> Integers:
@@ -19,10 +17,8 @@ def integers_of(target: Target) -> Integers:
 @lru_cache(maxsize=1)
 def detected() -> Integers:
     """The table for the processor of this machine; the safest one where the system does not tell what it can."""
-    from graphopt.measure.environment import environment
-
-    here = environment()
-    return table(here.architecture, here.features)
+    architecture, *features = processor()
+    return table(architecture, tuple(features))
 
 
 def table(architecture: str, features: tuple[str, ...]) -> Integers:

@@ -129,6 +129,15 @@ def test_versions_and_the_source_of_the_compiler_matter(model, monkeypatch):
     assert len(set(found)) == 3
 
 
+def test_the_processor_matters_where_a_pass_asks_for_it_and_the_target_does_not_say(model, monkeypatch):
+    from graphopt.measure import environment
+
+    asked = [{"passes": "quant:scheme=int8"}, {"passes": "clean"}, {"passes": "quant", "target": "x64-avx2"}]
+    before = [key(model, **one) for one in asked]
+    monkeypatch.setattr(environment, "_processors", lambda: [{"flags": "another"}])
+    assert [key(model, **one) == old for one, old in zip(asked, before, strict=True)] == [False, True, True]
+
+
 def test_the_machine_matters_where_time_was_measured(model, monkeypatch):
     from graphopt.measure import environment
 
