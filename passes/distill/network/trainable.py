@@ -13,8 +13,8 @@ INPUTS: Mapping[str, tuple[int, ...]] = {
     "Attention": (1, 2), "BatchNormalization": (1, 2), "BiasGelu": (1,), "Conv": (1, 2), "ConvTranspose": (1, 2),
     "FastGelu": (1,), "FusedConv": (1, 2), "FusedGemm": (1, 2), "FusedMatMul": (0, 1), "GRU": (1, 2, 3),
     "Gemm": (0, 1, 2), "GroupNormalization": (1, 2), "InstanceNormalization": (1, 2), "LSTM": (1, 2, 3),
-    "LayerNormalization": (1, 2), "MatMul": (0, 1), "MultiHeadAttention": (3,), "PRelu": (1,), "RMSNormalization": (1,), "RNN": (1, 2, 3),
-    "SimplifiedLayerNormalization": (1,), "SkipLayerNormalization": (2, 3, 4),
+    "LayerNormalization": (1, 2), "MatMul": (0, 1), "MultiHeadAttention": (3,), "PRelu": (1,), "RMSNormalization": (1,),
+    "RNN": (1, 2, 3), "SimplifiedLayerNormalization": (1,), "SkipLayerNormalization": (2, 3, 4),
     "SkipSimplifiedLayerNormalization": (2, 3),
 }  # fmt: skip
 """Which inputs of an operator hold weights."""

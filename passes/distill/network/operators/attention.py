@@ -97,6 +97,23 @@ def _standard(call: Call, q: Tensor, k: Tensor, v: Tensor, mask: Given = None, *
     return _joined(found) if flat else found
 
 
+def _rotary(call: Call, x: Tensor, positions: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """com.microsoft's RotaryEmbedding: pairs of numbers turned by angles that grow with the position."""
+    width = 2 * cosines.shape[1]
+    flat = x.ndim == 3  # noqa: PLR2004 - the heads lie side by side
+    parts = _split(x, call.attr("num_heads", 0) or x.shape[-1] // width) if flat else x
+    length = parts.shape[2]
+    where = positions if positions.ndim > 1 else positions.reshape(1, 1) + torch.arange(length)
+    c, s = (table[where.long()][:, None] for table in (cosines, sines))
+    turned, kept = parts[..., :width], parts[..., width:]
+    pairs = bool(call.attr("interleaved", 0))
+    a, b = (turned[..., ::2], turned[..., 1::2]) if pairs else turned.chunk(2, -1)
+    ends = (a * c - b * s, b * c + a * s)
+    turned = torch.stack(ends, -1).flatten(-2) if pairs else torch.cat(ends, -1)
+    found = torch.cat((turned, kept), -1)
+    return _joined(found) if flat else found
+
+
 OPERATORS: Mapping[str, Operator] = {"Attention": _standard}
 
-CONTRIB: Mapping[str, Operator] = {"Attention": _packed, "MultiHeadAttention": _multi_head}
+CONTRIB: Mapping[str, Operator] = {"Attention": _packed, "MultiHeadAttention": _multi_head, "RotaryEmbedding": _rotary}

@@ -170,4 +170,6 @@ OPERATORS: Mapping[str, Operator] = {
     "ThresholdedRelu": _thresholded, "Where": _where,
 }  # fmt: skip
 
-CONTRIB: Mapping[str, Operator] = {"BiasGelu": _bias_gelu, "FastGelu": _fast_gelu, "QuickGelu": _quick_gelu}
+CONTRIB: Mapping[str, Operator] = {
+    "BiasGelu": _bias_gelu, "FastGelu": _fast_gelu, "Gelu": _bias_gelu, "QuickGelu": _quick_gelu,
+}  # fmt: skip
