@@ -124,6 +124,8 @@ class Writer:
 
 def convolutions(context: Context, settings: Settings) -> None:
     """Weights of convolutions in 8 bits, a scale for each channel."""
+    if not any(node.op in CONVOLUTIONS and not node.domain for node in walk.nodes(context.model.graph)):
+        return
     raise_opset(context, SINCE_CHANNELS)
     numerics = Lossy("sqnr", 30.0 if settings.floor is None else settings.floor)
     Writer(context, "int8_weight", numerics, _integers, _dequantised).every(settings, CONVOLUTIONS)

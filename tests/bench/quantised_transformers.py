@@ -42,10 +42,11 @@ result = graphopt.optimize(sys.argv[1], passes="quant:scheme=int4")
 result.model.save(sys.argv[2])
 seconds = time.perf_counter() - started
 usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+own = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 left = sum(node.op in ("MatMul", "Gemm") and any(not tensor.inputs and tensor.name for tensor in node.inputs[1:2])
            for node in result.model.graph.nodes)
 print(json.dumps([seconds, sum(one.ru_utime + one.ru_stime for one in usage),
-                  sum(one.ru_maxrss for one in usage) / 1024, left]))
+                  (own + usage[1].ru_maxrss) / 1024, left]))
 """
 
 
