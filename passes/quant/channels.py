@@ -1,7 +1,7 @@
-"""Depthwise convolutions with channels in sixteens, as the integer kernels of x86 take them.
+"""Convolutions with as many channels as the integer kernels of x86 take: in sixteens if depthwise, else in fours.
 
 Channels of zeros are added where they arise, in the convolutions before, and dropped in those after: what lies between
-works channel by channel. The depthwise kernel for other numbers of channels takes two to three times as long.
+works channel by channel. The kernels for other numbers of channels take up to three times as long.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from graphopt.ir.values import constant
 from graphopt.numerics.contract import Close
 from graphopt.pipeline.context import Context
 
-RULE = "channels_in_sixteens"
-TOGETHER = 16
-FEWEST = 24
-"""With fewer channels the zeros cost more than they bring."""
+RULE = "channels_of_zeros"
+DEPTHWISE, FULL, LEAST = 16, 4, 16
+"""What the channels of depthwise and of other convolutions are a multiple of, and the fewest of the latter."""
+GROWTH = 0.25
+"""The greatest share of channels that is added: more makes files larger than it makes runs shorter."""
 UNARY = frozenset({
     "Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu", "Identity",
     "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool",
@@ -32,9 +33,13 @@ BINARY = frozenset({"Add", "Mul"})
 
 @dataclass(eq=False)
 class Region:
-    """What lies between convolutions over all channels. sources, sinks: those that make and read the channels."""
+    """What lies between convolutions over all channels.
+
+    missing: how many channels of zeros it gets. sources, sinks: the convolutions that make and read the channels.
+    """
 
     channels: int
+    missing: int
     tensors: dict[Tensor, None] = field(default_factory=dict)
     inner: dict[Node, None] = field(default_factory=dict)
     sources: dict[Node, None] = field(default_factory=dict)
@@ -47,20 +52,35 @@ class Region:
 
 
 def widen(context: Context) -> None:
-    """Widen every region around a depthwise convolution whose channels are no multiple of sixteen."""
-    context.editor.flush()
-    seen: set[Node] = set()
-    for node in list(context.model.graph.nodes):
-        if node in seen or not context.editor.alive(node) or not _is_depthwise(node):
-            continue
-        channels = int(node.attrs["group"])
-        if channels < FEWEST or channels % TOGETHER == 0:
-            continue
-        region = _region(node, channels, context.editor, context.shapes)
-        if region is not None:
-            seen |= region.nodes
-            context.apply(_widened(region, context), RULE, Close(16))
+    """Widen every region around a convolution that has other numbers of channels."""
+    for missing in (_missing_depthwise, _missing_full):
+        context.begin(context.step)
+        seen: set[Node] = set()
+        for node in list(context.model.graph.nodes):
+            count = missing(node, context.shapes) if node not in seen and context.editor.alive(node) else 0
+            region = _region(node, count, context.editor, context.shapes) if count else None
+            if region is not None:
+                seen |= region.nodes
+                context.apply(_widened(region, context), RULE, Close(16))
     context.begin(context.step)
+
+
+def _missing_depthwise(node: Node, _shapes: Shapes) -> int:
+    """How many channels a depthwise convolution lacks."""
+    channels = int(node.attrs["group"]) if _is_depthwise(node) else 0
+    return _bounded(-channels % DEPTHWISE, channels)
+
+
+def _missing_full(node: Node, shapes: Shapes) -> int:
+    """How many channels another convolution lacks, unless it makes single pixels: these take no time."""
+    shape = shapes.shape(node.outputs[0]) if _is_full(node) else None
+    if shape is None or not isinstance(shape[1], int) or set(shape[2:]) == {1}:
+        return 0
+    return _bounded(max(LEAST - shape[1], -shape[1] % FULL), shape[1])
+
+
+def _bounded(missing: int, channels: int) -> int:
+    return missing if missing <= GROWTH * channels else 0
 
 
 def _is_depthwise(node: Node) -> bool:
@@ -73,9 +93,12 @@ def _is_full(node: Node) -> bool:
     return node.op == "Conv" and not node.domain and node.attrs.get("group", 1) == 1 and None not in operands
 
 
-def _region(start: Node, channels: int, editor: Editor, shapes: Shapes) -> Region | None:
-    """The region around a depthwise convolution; None if something in it does not work channel by channel."""
-    region, waiting = Region(channels), [start.outputs[0]]
+def _region(start: Node, missing: int, editor: Editor, shapes: Shapes) -> Region | None:
+    """The region around a convolution; None if something in it does not work channel by channel."""
+    channels = (shapes.shape(start.outputs[0]) or (None, None))[1]
+    if not isinstance(channels, int):
+        return None
+    region, waiting = Region(channels, missing), [start.outputs[0]]
     while waiting:
         tensor = waiting.pop()
         if tensor in region.tensors:
@@ -91,8 +114,7 @@ def _region(start: Node, channels: int, editor: Editor, shapes: Shapes) -> Regio
                 return None
             if not _take(reader, tensor, region, region.sinks, waiting):
                 return None
-    both = region.sources.keys() & region.sinks.keys()
-    return None if both or not region.sources or not region.sinks else region
+    return region if region.sources and region.sinks else None
 
 
 def _take(node: Node, tensor: Tensor, region: Region, ends: dict[Node, None], waiting: list[Tensor]) -> bool:
@@ -114,7 +136,6 @@ def _take(node: Node, tensor: Tensor, region: Region, ends: dict[Node, None], wa
 
 def _widened(region: Region, context: Context) -> Rewrite:
     """The region with channels of zeros."""
-    missing = -region.channels % TOGETHER
     made: dict[Tensor, Tensor] = {}
     drafts: list[Draft] = []
     reads: list[Constant] = []
@@ -124,13 +145,15 @@ def _widened(region: Region, context: Context) -> Rewrite:
         attrs = dict(node.attrs)
         if node.op == "Conv":
             reads += _held(node.inputs[1:])
-            operands[1:] = [_filled(tensor, node, region, missing) for tensor in node.inputs[1:]]
+            operands[1:] = [_filled(tensor, node, region) for tensor in node.inputs[1:]]
             if node in region.inner:
-                attrs["group"] = region.channels + missing
+                attrs["group"] = region.channels + region.missing
         results = [Variable(UNNAMED) for _ in node.outputs]
         made |= zip(node.outputs, results, strict=True)
         drafts.append(Draft(node.op, operands, results, attrs, node.domain, node.name))
-    replace = {node.outputs[0]: made[node.outputs[0]] for node in nodes if node in region.sinks}
+    replace = {
+        node.outputs[0]: made[node.outputs[0]] for node in nodes if node in region.sinks and node not in region.sources
+    }
     return Rewrite(context.model.graph, nodes[-1], tuple(nodes), tuple(drafts), replace, frozenset(reads))
 
 
@@ -138,13 +161,13 @@ def _held(tensors: Iterable[Tensor]) -> list[Constant]:
     return [tensor for tensor in tensors if isinstance(tensor, Constant)]
 
 
-def _filled(tensor: Tensor, node: Node, region: Region, missing: int) -> Tensor:
+def _filled(tensor: Tensor, node: Node, region: Region) -> Tensor:
     """A weight or bias with zeros for the channels that are added."""
     held = constant(tensor)
-    if held is None or (node in region.sinks and len(held.shape) == 1):
+    if held is None:
         return tensor
-    axis = 1 if node in region.sinks else 0
-    values: Array = np.pad(
-        np.asarray(held.values), [(0, missing if place == axis else 0) for place in range(len(held.shape))]
-    )
+    made = 0 if node in region.sinks and node not in region.sources else region.missing
+    read = region.missing if node in region.sinks else 0
+    added = [(0, made), (0, read), *[(0, 0)] * len(held.shape)][: len(held.shape)]
+    values: Array = np.pad(np.asarray(held.values), added)
     return Constant(UNNAMED, values)

@@ -34,7 +34,7 @@ def block(channels=24, middle="m = Identity (r)"):
 
 def shapes(channels):
     outward, inward = (channels, 8, 1, 1), (8, channels, 1, 1)
-    gate = {"narrow": (6, channels, 1, 1), "wide": (channels, 6, 1, 1)}
+    gate = {"narrow": (9, channels, 1, 1), "wide": (channels, 9, 1, 1)}
     depthwise = {"k": (channels, 1, 3, 3), "c": (channels,)}
     return {
         "w": outward,
@@ -64,7 +64,7 @@ def widths(model):
 
 
 @pytest.mark.parametrize("middle", ["m = Identity (r)", GATE, "m = Mul (r, h)"])
-@pytest.mark.parametrize(("channels", "expected"), [(24, 32), (40, 48), (72, 80), (120, 128)])
+@pytest.mark.parametrize(("channels", "expected"), [(28, 32), (40, 48), (72, 80), (120, 128)])
 def test_channels_of_zeros_fill_the_sixteens(channels, expected, middle):
     message = block(channels, middle)
     model = widened(message)
@@ -74,8 +74,8 @@ def test_channels_of_zeros_fill_the_sixteens(channels, expected, middle):
     assert np.allclose(found, exact, rtol=1e-5, atol=1e-5 * np.abs(exact).max())
 
 
-@pytest.mark.parametrize("channels", [8, 16, 20, 32])
-def test_what_is_in_sixteens_or_small_stays(channels):
+@pytest.mark.parametrize("channels", [16, 20, 24, 32])
+def test_what_is_in_sixteens_stays_and_what_would_grow_much(channels):
     assert widths(widened(block(channels))) == [channels]
 
 
@@ -89,15 +89,49 @@ def test_what_is_in_sixteens_or_small_stays(channels):
     ],
 )
 def test_what_does_not_work_channel_by_channel_keeps_the_region_as_it_is(middle):
-    assert widths(widened(block(24, middle))) == [24]
+    assert widths(widened(block(28, middle))) == [28]
 
 
 def test_the_kernel_for_sixteens_is_taken(tmp_path):
     path = tmp_path / "data.npz"
     np.savez(path, x=np.random.default_rng(1).standard_normal((16, 8, 6, 6)).astype(np.float32))
-    result = quantised(block(24, GATE), path)
+    result = quantised(block(28, GATE), path)
     assert not result.report.rolled_back
     found = executed(result.model.to_proto())
     assert found["QLinearConv"] == 5
     assert "HardSigmoid" not in found
     assert 32 in widths(result.model)
+
+
+RESIDUAL = """
+<ir_version: 8, opset_import: ["" : 17]>
+net (float[N, 8, 6, 6] x) => (float[N, 8, P, Q] y) {
+    a = Conv (x, w, b)
+    r = Relu (a)
+    c = Conv <pads = [1, 1, 1, 1]> (r, k, c0)
+    s = Add (c, r)
+    y = Conv (s, v)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"), [(13, 16), (15, 16), (18, 20), (4, 4), (8, 8), (12, 12), (16, 16), (20, 20)]
+)
+def test_other_convolutions_get_fours_and_no_fewer_than_sixteen(channels, expected):
+    sizes = {
+        "w": (channels, 8, 1, 1), "b": (channels,), "k": (channels, channels, 3, 3), "c0": (channels,),
+        "v": (8, channels, 1, 1),
+    }  # fmt: skip
+    message = proto(RESIDUAL, sizes)
+    model = widened(message)
+    made = [node.inputs[1].shape[0] for node in model.graph.nodes if node.op == "Conv"]
+    assert made == [expected, expected, 8]
+    feeds = {"x": np.random.default_rng(1).standard_normal((2, 8, 6, 6)).astype(np.float32)}
+    found, exact = first_output(model.to_proto(), feeds), first_output(message, feeds)
+    assert np.allclose(found, exact, rtol=1e-5, atol=1e-5 * np.abs(exact).max())
+
+
+def test_single_pixels_take_no_time_and_stay():
+    message = block(32, GATE)
+    assert [node.inputs[1].shape[0] for node in widened(message).graph.nodes if node.op == "Conv"] == [32, 32, 9, 32, 8]
