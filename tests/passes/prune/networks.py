@@ -44,7 +44,7 @@ class Network:
         """The network, returning this tensor."""
         made = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
         graph = helper.make_graph(self.nodes, "random", [self.input], [made], self.weights)
-        opsets = [helper.make_opsetid("", 21), helper.make_opsetid(MICROSOFT, 1)]
+        opsets = [helper.make_opsetid("", 23), helper.make_opsetid(MICROSOFT, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
@@ -169,7 +169,64 @@ def last(net: Network) -> None:
     net.x, net.width = net.op("Transpose", turned, perm=[0, 3, 1, 2]), wide
 
 
+ACTIVATIONS = (
+    "Abs",
+    "Celu",
+    "Cos",
+    "Elu",
+    "Erf",
+    "Mish",
+    "Neg",
+    "Selu",
+    "Sin",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+    "Identity",
+)
+PAIRS = ("Add", "Sub", "Mul", "Max", "Min", "Mean", "Sum", "PRelu")
+"""Operators of an activation and a vector along the channels."""
+
+
+def pointwise(net: Network) -> None:
+    """Some activations, and arithmetic with constants and with itself."""
+    start = net.x
+    for op in net.rng.choice(ACTIVATIONS, 2):
+        net.x = net.op(str(op), net.x)
+    for op in net.rng.choice(PAIRS, 2):
+        net.x = net.op(str(op), net.x, net.w(net.width, 1, 1))
+    above = net.op("Greater", net.x, net.w(net.width, 1, 1))
+    net.x = net.op("Where", above, net.x, start)
+    net.x = net.op("Clip", net.x, net.w(values=np.float32(-3)), net.w(values=np.float32(3)))
+
+
+def along_pictures(net: Network) -> None:
+    """What works along height and width, whatever the channel."""
+    start = net.x
+    pooled = net.op("AveragePool", net.x, kernel_shape=[3, 3], pads=[1] * 4)
+    summed = net.op("CumSum", pooled, net.w(values=np.array(3)))
+    largest = net.op("TopK", net.op("LogSoftmax", summed, axis=2), net.w(values=np.array([SIDE])), outputs=2, axis=-1)[
+        0
+    ]
+    lower = net.op("Trilu", largest)
+    mean = net.op("ReduceMean", lower, net.w(values=np.array([2, 3])))
+    peak = net.op("ReduceMax", start, net.w(values=np.array([2, 3])), keepdims=0)
+    wide = net.op("Unsqueeze", net.op("Unsqueeze", peak, net.w(values=np.array([2]))), net.w(values=np.array([3])))
+    tiled = net.op("Tile", wide, net.w(values=np.array([1, 1, SIDE, SIDE])))
+    net.x = net.op("Add", net.op("Sub", lower, mean), tiled)
+
+
+def filled(net: Network) -> None:
+    """Zeros of the size of what they are added to, as exporters write initial states."""
+    conv(net)
+    size = net.w(values=np.array([net.width, 1, 1]))
+    net.x = net.op("Add", net.x, net.op("ConstantOfShape", size))
+    one = net.op("Expand", net.w(values=np.float32(2)), size)
+    net.x = net.op("Mul", net.x, one)
+
+
 PICTURES: tuple[Layer, ...] = (
+    *(pointwise, along_pictures, filled),
     *(conv, grouped, depthwise, transposed, batch_norm, instance_norm, group_norm, raw_group_norm, residual, dense),
     *(gated, sliced, squeezed, shuffled, interleaved, resized, last),
 )
@@ -274,6 +331,63 @@ def wholly_fused_attention(net: Network) -> None:
     around(net, inner)
 
 
+def shared_attention(net: Network) -> None:
+    """Fused, with queries that share keys and are turned by their place; either domain's."""
+    count, shared, deep = 4, 2, 4
+    angles = [net.w(values=net.rng.uniform(-1, 1, (STEPS, deep // 2)).astype("f4")) for _ in range(2)]
+
+    def inner(net: Network) -> None:
+        start, wide, parts = net.x, net.width, []
+        for place, heads in enumerate((count, shared, shared)):
+            net.x, net.width = start, wide
+            linear(net, heads * deep)
+            apart = heads_apart(net, heads, deep)
+            if place < 2:
+                batch = net.op("Shape", apart, start=0, end=1)
+                steps = net.w(values=np.arange(STEPS)[None])
+                places = net.op("Expand", steps, net.op("Concat", batch, net.w(values=np.array([STEPS])), axis=0))
+                apart = net.op("RotaryEmbedding", apart, *angles, places)
+            parts.append(apart)
+        mixed = net.op("Attention", *parts)
+        beside = net.op("Transpose", mixed, perm=[0, 2, 1, 3])
+        net.x, net.width = net.op("Reshape", beside, net.w(values=np.array([0, 0, count * deep]))), count * deep
+
+    around(net, inner)
+
+
+def packed_shared_attention(net: Network) -> None:
+    count, shared, deep = 4, 2, 2
+
+    def inner(net: Network) -> None:
+        start, wide, parts = net.x, net.width, []
+        for heads in (count, shared, shared):
+            net.x, net.width = start, wide
+            linear(net, heads * deep)
+            parts.append(net.x)
+        net.x, net.width = net.op("Attention", *parts, q_num_heads=count, kv_num_heads=shared), count * deep
+
+    around(net, inner)
+
+
+def fused_norms(net: Network) -> None:
+    """Of ONNX Runtime, with what they take in besides, around a bias that is part of an activation."""
+    start, wide = net.x, net.width
+    net.x, net.width = net.op("BiasGelu", net.op("MatMul", net.x, net.w(wide, 8)), net.w(8), domain=MICROSOFT), 8
+    net.x = net.op("QuickGelu", net.x, domain=MICROSOFT)
+    linear(net, wide)
+    net.x = net.op("SkipLayerNormalization", net.x, start, net.w(wide), net.w(wide), net.w(wide), domain=MICROSOFT)
+    net.x = net.op("RMSNormalization", net.x, net.w(wide))
+
+
+def sequence(net: Network) -> None:
+    """Parts that are taken out of a sequence."""
+    linear(net, 12)
+    held = net.op("SplitToSequence", net.x, net.w(values=np.array(4)), axis=2)
+    first, last = (net.op("SequenceAt", held, net.w(values=np.array(place))) for place in (0, -1))
+    net.x, net.width = net.op("Mul", first, last), 4
+    linear(net)
+
+
 def recurrent(net: Network) -> None:
     op, gates = [("LSTM", 4), ("GRU", 3), ("RNN", 1)][int(net.rng.integers(3))]
     both, units = int(net.rng.integers(1, 3)), 5
@@ -295,7 +409,7 @@ def rms_norm(net: Network) -> None:
 
 TOKENS: tuple[Layer, ...] = (
     *(linear, feed_forward, gated_feed_forward, attention, packed_attention, fused_attention, wholly_fused_attention),
-    *(recurrent, rms_norm),
+    *(recurrent, rms_norm, shared_attention, packed_shared_attention, fused_norms, sequence),
 )
 
 

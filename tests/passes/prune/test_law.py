@@ -102,7 +102,11 @@ def test_channels_around_every_layer_of_pictures(layer):
         (networks.packed_attention, "heads"),
         (networks.fused_attention, "heads"),
         (networks.wholly_fused_attention, "heads"),
+        (networks.shared_attention, "heads"),
+        (networks.packed_shared_attention, "heads"),
         (networks.recurrent, "hidden"),
+        (networks.fused_norms, "units"),
+        (networks.sequence, "units"),
     ],
     ids=lambda given: getattr(given, "__name__", given),
 )
