@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from graphopt.errors import UsageError
 from graphopt.ir import walk
 from graphopt.ir.edit import UNNAMED, Rewrite
 from graphopt.ir.types import Array, Constant, Graph, Node, Tensor
@@ -35,9 +36,18 @@ ATTENTION_BIAS = 5
 
 
 def run(context: Context, settings: Settings) -> None:
-    """Fuse what can be fused, then compute every product with constant weights in integers."""
+    """Fuse what can be fused, then compute every product with constant weights in integers.
+
+    Raises UsageError where the target does not find grids while it runs.
+    """
+    integers = integers_of(context.target)
+    if not integers.kernels or not integers.requantises:
+        raise UsageError(
+            f"dynamic quantisation is for processors, not for the target {integers.name}: choose a scheme for weights "
+            "only (int8, int4, fp8)"
+        )
     prepare(context)
-    writer = Writer(context, integers_of(context.target).bits if settings.bits is None else settings.bits, settings)
+    writer = Writer(context, settings.bits or integers.bits, settings)
     for linear in linears(context, RULE):
         if settings.wants(linear.node):
             writer.product(linear)

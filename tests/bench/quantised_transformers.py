@@ -24,6 +24,7 @@ import onnx
 import onnxruntime as ort
 
 import graphopt
+from graphopt.ir.external import bytes_on_disk
 from tests.bench import full_size, generate
 
 TOKENS, ROUNDS, WARM = 128, 15, 3
@@ -115,7 +116,7 @@ def _table(made: Mapping[str, Path], feeds: Mapping[str, np.ndarray]) -> None:
     medians = {name: statistics.median(times[WARM:]) for name, times in seconds.items()}
     first = next(iter(made))
     for name, path in made.items():
-        size = sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*")) / 1e6
+        size = (bytes_on_disk(graphopt.load(path)) or 0) / 1e6
         ratio, cosine = medians[first] / medians[name], _cosine(outputs[first], outputs[name])
         print(f"| {name} | {medians[name] * 1e3:.1f} | {ratio:.2f} | {cosine:.6f} | {size:.0f} |", flush=True)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import graphopt
+from graphopt.errors import UsageError
 from passes.quant import columns
 from tests.support import apply, fires, operators, proto
 
@@ -97,3 +98,15 @@ def test_the_runtime_finds_its_fused_kernel(tmp_path):
     ort.InferenceSession(result.model.to_proto().SerializeToString(), options, providers=["CPUExecutionProvider"])
     found = operators(onnx.load(tmp_path / "optimised.onnx"))
     assert found == {"DynamicQuantizeMatMul": 1}
+
+
+def test_without_vnni_weights_have_seven_bits():
+    result = apply(DYNAMIC, PRODUCT, {"w": (40, 24)}, target="x64-avx2")
+    (weight,) = [held for held in result.model.graph.initializers if held.dtype == np.int8 and held.shape]
+    assert np.abs(weight.values).max() == 63
+
+
+@pytest.mark.parametrize("target", ["cuda", "tensorrt"])
+def test_targets_that_find_no_grids_are_told(target):
+    with pytest.raises(UsageError, match="dynamic quantisation is for processors"):
+        apply(DYNAMIC, PRODUCT, {"w": (40, 24)}, target=target)
