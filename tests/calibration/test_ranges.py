@@ -92,8 +92,11 @@ def test_half_precision(tmp_path):
 def test_large_tensors_are_read_in_some_batches_small_ones_in_all(tmp_path, monkeypatch):
     monkeypatch.setattr(observing, "LOOKED", 2)
     monkeypatch.setattr(observing, "LARGE", 3)
-    text = "net (float[N, 4] x) => (float[N] y) { a = Add (x, x)\n axes = Constant <value_ints = [1]> ()\n" \
-           "y = ReduceSum <keepdims = 0> (a, axes) }"  # fmt: skip
+    text = """net (float[N, 4] x) => (float[N] y) {
+        a = Add (x, x)
+        axes = Constant <value_ints = [1]> ()
+        y = ReduceSum <keepdims = 0> (a, axes)
+    }"""
     x = np.zeros((96, 4), np.float32)
     x[40:64] = 1  # in the second of three batches, and only there
     model, data = opened(tmp_path, text, x=x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graphopt.calibration.activations import activations
@@ -37,12 +38,25 @@ def refine(
     """
     key = ("quant", "refined", plans[0].units, settings)
     if key not in context.memo:
-        plans = [unrounded(context.model.graph, units, plan, settings, manner) for plan in plans]
-        plan = _best(context, units, plans)
-        plan = _rounded(context, units, plan) if settings.rounding == "products" else plan
-        context.memo[key] = _within(context, units, plan, build)
-    found: Plan = context.memo[key]
-    return found
+        graph = context.model.graph
+        made = Refined(_best(context, units, [unrounded(graph, units, one, settings, manner) for one in plans]))
+        made = _rounded(context, units, made) if settings.rounding == "products" else made
+        context.memo[key] = _within(context, units, made, build)
+    found: Refined = context.memo[key]
+    for note in found.notes:
+        context.note(note)
+    for table in found.tables:
+        context.tabulate(table)
+    return found.plan
+
+
+@dataclass(frozen=True)
+class Refined:
+    """A plan, and what is to be said of how it was found."""
+
+    plan: Plan
+    notes: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 def _best(context: Context, units: Sequence[Unit], plans: Sequence[Plan]) -> Plan:
@@ -53,64 +67,64 @@ def _best(context: Context, units: Sequence[Unit], plans: Sequence[Plan]) -> Pla
     return min(plans, key=lambda plan: noise(context.model, units, plan, _feeds(context, JUDGED_ON)))
 
 
-def _rounded(context: Context, units: Sequence[Unit], plan: Plan) -> Plan:
+def _rounded(context: Context, units: Sequence[Unit], made: Refined) -> Refined:
     """The plan with weights rounded by least squares, if the outputs are better for it."""
-    data = context.calibration
+    data, plan = context.calibration, made.plan
     if data is None:
-        return plan
+        return made
     context.say("rounding weights")
     read = [unit.data[0] for unit in units if unit.name in plan.weights and patches.suits(unit)]
     seen = activations(context.model, data, read, samples=ROUNDED_ON)
     other = rounding.refined(units, plan, rounding.observed(units, plan, seen, context.seed))
     before, after = (noise(context.model, units, one, _feeds(context, JUDGED_ON)) for one in (plan, other))
     if not after < before:
-        return plan
-    context.note(
+        return made
+    note = (
         f"weights were rounded so that products stay what they are: noise at the outputs is {decibels(after)} dB "
-        f"below them, and was {decibels(before)} with every weight rounded to the nearest"
+        f"below them, and was {decibels(before)} dB with every weight rounded to the nearest"
     )
-    return other
+    return replace(made, plan=other, notes=(*made.notes, note))
 
 
-def _within(context: Context, units: Sequence[Unit], plan: Plan, build: Build) -> Plan:
+def _within(context: Context, units: Sequence[Unit], made: Refined, build: Build) -> Refined:
     """The plan less what the goal does not allow."""
     goal = context.goal
     if goal is None or goal.allowed is None:
-        return plan
+        return made
     search = Search(lambda one: _loss(goal, build(one)), goal.allowed)
-    if search.fits(plan):
-        return plan
+    if search.fits(made.plan):
+        return made
     context.say("searching for the layers that stay float")
-    noises = sensitivities(context.model, units, plan, _feeds(context, SENSED_ON))
+    noises = sensitivities(context.model, units, made.plan, _feeds(context, SENSED_ON))
     costs = {unit.name: _cost(context, unit) for unit in units if unit.name in noises}
     order = sorted(noises, key=lambda name: -noises[name] / costs[name])
-    found = search.within(plan, order, costs)
-    _tell(context, goal, search, noises, costs, plan, found)
-    return found
+    found = search.within(made.plan, order, costs)
+    table = _table(goal, search, Layers(noises, costs), (made.plan, found))
+    return replace(made, plan=found, tables=(*made.tables, table))
 
 
-def _tell(
-    context: Context,
-    goal: Goal,
-    search: Search,
-    noises: Mapping[str, float],
-    costs: Mapping[str, float],
-    plan: Plan,
-    found: Plan,
-) -> None:
-    """A row for each product, those that disturb most first."""
-    total = sum(costs.values())
+@dataclass(frozen=True)
+class Layers:
+    """What products disturb, as shares of the outputs' power, and their multiplications, by name."""
+
+    noises: Mapping[str, float]
+    costs: Mapping[str, float]
+
+
+def _table(goal: Goal, search: Search, layers: Layers, plans: tuple[Plan, Plan]) -> Table:
+    """A row for each product, those that disturb most first. plans: all in integers, and what was found."""
+    total = sum(layers.costs.values())
+    before, after = (search.losses.get(frozenset(plan.units), 0.0) for plan in plans)
+    inside = set(plans[1].units)
     rows = tuple(
-        (name, decibels(noises[name]), f"{costs[name] / total:.1%}", "integers" if name in found.units else "float")
-        for name in sorted(noises, key=lambda name: -noises[name])
+        (name, decibels(share), f"{layers.costs[name] / total:.1%}", "integers" if name in inside else "float")
+        for name, share in sorted(layers.noises.items(), key=lambda one: -one[1])
     )
-    before = search.losses[frozenset(plan.units)]
-    after = search.losses.get(frozenset(found.units), 0.0)
     text = (
         f"All in integers, {goal.metric} loses {before:g}, and may lose {goal.allowed:g}; as it is now, it loses "
         f"{after:g}. {search.tried} choices were measured."
     )
-    context.tabulate(Table("Layers by what they disturb", ("layer", "noise dB", "multiplications", "in"), rows, text))
+    return Table("Layers by what they disturb", ("layer", "signal to noise, dB", "multiplications", "in"), rows, text)
 
 
 def _loss(goal: Goal, model: Model) -> float:
