@@ -41,6 +41,12 @@ _ALL = (
         needs_data=True,
     ),
     Scheme(
+        "static16",
+        "activations in 16-bit integers, weights in 8, for runtimes that have kernels for that",
+        "passes.quant.static:run",
+        needs_data=True,
+    ),
+    Scheme(
         "dynamic",
         "products in 8-bit integers, their activations on grids that are found while the model runs",
         "passes.quant.dynamic:run",

@@ -21,8 +21,8 @@ from passes.quant.existing import Given, lift
 from passes.quant.kernels import Integers
 from passes.quant.options import Existing, Settings
 from passes.quant.plan import Manner, Plan, make
-from passes.quant.prepare import prepare
-from passes.quant.processor import integers_of
+from passes.quant.prepare import prepare, raise_opset
+from passes.quant.processor import integers_for
 from passes.quant.trust import warning
 from passes.quant.tuning import tuned
 from passes.quant.units import Unit, find
@@ -30,26 +30,28 @@ from passes.quant.units import Unit, find
 RULE = "quantised_layer"
 FLOOR = 10.0
 """Signal to noise of a layer, in dB, below which it stays float unless something else was asked for."""
-FLOOR = 10.0
-"""What a layer keeps of its signal, in dB over noise, unless it is told otherwise."""
 NO_DATA = (
     "static quantisation needs samples of what the model is fed: give --calibration DATA, or choose a scheme that "
     "needs none (scheme=dynamic, or one for weights only)"
 )
 BY_OUTPUT = ("auto", "minmax")
 """Ways to find ranges that are compared by what they do to the outputs, where nobody chose."""
+WIDE_SINCE = 21
+"""The opset from which on QuantizeLinear and DequantizeLinear know 16-bit integers."""
 UNUSED = "the runtime does not take its integer kernel here"
 
 
 def run(context: Context, settings: Settings) -> None:
     """Quantise what the target computes in integers. Raises UsageError where it cannot, or there is no data."""
-    integers = integers_of(context.target)
+    integers = integers_for(context.target, settings.scheme)
     manner = manner_of(integers, settings)
     keep = settings.existing is Existing.KEEP
     if context.calibration is None and not keep:
         raise UsageError(NO_DATA)
     given = lift(context) if keep else Given()
     prepare(context, settings)
+    if integers.activation.itemsize > 1:
+        raise_opset(context, WIDE_SINCE)
     if integers.fours and not keep:
         widen(context)
     units, reasons = find(context, integers)
@@ -62,7 +64,7 @@ def run(context: Context, settings: Settings) -> None:
     tell(context, {node: reason for node, reason in reasons.items() if reason != UNUSED})
     if not plan.units:
         context.note(_nothing(reasons))
-    if context.checks and integers.requantises:
+    if context.checks and integers.requantises and integers.activation.itemsize == 1:
         floats.report(context, {node.name: reason for node, reason in reasons.items()})
 
 
@@ -102,7 +104,7 @@ def manner_of(integers: Integers, settings: Settings) -> Manner:
     symmetric = integers.symmetric if settings.symmetric is None else settings.symmetric
     if integers.symmetric and not symmetric:
         raise UsageError(f"the target {integers.name} takes symmetric activations only: leave out symmetric=no")
-    if settings.format == "qoperator" and not integers.requantises:
+    if settings.format == "qoperator" and (not integers.requantises or integers.activation.itemsize > 1):
         raise UsageError(f"the target {integers.name} reads the format qdq only: leave out format=qoperator")
     channels = integers.channels if settings.channels is None else settings.channels
     return Manner(integers, channels, symmetric, settings.bits or integers.bits)
@@ -167,7 +169,7 @@ def write(context: Context, plan: Plan, settings: Settings) -> dict[str, str]:
 
     Returns why units were not let through, by name.
     """
-    integers = integers_of(context.target)
+    integers = integers_for(context.target, settings.scheme)
     units = [unit for unit in find(context, integers)[0] if unit.name in set(plan.units)]
     held = captured(context, units) if context.checks else []
     emulated = saturation.layers(units, plan, held, context.seed) if integers.saturates else {}

@@ -100,6 +100,16 @@ def test_tensorrt_quantises_what_products_read_and_leaves_biases_and_results(dat
     assert sqnr(run(convs(), x=x)[0], run(model, x=x)[0]) > 20
 
 
+def test_activations_of_16_bits_are_for_other_runtimes(data):
+    with pytest.raises(UsageError, match="no kernels for activations of 16 bits"):
+        quantised(convs(), data, "quant:scheme=static16")
+    model = quantised(convs(), data, "quant:scheme=static16", target="portable").model.to_proto()
+    assert next(one.version for one in model.opset_import if not one.domain) == 21
+    onnx.checker.check_model(model)
+    x = samples(seed=2)
+    assert sqnr(run(convs(), x=x)[0], run(model, x=x)[0]) > 35
+
+
 def test_cuda_has_no_such_kernels_and_says_what_has(data):
     with pytest.raises(UsageError, match="tensorrt does"):
         quantised(convs(), data, target="cuda")
