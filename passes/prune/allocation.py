@@ -60,28 +60,6 @@ def uniform_for(orders: Mapping[Group, Array], cost: Cost, allowed: float, shape
     return uniform(orders, high, shape)
 
 
-def by_score(
-    orders: Mapping[Group, Array], scores: Mapping[Group, Array], cost: Cost, allowed: float, shape: Shape
-) -> Plan:
-    """The atoms with the lowest scores of all groups, in units of each group's mean: so many that the network costs at
-    most `allowed`, or as little as it can."""
-    normal = {group: np.sort(held) / max(float(held.mean()), np.finfo(float).tiny) for group, held in scores.items()}
-    levels = np.unique(np.concatenate([np.zeros(1), *normal.values()]))
-
-    def plan(level: float) -> Plan:
-        found: dict[Group, Array] = {}
-        for group, order in orders.items():
-            counts = shape.counts(group)
-            found[group] = order[: counts[counts <= np.searchsorted(normal[group], level, side="right")][-1]]
-        return found
-
-    low, high = 0, len(levels) - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if cost(plan(levels[middle])) <= allowed else (middle, high)
-    return plan(levels[high])
-
-
 def cheapest(curves: Sequence[Curve], cost: Cost, allowed: float, shape: Shape) -> Plan:
     """The plan with the least loss that costs at most `allowed`; the cheapest there is if none does."""
     plan: Plan = {curve.group: curve.order[:0] for curve in curves}

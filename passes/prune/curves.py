@@ -47,6 +47,13 @@ class Curve:
         return np.interp(gone, self.gone, rising, right=np.inf)
 
 
+def from_scores(group: Group, scores: Array) -> Curve:
+    """A curve that nobody measured: the share of the squared scores of a group that is gone."""
+    order = np.argsort(scores, kind="stable")
+    gone = np.cumsum(np.square(scores[order])) / max(float(np.square(scores).sum()), TINY)
+    return Curve(group, group.atoms[order], tuple(range(group.size)), (0.0, *gone[:-1].tolist()))
+
+
 Moments = Mapping[Node, tuple[Layer, Array]]
 
 

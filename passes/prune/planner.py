@@ -12,7 +12,7 @@ import numpy as np
 
 from graphopt.errors import UsageError
 from passes.prune import allocation
-from passes.prune.curves import LOOKED, SHARES, WORK, Curve, Outputs, curve, seen
+from passes.prune.curves import LOOKED, SHARES, WORK, Curve, Outputs, curve, from_scores, seen
 from passes.prune.importance import FROM_SAMPLES, scores
 from passes.prune.selection import emptied
 from passes.prune.targets import Plan, costs, multiply_adds
@@ -62,7 +62,7 @@ class Planner:
 
     def __post_init__(self) -> None:
         settings = self.work.settings
-        self.shape = allocation.Shape(settings.floor, settings.round_to)
+        self.shape = allocation.Shape(settings.floor, settings.round_to or 1)
         self.cost, self.name = self._cost()
         self.full = self.cost({})
         self.scores, self.curves = self._known()
@@ -130,7 +130,8 @@ class Planner:
         corrected by what was measured."""
         from passes.prune.latency import ratio
 
-        asked, found = target, []
+        low, high, asked = 0.0, 1.0, target
+        found: list[tuple[float, int, float, Plan]] = []
         for number in range(TRIALS):
             plan = self.at(asked)
             share = ratio(self.work, bare(self.work, plan))
@@ -138,7 +139,9 @@ class Planner:
             found.append((abs(share - target), number, share, plan))
             if abs(share - target) <= target * CLOSE / 2:
                 break
-            asked = float(np.clip(asked * target / share, asked / 2, 1.0))
+            low, high = (low, asked) if share > target else (asked, high)
+            guess = asked * target / share
+            asked = guess if low < guess < high else (low + high) / 2
         _, _, share, plan = min(found, key=lambda one: one[:2])
         self.measured = share
         return plan, share
@@ -149,7 +152,8 @@ class Planner:
         if settings.allocate == "sensitivity":
             plan = allocation.cheapest(self.curves, self.cost, allowed, self.shape)
         elif settings.allocate == "global":
-            plan = allocation.by_score(self.orders, self.scores, self.cost, allowed, self.shape)
+            rated = [from_scores(group, self.scores[group]) for group in self.groups]
+            plan = allocation.cheapest(rated, self.cost, allowed, self.shape)
         else:
             plan = allocation.uniform_for(self.orders, self.cost, allowed, self.shape)
         return self._safe(plan)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from passes.prune.targets import Plan
 
 
+VECTOR = 8
+"""Of so many channels ONNX Runtime makes blocks: other widths may take longer than whole ones."""
+
+
 def prune(context: Context, options: Options) -> None:
     """Take atoms out of the model of a compile. Raises UsageError for options that do not fit it."""
     grouping = grouped(context, options)
@@ -42,9 +46,11 @@ def _settled(context: Context, settings: Settings) -> Settings:
     filled = replace(
         settings,
         importance=settings.importance or ("obs" if sampled else "l2"),
-        allocate=settings.allocate or ("uniform" if settings.ratio is not None or not sampled else "sensitivity"),
+        allocate=settings.allocate or _allocation(settings, sampled=sampled),
         recover=settings.recover or ("squares" if sampled else "none"),
     )
+    if filled.latency is not None:
+        filled = replace(filled, round_to=settings.round_to or VECTOR)
     if len(filled.targets) > 1:
         raise UsageError(f"prune takes one target, found {listed(list(filled.targets))}")
     if not sampled and looks(filled):
@@ -68,6 +74,13 @@ def _settled(context: Context, settings: Settings) -> Settings:
             f"prune: ratio= takes the same share of every group, so it does not go with allocate={filled.allocate}"
         )
     return filled
+
+
+def _allocation(settings: Settings, *, sampled: bool) -> str:
+    """How much of which group, if nobody said."""
+    if settings.ratio is None and sampled:
+        return "sensitivity"
+    return "uniform" if settings.latency is None else "global"
 
 
 def table(plan: Plan, planner: Planner) -> Table:

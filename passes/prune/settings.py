@@ -20,7 +20,7 @@ class Settings:
     """The options of the pass; None: not said.
 
     ratio: of each group that goes. macs, params, size, latency: shares of the model's that stay.
-    keep, only, kinds, floor, round_to: see `passes.prune.choose`.
+    keep, only, kinds, floor, round_to: see `passes.prune.choose`; round_to 0: not said.
     """
 
     ratio: float | None = None
@@ -35,7 +35,7 @@ class Settings:
     only: tuple[str, ...] | None = None
     kinds: tuple[Kind, ...] = ()
     floor: int = 1
-    round_to: int = 1
+    round_to: int = 0
     samples: int = 512
     seed: int = 0
 

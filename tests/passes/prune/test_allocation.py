@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passes.prune.allocation import Shape, by_score, cheapest, uniform, uniform_for
-from passes.prune.curves import Curve
+from passes.prune.allocation import Shape, cheapest, uniform, uniform_for
+from passes.prune.curves import Curve, from_scores
 from passes.prune.groups import Group, Kind
 
 ONE, OTHER = (Group(name, Kind.CHANNELS, np.arange(16) + start, ()) for name, start in (("one", 0), ("other", 16)))
@@ -47,8 +47,8 @@ def test_a_target_out_of_reach_gives_as_much_as_there_is() -> None:
 
 @pytest.mark.parametrize("allowed", [10.0, 30.0, 50.0])
 def test_every_way_keeps_to_the_cost(allowed: float) -> None:
-    scores = {ONE: np.linspace(1, 2, 16), OTHER: np.linspace(0, 5, 16)}
-    for plan in (uniform_for(ORDERS, _cost, allowed, Shape()), by_score(ORDERS, scores, _cost, allowed, Shape())):
+    rated = [from_scores(ONE, np.linspace(1, 2, 16)), from_scores(OTHER, np.linspace(0, 5, 16))]
+    for plan in (uniform_for(ORDERS, _cost, allowed, Shape()), cheapest(rated, _cost, allowed, Shape())):
         assert allowed - 4 <= _cost(plan) <= allowed
 
 
