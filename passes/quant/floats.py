@@ -94,7 +94,7 @@ def table(nodes: Sequence[Executed], reasons: Mapping[str, str]) -> Table:
     converting = [node for node in nodes if node.operator in CONVERSIONS]
     text = (
         f"{_share([node for node in nodes if node.floats], whole)} of the time on this machine is spent in floats, "
-        f"{_share(converting, whole)} in {len(converting)} conversions, the rest in integers."
+        f"{_share(converting, whole)} in conversions ({len(converting)}), the rest in integers."
     )
     return Table(TITLE, COLUMNS, rows[:MOST_ROWS], text)
 

@@ -29,7 +29,7 @@ def test_the_table_has_shares_and_reasons():
     found = table(summed(EVENTS), {})
     assert found.rows == (("Elu", 1, "30.0%", "elu", NO_KERNEL),)
     assert len(found.columns) == len(found.rows[0]) == len(COLUMNS)
-    assert found.text.startswith("30.0% of the time on this machine is spent in floats, 10.0% in 1 conversions")
+    assert found.text.startswith("30.0% of the time on this machine is spent in floats, 10.0% in conversions (1)")
     assert table(summed(EVENTS), {"elu": "it was left out"}).rows[0][-1] == "it was left out"
 
 
