@@ -15,7 +15,7 @@ from graphopt.numerics.contract import Lossy
 from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
-from passes.quant import columns
+from passes.quant import columns, floats
 from passes.quant.embeddings import embeddings
 from passes.quant.fused import prepare
 from passes.quant.grid import INT8, Grid, symmetric
@@ -29,8 +29,8 @@ FLOOR = 20.0
 MICROSOFT = "com.microsoft"
 FLOAT = np.dtype(np.float32)
 INFINITE = "its weights are not all finite"
-EXTRA = ("qkv_hidden_sizes", "past_present_share_buffer")
-"""Attributes of Attention that QAttention has not."""
+EXTRA = ("qkv_hidden_sizes", "past_present_share_buffer", "do_rotary", "rotary_embedding_dim")
+"""Attributes of Attention with which its kernels for integers do something else, or nothing."""
 ATTENTION_BIAS = 5
 """The position of what Attention adds to scores, which QAttention cannot."""
 
@@ -56,6 +56,9 @@ def run(context: Context, settings: Settings) -> None:
             if (node.domain, node.op) == (MICROSOFT, "Attention") and settings.wants(node):
                 writer.attention(graph, node)
     embeddings(context, settings)
+    if context.checks:
+        refused = [one for one in context.journal.refusals.values() if one.rule in (RULE, ATTENTION_RULE)]
+        floats.report(context, {one.root.partition(" ")[2]: one.reason for one in refused})
 
 
 @dataclass(eq=False)
@@ -125,9 +128,10 @@ class Writer:
         mask, past = (*rest, None, None)[:2]
         bias = node.inputs[2] if node.inputs[2].name else np.zeros(held.shape[1], np.float32)
         operands = (integers, weight.integers, bias, scale, weight.scales, mask, zero, weight.zero, past)
+        attrs = {name: value for name, value in node.attrs.items() if name not in EXTRA}
         made = new.node(
             "QAttention", *operands, domain=MICROSOFT, outputs=len(node.outputs),
-            omitted=[i for i, tensor in enumerate(node.outputs) if not tensor.name], **node.attrs,
+            omitted=[i for i, tensor in enumerate(node.outputs) if not tensor.name], **attrs,
         )  # fmt: skip
         results = made if isinstance(made, list) else [made]
         replace = {old: tensor for old, tensor in zip(node.outputs, results, strict=True) if old.name}

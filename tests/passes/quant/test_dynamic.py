@@ -66,6 +66,21 @@ def test_attention_is_one_of_integers():
     fires(DYNAMIC, text, weights, leaves=["DynamicQuantizeLinear", "QAttention"])
 
 
+def test_attributes_that_mean_nothing_are_left_out():
+    text = ATTENTION.replace("ATTRIBUTES", ", rotary_embedding_dim = 0, unidirectional = 1, scale = 0.5")
+    model = fires(DYNAMIC, text, {"w": (16, 48), "b": (48,)}, leaves=["DynamicQuantizeLinear", "QAttention"])
+    attention = next(node for node in model.graph.nodes if node.op == "QAttention")
+    assert attention.attrs == {"num_heads": 2, "unidirectional": 1, "scale": 0.5}
+
+
+def test_what_stays_float_is_told_with_its_share_of_the_time(tmp_path):
+    np.savez(tmp_path / "data.npz", x=np.ones((4, 40), np.float32))
+    text = PRODUCT.replace("y = MatMul(x, w)", "a = MatMul(x, w)  y = Erf(a)")
+    report = apply(DYNAMIC, text, {"w": (40, 24)}, calibration=tmp_path / "data.npz").report
+    (table,) = report.tables
+    assert [row[0] for row in table.rows] == ["Erf"]
+
+
 def test_attention_with_what_the_other_lacks_stays():
     text = ATTENTION.replace("ATTRIBUTES", ", qkv_hidden_sizes = [16, 16, 16]")
     result = apply(DYNAMIC, text, {"w": (16, 48), "b": (48,)})
