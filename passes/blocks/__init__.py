@@ -22,6 +22,7 @@ from passes.blocks.linear import (
     sum_of_three,
     transposed_operand,
 )
+from passes.blocks.recurrent import unrolled_lstm, unrolled_lstm_end
 from passes.blocks.residual import (
     embed_layer_norm,
     simplified_norm,
@@ -62,11 +63,20 @@ __all__ = [
     "skip_rms_norm_sum",
     "sum_of_three",
     "transposed_operand",
+    "unrolled_lstm",
+    "unrolled_lstm_end",
 ]
 
 OPTIONAL = (*activation.OPTIONAL, *linear.OPTIONAL)
 """Right, but slower on the CPU than what they replace, or only smaller: the packages say why."""
-RULES = (*activation.RULES, *linear.RULES, *residual.RULES, rotated_grouped_attention)
+RULES = (
+    *activation.RULES,
+    *linear.RULES,
+    *residual.RULES,
+    rotated_grouped_attention,
+    unrolled_lstm,
+    unrolled_lstm_end,
+)
 
 BLOCKS = rule_pass(
     "blocks",
