@@ -21,6 +21,7 @@ from graphopt.ir.values import constant, identical
 from graphopt.numerics.contract import Close, Judged
 from graphopt.pipeline.context import Context
 from passes.fold.constants import substitute
+from passes.quant.apart import take_apart
 from passes.quant.grid import Grid, limits
 from passes.quant.kernels import ORT_CPU, Role
 
@@ -52,6 +53,10 @@ def lift(context: Context) -> Given:
     """Replace quantisation by floats. Returns the grids that were there."""
     given = Given()
     context.editor.flush()
+    for graph in walk.graphs(context.model.graph):
+        for node in list(graph.nodes):
+            take_apart(context, graph, node)
+    context.begin(context.step)
     for graph in walk.graphs(context.model.graph):
         for node in list(graph.nodes):
             if node.op in MOVES and not node.domain:

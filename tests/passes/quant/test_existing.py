@@ -76,6 +76,41 @@ def test_taken_back_it_gives_what_it_gave(twice):
     assert sqnr(run(twice, x=x)[0], run(result.model, x=x)[0]) > 25
 
 
+EVERY = """
+<ir_version: 8, opset_import: ["" : 17]>
+net (float[N, 8, 12, 12] x) => (float[N, 5] y) {
+    a = Conv <pads = [1, 1, 1, 1]> (x, w0, b0)
+    l = LeakyRelu (a)
+    s = Sigmoid (l)
+    m = Mul (l, s)
+    t = Add (m, a)
+    k = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (t)
+    c = Concat <axis = 1> (k, k)
+    d = Conv (c, w1)
+    g = GlobalAveragePool (d)
+    f = Flatten (g)
+    h = Gemm <transB = 1> (f, w2, b2)
+    u = MatMul (h, w3)
+    y = Softmax (u)
+}
+"""
+EVERY_WEIGHT = {"w0": (8, 8, 3, 3), "b0": (8,), "w1": (8, 16, 3, 3), "w2": (6, 8), "b2": (6,), "w3": (6, 5)}
+
+
+@pytest.mark.parametrize("existing", ["dequantise", "keep"])
+def test_the_format_of_operators_is_taken_apart_too(existing, tmp_path):
+    x = samples((8, 8, 12, 12))
+    net = proto(EVERY, EVERY_WEIGHT)
+    first = quantised(net, saved(tmp_path, x=x), "quant:scheme=static:format=qoperator").model.to_proto()
+    assert {"QLinearConv", "QLinearConcat", "QLinearAdd", "QLinearMul"} <= operators(first).keys()
+    result = again(first, existing)
+    if existing == "dequantise":
+        assert not any(op.startswith("Q") for op in operators(result.model))
+    else:
+        assert executed(result.model)["QLinearConv"] == 2
+    assert sqnr(run(first, x=x)[0], run(result.model, x=x)[0]) > 20
+
+
 def test_kept_grids_stay_to_the_bit(twice):
     x = samples(seed=2)
     assert np.array_equal(run(twice, x=x)[0], run(again(twice, "keep").model, x=x)[0])
