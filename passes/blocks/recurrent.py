@@ -85,7 +85,11 @@ def _lstm(m: Match, new: Builder, cells: Sequence[Cell]) -> tuple[Tensor, ...]:
     given, recurrent = (_sorted(m.held(tensor), pieces) for tensor in later.weights if tensor is not None)
     bias = _sorted(later.bias, pieces)
     states: list[Tensor | None] = [None, None]
-    if first.hidden is not None and first.carry is not None:
+    if (
+        first.hidden is not None
+        and first.carry is not None
+        and not all(_zero(m, one) for one in (first.hidden, first.carry))
+    ):
         whole = {m.shape(one) for one in (first.hidden, first.carry, first.made[0])}
         m.require(len(whole) == 1 and None not in whole, "the first states are not known to be as large as the others")
         states = [new.Unsqueeze(one, np.array([0])) for one in (first.hidden, first.carry)]
@@ -94,6 +98,11 @@ def _lstm(m: Match, new: Builder, cells: Sequence[Cell]) -> tuple[Tensor, ...]:
     operands = (ordered, given[None], recurrent[None], both, None, *states)
     made: tuple[Tensor, ...] = new.node("LSTM", *operands, outputs=2, hidden_size=size)
     return made
+
+
+def _zero(m: Match, tensor: Tensor) -> bool:
+    """Whether a state is a constant zero."""
+    return values.constant(tensor) is not None and not m.held(tensor).any()
 
 
 def _sorted(array: Array, pieces: Sequence[int]) -> Array:
@@ -214,8 +223,8 @@ class _Finder:
         nodes = tuple(self.nodes)
         if len(products) == 1:
             node = products[0]
-            zero = values.constant(carry) is not None and not self.m.array(carry).any()
-            return Cell(node.inputs[0], None, None, made, (node.inputs[1], None), bias, gates, nodes) if zero else None
+            cell = Cell(node.inputs[0], None, None, made, (node.inputs[1], None), bias, gates, nodes)
+            return cell if _zero(self.m, carry) else None
         inner = next((node for node in products if _reads_sequence(node)), None)
         if inner is None:
             return None

@@ -80,6 +80,14 @@ def test_a_first_step_that_was_computed_beforehand():
     refuses(PASS[:2], text, other, reason="different numbers")
 
 
+def test_first_states_of_zeros_are_none():
+    text = model(" ".join(cell(t) for t in range(3)), "float[2, 5] h3", state="").replace("[b, 3", "[2, 3")
+    zeros = {"h0": np.zeros((2, 5), np.float32), "c0": np.zeros((1, 1), np.float32)}
+    fires(PASS, text, constants(**zeros), leaves={"LSTM": 1, "Transpose": 1, "Squeeze": 1})
+    ones = zeros | {"c0": np.ones((1, 1), np.float32)}
+    refuses(PASS[:2], text, constants(**ones), reason="not known to be as large")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
