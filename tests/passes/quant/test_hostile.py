@@ -168,3 +168,36 @@ def test_half_precision_is_left_alone_with_the_reason(tmp_path):
     result = quantised(model, saved(tmp_path, x=samples(IMAGE).astype(np.float16)))
     assert operators(result.model)["Conv"] == 1
     assert any("float16, not float" in note for note in result.report.notes)
+
+
+STRUCTURES = {
+    "the same operand twice": "a = Conv (x, w)\n b = Add (a, a)\n y = Mul (b, b)",
+    "split and joined": "a = Conv (x, w)\n p, q = Split <axis = 1> (a)\n y = Concat <axis = 1> (q, p, a)",
+    "a constant operand": "a = Conv (x, w)\n y = Add (a, c)",
+    "a moved input": "t = Transpose <perm = [0, 1, 3, 2]> (x)\n y = Conv (t, w)",
+    "pooled": "a = Conv (x, w)\n p = MaxPool <kernel_shape = [2, 2]> (a)\n y = AveragePool <kernel_shape = [2, 2]> (p)",
+    "doubled in size": "a = Conv (x, w)\n y = Resize (a, , sizes)",
+    "a clip beyond zero": "a = Conv (x, w)\n k = Clip (a, one, six)\n y = Conv (k, w)",
+    "relu6": "a = Conv (x, w)\n k = Clip (a, nought, six)\n y = Conv (k, w)",
+    "chosen by a condition": "a = Conv (x, w)\n z = Greater (a, nought)\n y = Where (z, a, c)",
+    "two activations multiplied": "a = Conv (x, w)\n t = Transpose <perm = [0, 1, 3, 2]> (a)\n y = MatMul (a, t)",
+    "an output with readers": "y = Conv (x, w)\n r = LeakyRelu (y)\n z = Conv (r, w)",
+}
+CONSTANTS = {
+    "w": (8, 8, 3, 3),
+    "c": (8, 1, 1),
+    "sizes": np.array([1, 1, 2, 2], np.float32),
+    "nought": np.float32(0),
+    "one": np.float32(1),
+    "six": np.float32(6),
+}
+
+
+@pytest.mark.parametrize("form", ["qdq", "qoperator"])
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_every_structure(name, form, tmp_path):
+    text = net(STRUCTURES[name])
+    text = text.replace("(float y)", "(float y, float z)") if "z = Conv" in text else text
+    found, _ = check(text, CONSTANTS, tmp_path, scheme=f"quant:scheme=static:format={form}", least=20)
+    assert found["QLinearConv"] + found["QLinearMatMul"] >= 1
+    assert not {"Conv", "FusedConv", "Add", "Mul", "Concat", "AveragePool", "MatMul"} & found.keys()
