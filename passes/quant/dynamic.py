@@ -23,6 +23,7 @@ from passes.quant.linear import Linear, linears
 from passes.quant.options import Settings
 from passes.quant.ordinary import ordinary
 from passes.quant.processor import integers_of
+from passes.quant.weight_only.unpacked import unpack
 
 RULE, ATTENTION_RULE = "dynamic_product", "dynamic_attention"
 FLOOR = 20.0
@@ -48,6 +49,7 @@ def run(context: Context, settings: Settings) -> None:
         )
     prepare(context)
     writer = Writer(context, settings.bits or integers.bits, settings)
+    unpack(context, settings, lambda node: bool(writer.obstacle(node)))
     for linear in linears(context, RULE):
         if settings.wants(linear.node):
             writer.product(linear)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,11 +29,11 @@ KEPT = ("num_heads", "mask_filter_value", "scale", "unidirectional")
 UNKNOWN = ("do_rotary", "past_present_share_buffer", "rotary_embedding_dim")
 
 
-def unpack(context: Context, settings: Settings) -> None:
-    """Make each Attention a product, a Split and a MultiHeadAttention."""
+def unpack(context: Context, settings: Settings, which: Callable[[Node], bool] = lambda _: True) -> None:
+    """Make each Attention, or `which` ones, a product, a Split and a MultiHeadAttention."""
     for graph in walk.graphs(context.model.graph):
         for node in list(graph.nodes):
-            if (node.domain, node.op) != (MICROSOFT, "Attention") or not settings.wants(node):
+            if (node.domain, node.op) != (MICROSOFT, "Attention") or not (settings.wants(node) and which(node)):
                 continue
             reason = _obstacle(context, node)
             if reason:
