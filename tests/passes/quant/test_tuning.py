@@ -169,3 +169,24 @@ def test_large_products_run_on_tiles_where_there_are_any(channels, on_tiles, fed
     zeros = [tensor for tensor in held if tensor.dtype == np.int8 and tensor.shape == (channels,)]
     assert any((tensor == -1).all() for tensor in zeros) == on_tiles
     assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "step"),
+    [
+        (first(), (3, 12, 12), "Pad"),
+        (first(size=24, kernel=7, pads=(3, 3, 3, 3)), (3, 24, 24), "Reshape"),
+        (proto(GATED.format(height=8, width=8, factors="c, s"), GATES), (16, 8, 8), "Tile"),
+    ],
+    ids=["fours", "blocks", "gate"],
+)
+def test_both_formats_are_laid_out_alike(model, shape, step, tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, x=np.random.default_rng(1).standard_normal((16, *shape)).astype(np.float32))
+    forms = [
+        quantised(model, path, f"quant:scheme=static:format={form}", verify="off") for form in ("qdq", "qoperator")
+    ]
+    both = [result.model.to_proto() for result in forms]
+    feeds = {"x": np.random.default_rng(2).standard_normal((3, *shape)).astype(np.float32)}
+    assert all(executed(message)[step] for message in both)
+    assert np.array_equal(*(first_output(message, feeds) for message in both))
