@@ -15,6 +15,7 @@ from graphopt.numerics.contract import Judged, Lossy
 from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import Refusal
 from passes.quant import floats, islands, placement, samples, saturation
+from passes.quant.accuracy.equalise import equalise
 from passes.quant.channels import widen
 from passes.quant.emit import WRITERS, Writer, Written
 from passes.quant.existing import Given, lift
@@ -52,6 +53,8 @@ def run(context: Context, settings: Settings) -> None:
     prepare(context, settings)
     if integers.activation.itemsize > 1:
         raise_opset(context, WIDE_SINCE)
+    if settings.equalise and manner.channels and not keep:
+        equalise(context)
     if integers.fours and not keep:
         widen(context)
     units, reasons = find(context, integers)
@@ -129,7 +132,7 @@ def _ranges(
     concerned = dict.fromkeys(tensor for unit in units for tensor in (*unit.data, unit.inner, *unit.outputs))
     tensors = [tensor for tensor in concerned if tensor is not None]
     names = tuple(tensor.name for tensor in tensors)
-    key: Hashable = ("quant", "ranges", names, settings.calibrate, settings.samples, manner.symmetric)
+    key: Hashable = ("quant", "ranges", _state(context), names, settings.calibrate, settings.samples, manner.symmetric)
     if key not in context.memo:
         found = ranges(
             context.model,
@@ -152,10 +155,15 @@ def _ranges(
     return known, skipped
 
 
+def _state(context: Context) -> Hashable:
+    """What the model is now: a compile comes to the same model whenever it made the same rewrites."""
+    return tuple(context.keys)
+
+
 def captured(context: Context, units: list[Unit]) -> samples.Captured:
     """What units read and compute on a few samples, by the names of tensors. Captured once in a compile."""
     tensors = list(dict.fromkeys(tensor for unit in units for tensor in (*unit.node.inputs, *unit.outputs)))
-    key: Hashable = ("quant", "captured", tuple(tensor.name for tensor in tensors))
+    key: Hashable = ("quant", "captured", _state(context), tuple(tensor.name for tensor in tensors))
     if context.calibration is None:
         return []
     if key not in context.memo:

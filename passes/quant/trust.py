@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import ceil
 
+from graphopt.ir.words import counted
+
 SMALL_CHANCE = 0.01
 """With which a further sample may leave the range of a tensor without anybody being warned."""
 
@@ -26,6 +28,6 @@ def warning(samples: int) -> str | None:
     if samples >= enough():
         return None
     return (
-        f"calibrated on {samples} samples: a further one leaves the range of a tensor with a probability of "
+        f"calibrated on {counted(samples, 'sample')}: a further one leaves the range of a tensor with a probability of "
         f"{chance_beyond(samples):.0%}; with {enough()} samples that is {SMALL_CHANCE:.0%}"
     )

@@ -36,7 +36,7 @@ def refine(
 
     Done once in a compile: attempts after the first find it in the context's memo.
     """
-    key = ("quant", "refined", plans[0].units, settings)
+    key = ("quant", "refined", tuple(context.keys), plans[0].units, settings)
     if key not in context.memo:
         graph = context.model.graph
         made = Refined(_best(context, units, [unrounded(graph, units, one, settings, manner) for one in plans]))
