@@ -58,7 +58,9 @@ class _Operands:
             return tensor
         if self.uses[held] > 1 and sum(dim > 1 for dim in held.shape) == 1:
             return _named(held, tensor)
-        return self.own.setdefault(held, _named(held, tensor))
+        if held not in self.own:
+            self.own[held] = held if held is tensor else _named(held, tensor)
+        return self.own[held]
 
     def _leaf(self, tensor: Tensor) -> Constant | None:
         if tensor not in self.held:

@@ -208,12 +208,12 @@ class Call:
 
     def say(self, operands: Sequence[tuple[Tensor, int, Sequence[str]]], why: str = "{op} works along it") -> None:
         """As `letters`, for operands (tensor, position or -1 for an output, names) whose axes are named one by one."""
-        sites = self.ties.sites
+        sites, reason = self.ties.sites, why.format(op=self.node.op)
         where: dict[str, list[tuple[int, int, int]]] = {}
         for tensor, position, names in operands:
             for axis, (site, name) in enumerate(zip(self.axes(tensor), names, strict=True)):
                 if name in "_*":
-                    sites.pin(site, why.format(op=self.node.op))
+                    sites.pin(site, reason)
                 elif site != ONE:
                     where.setdefault(name, []).append((site, position, axis))
         made = {name for _, position, names in operands if position < 0 for name in names}
