@@ -1,7 +1,7 @@
 """Blocks of networks as ONNX Runtime's own operators: activations, residual connections, products."""
 
 from graphopt.pipeline.passes import rule_pass
-from passes.blocks import activation, linear, residual
+from passes.blocks import activation, linear, recurrent, residual
 from passes.blocks.activation import (
     bias_fast_gelu,
     bias_gelu,
@@ -22,7 +22,7 @@ from passes.blocks.linear import (
     sum_of_three,
     transposed_operand,
 )
-from passes.blocks.recurrent import unrolled_lstm, unrolled_lstm_end
+from passes.blocks.recurrent import unrolled_gru, unrolled_gru_end, unrolled_lstm, unrolled_lstm_end
 from passes.blocks.residual import (
     embed_layer_norm,
     simplified_norm,
@@ -63,20 +63,15 @@ __all__ = [
     "skip_rms_norm_sum",
     "sum_of_three",
     "transposed_operand",
+    "unrolled_gru",
+    "unrolled_gru_end",
     "unrolled_lstm",
     "unrolled_lstm_end",
 ]
 
 OPTIONAL = (*activation.OPTIONAL, *linear.OPTIONAL)
 """Right, but slower on the CPU than what they replace, or only smaller: the packages say why."""
-RULES = (
-    *activation.RULES,
-    *linear.RULES,
-    *residual.RULES,
-    rotated_grouped_attention,
-    unrolled_lstm,
-    unrolled_lstm_end,
-)
+RULES = (*activation.RULES, *linear.RULES, *residual.RULES, *recurrent.RULES, rotated_grouped_attention)
 
 BLOCKS = rule_pass(
     "blocks",

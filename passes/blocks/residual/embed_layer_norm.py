@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -45,12 +45,7 @@ def embed_layer_norm(m: Match, new: Builder) -> Tensor:
     fewer = len(lookups) > 1 or places[0][0].producer is not None
     m.require(fewer, "one lookup beside constant positions takes fewer operators as it is")
     lookups.sort(key=lambda node: -_rows(node))
-    ids = [m.shapes.dims(node.inputs[1]) for node in lookups]
-    first, place = ids[0], m.shapes.dims(places[0][0])
-    if first is None or place is None or None in first or place[1] is None or first[1] is None:
-        m.refuse("the shapes of ids and positions are unknown")
-    m.require(all(one == first for one in ids), "words and types have different shapes")
-    m.require(cut_off(place[1], first[1]), "there is not one position for each word")
+    _aligned(m, lookups, places[0][0])
     m.require(is_row(m, gamma, norm) and is_row(m, beta, norm), "scale and offset are no vectors")
     m.take(*nodes)
     held = m.held(places[0][1])
@@ -60,6 +55,16 @@ def embed_layer_norm(m: Match, new: Builder) -> Tensor:
     epsilon = m.attr(norm, "epsilon")
     made: Tensor = new.node("EmbedLayerNormalization", *operands, domain=DOMAIN, outputs=OUTPUTS, epsilon=epsilon)[0]
     return made
+
+
+def _aligned(m: Match, lookups: Sequence[Node], positions: Tensor) -> None:
+    """Require as many words as types, and a position for each of them. Raises Refused."""
+    ids = [m.shapes.dims(node.inputs[1]) for node in lookups]
+    first, place = ids[0], m.shapes.dims(positions)
+    if first is None or place is None or None in first or place[1] is None or first[1] is None:
+        m.refuse("the shapes of ids and positions are unknown")
+    m.require(all(one == first for one in ids), "words and types have different shapes")
+    m.require(cut_off(place[1], first[1]), "there is not one position for each word")
 
 
 def _summands(m: Match, tensor: Tensor) -> Iterator[Tensor]:

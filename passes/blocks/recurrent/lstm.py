@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from graphopt import Builder, Close, Match, Rest, Value, op, rule
-from graphopt.ir import values
 from graphopt.ir.types import Array, Node, Tensor
+from passes.blocks.recurrent.reading import (
+    BY_INPUT,
+    FEWEST,
+    Finder,
+    in_order,
+    is_projection,
+    row,
+    sequence,
+    spread,
+    steps,
+    zero,
+)
 
 ROLES = 4
 """Gates of a cell: input, forget, cell, output."""
 ORDER = (0, 3, 1, 2)
 """The order in which LSTM takes them: input, output, forget, cell."""
-FEWEST = 2
-"""Steps that make a sequence."""
-BY_INPUT = 13
-"""The first opset in which Squeeze and Unsqueeze take axes as an input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,18 +49,10 @@ class Cell:
 @rule(op.Concat(Rest("steps")), numerics=Close(64), opset=BY_INPUT)
 def unrolled_lstm(m: Match, new: Builder) -> Tensor:
     """The states of cells one after the other, side by side, are what LSTM gives for the sequence."""
-    lifts = [tensor.producer for tensor in m.root.inputs]
-    states = [node.inputs[0] for node in lifts if node is not None and node.op == "Unsqueeze"]
-    m.require(len(states) == len(lifts) >= FEWEST, "it does not put states side by side")
-    axis = m.root.attrs.get("axis")
-    known = [None if node is None else m.known(node.inputs[1]) for node in lifts]
-    sides = {None if one is None else tuple(one.tolist()) for one in known}
-    m.require(axis in (0, 1) and sides == {(axis,)}, "the states do not lie one after the other in time")
+    states, axis = steps(m)
     cells = _chain(m, states[-1])
     m.require([cell.made[0] for cell in cells] == states, "it puts other states side by side, or in another order")
-    m.take(*(node for node in lifts if node is not None))
-    made = new.Squeeze(_lstm(m, new, cells)[0], np.array([1]))
-    return new.Transpose(made, perm=[1, 0, 2]) if axis else made
+    return spread(new, _lstm(m, new, cells)[0], axis)
 
 
 out, carried = Value("gate"), Value("carried")
@@ -75,20 +74,20 @@ def unrolled_lstm_end(m: Match, new: Builder) -> Tensor:
 
 def _lstm(m: Match, new: Builder, cells: Sequence[Cell]) -> tuple[Tensor, ...]:
     """LSTM for the cells: all states, (steps, 1, batch, size), and the last one, (1, batch, size). Raises Refused."""
-    x, along = _sequence(m, cells)
+    x, along = sequence(m, [cell.x for cell in cells])
     first, later = cells[0], cells[1]
     size = (m.shape(later.made[0]) or (None,))[-1]
     m.require(isinstance(size, int), "the size of states is unknown")
     for cell in cells:
         m.take(*cell.nodes)
     pieces = [later.gates[role] for role in ORDER]
-    given, recurrent = (_sorted(m.held(tensor), pieces) for tensor in later.weights if tensor is not None)
-    bias = _sorted(later.bias, pieces)
+    given, recurrent = (in_order(m.held(tensor), pieces) for tensor in later.weights if tensor is not None)
+    bias = in_order(later.bias, pieces)
     states: list[Tensor | None] = [None, None]
     if (
         first.hidden is not None
         and first.carry is not None
-        and not all(_zero(m, one) for one in (first.hidden, first.carry))
+        and not all(zero(m, one) for one in (first.hidden, first.carry))
     ):
         whole = {m.shape(one) for one in (first.hidden, first.carry, first.made[0])}
         m.require(len(whole) == 1 and None not in whole, "the first states are not known to be as large as the others")
@@ -98,32 +97,6 @@ def _lstm(m: Match, new: Builder, cells: Sequence[Cell]) -> tuple[Tensor, ...]:
     operands = (ordered, given[None], recurrent[None], both, None, *states)
     made: tuple[Tensor, ...] = new.node("LSTM", *operands, outputs=2, hidden_size=size)
     return made
-
-
-def _zero(m: Match, tensor: Tensor) -> bool:
-    """Whether a state is a constant zero."""
-    return values.constant(tensor) is not None and not m.held(tensor).any()
-
-
-def _sorted(array: Array, pieces: Sequence[int]) -> Array:
-    """The rows of an array, in as many parts as there are gates, in another order."""
-    parts = np.split(array, ROLES)
-    return np.concatenate([parts[piece] for piece in pieces])
-
-
-def _sequence(m: Match, cells: Sequence[Cell]) -> tuple[Tensor, int]:
-    """What the cells read one after the other, and along which axis. Raises Refused."""
-    nodes = [cell.x.producer for cell in cells]
-    reads = [node for node in nodes if node is not None and node.op == "Gather" and not node.domain]
-    m.require(len(reads) == len(cells), "the cells do not read one step each")
-    source, axis = reads[0].inputs[0], reads[0].attrs.get("axis", 0)
-    steps = [values.scalar(node.inputs[1]) for node in reads if not m.rank(node.inputs[1])]
-    alike = all(node.inputs[0] is source and node.attrs.get("axis", 0) == axis for node in reads)
-    m.require(alike and axis in (0, 1) and m.rank(source) == 3, "the cells do not read steps of one sequence")  # noqa: PLR2004
-    whole = (m.shape(source) or (None, None))[axis]
-    m.require(steps == list(range(len(cells))) and whole == len(cells), "the cells do not read all steps in order")
-    m.take(*reads)
-    return source, axis
 
 
 def _chain(m: Match, last: Tensor) -> list[Cell]:
@@ -164,38 +137,8 @@ def _cell(m: Match, hidden: Tensor) -> Cell | None:
     return None
 
 
-class _Finder:
-    """Reads a cell backwards, and remembers of which nodes it consists."""
-
-    def __init__(self, m: Match) -> None:
-        self.m = m
-        self.nodes: dict[Node, None] = {}
-
-    def op(self, tensor: Tensor) -> str:
-        node = tensor.producer
-        return node.op if node is not None and not node.domain else ""
-
-    def take(self, tensor: Tensor) -> Node:
-        node = tensor.producer
-        assert node is not None  # noqa: S101 - its operator was asked for
-        self.nodes[node] = None
-        return node
-
-    def operands(self, tensor: Tensor, name: str) -> tuple[Tensor, Tensor] | None:
-        """The two operands of an operator of that name."""
-        if self.op(tensor) != name:
-            return None
-        first, second = self.take(tensor).inputs
-        return first, second
-
-    def two(self, tensor: Tensor, name: str, first: Callable[[Node], bool]) -> tuple[Node | None, Node | None]:
-        """The producers of both operands, the one that is wanted first before the other."""
-        nodes = [one.producer for one in self.operands(tensor, name) or ()]
-        found = [node for node in nodes if node is not None and not node.domain]
-        if len(found) != len(nodes) or not found or sum(map(first, found)) != 1:
-            return None, None
-        self.nodes |= dict.fromkeys(found)
-        return (found[0], found[1]) if first(found[0]) else (found[1], found[0])
+class _Finder(Finder):
+    """Reads the cells of LSTM."""
 
     def cell(self, made: tuple[Tensor, Tensor], carry: Tensor, roles: Sequence[Tensor]) -> Cell | None:
         """The cell whose gates, by role, are these tensors."""
@@ -209,10 +152,10 @@ class _Finder:
         gates = tuple(split.outputs.index(one) for one in roles)
         sums = self.operands(split.inputs[0], "Add") or (split.inputs[0],)
         products = [self.take(one) for one in sums if self.op(one) == "Gemm"]
-        plain = all(_is_projection(node) for node in products)
+        plain = all(is_projection(node) for node in products)
         if len(products) != len(sums) or not plain:
             return None
-        bias = sum(_row(self.m, node) for node in products)
+        bias = sum(row(self.m, node) for node in products)
         if not isinstance(bias, np.ndarray) or bias.ndim != 1:
             return None
         return self._of(products, made, carry, bias, gates)
@@ -224,7 +167,7 @@ class _Finder:
         if len(products) == 1:
             node = products[0]
             cell = Cell(node.inputs[0], None, None, made, (node.inputs[1], None), bias, gates, nodes)
-            return cell if _zero(self.m, carry) else None
+            return cell if zero(self.m, carry) else None
         inner = next((node for node in products if _reads_sequence(node)), None)
         if inner is None:
             return None
@@ -233,20 +176,7 @@ class _Finder:
         return Cell(inner.inputs[0], other.inputs[0], carry, made, weights, bias, gates, nodes)
 
 
-def _is_projection(node: Node) -> bool:
-    """Whether a Gemm multiplies by transposed constant weights, and adds a constant."""
-    attr = node.attrs.get
-    plain = attr("transB", 0) and not attr("transA", 0) and attr("alpha", 1.0) == attr("beta", 1.0) == 1
-    return bool(plain) and len(node.inputs) > 2 and all(values.constant(one) is not None for one in node.inputs[1:3])  # noqa: PLR2004
-
-
 def _reads_sequence(node: Node) -> bool:
     """Whether a product is one of a step of a sequence, not of a state."""
     producer = node.inputs[0].producer
     return producer is not None and producer.op == "Gather"
-
-
-def _row(m: Match, node: Node) -> Array:
-    """What a Gemm adds, if it is the same for every row of the batch; else an array of no use."""
-    array = np.atleast_2d(m.held(node.inputs[2]))
-    return array[0] if (array == array[:1]).all() else array

@@ -1,0 +1,87 @@
+"""GRU, put together again from cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from passes.blocks import unrolled_gru, unrolled_gru_end
+from tests.support import fires, refuses
+
+PASS = [unrolled_gru, unrolled_gru_end, "clean"]
+WEIGHTS = {
+    "w": (15, 6),
+    "r": (15, 5),
+    "bw": (15,),
+    "br": (15,),
+    "one": np.array([1]),
+    "nil": np.array([0]),
+    **{f"at{t}": np.int64(t) for t in range(4)},
+}
+
+
+def cell(t: int, order: str = "rzn") -> str:
+    """Step t: reset, update and new gates, in the order in which the weights have them."""
+    given, inner = (", ".join(f"{side}{gate}{t}" for gate in order) for side in "xh")
+    return f"""
+        x{t} = Gather<axis = 1>(x, at{t}) a{t} = Gemm<transB = 1>(x{t}, w, bw) b{t} = Gemm<transB = 1>(h{t}, r, br)
+        {given} = Split<axis = 1, num_outputs = 3>(a{t}) {inner} = Split<axis = 1, num_outputs = 3>(b{t})
+        sr{t} = Add(hr{t}, xr{t}) gr{t} = Sigmoid(sr{t}) sz{t} = Add(hz{t}, xz{t}) gz{t} = Sigmoid(sz{t})
+        m{t} = Mul(hn{t}, gr{t}) sn{t} = Add(xn{t}, m{t}) n{t} = Tanh(sn{t})
+        d{t} = Sub(h{t}, n{t}) e{t} = Mul(d{t}, gz{t}) h{t + 1} = Add(e{t}, n{t})
+    """
+
+
+def model(body: str, outputs: str, state: str = ", float[b, 5] h0") -> str:
+    return f'<ir_version: 8, opset_import: ["" : 18]> g (float[b, 3, 6] x{state}) => ({outputs}) {{ {body} }}'
+
+
+def cells(**options: str) -> str:
+    return " ".join(cell(t, **options) for t in range(3))
+
+
+STACK = "u1 = Unsqueeze(h1, one) u2 = Unsqueeze(h2, one) u3 = Unsqueeze(h3, one) y = Concat<axis = 1>(u1, u2, u3)"
+
+
+@pytest.mark.parametrize("order", ["rzn", "zrn"])
+def test_all_states_side_by_side(order):
+    text = model(f"{cells(order=order)} {STACK}", "float[b, 3, 5] y")
+    fires(PASS, text, WEIGHTS, leaves={"GRU": 1, "Unsqueeze": 1, "Transpose": 2, "Squeeze": 1})
+
+
+def test_the_last_state():
+    text = model(cells(), "float[b, 5] h3")
+    made = fires(PASS, text, WEIGHTS, leaves={"GRU": 1, "Unsqueeze": 1, "Transpose": 1, "Squeeze": 1})
+    (node,) = (node for node in made.graph.nodes if node.op == "GRU")
+    assert node.attrs["linear_before_reset"] == 1
+
+
+def test_a_first_step_that_was_computed_beforehand():
+    rng = np.random.default_rng(3)
+    bias = rng.standard_normal(15).astype(np.float32)
+    pieces = dict(zip(("hr0", "hz0", "hn0"), np.split(bias[None], 3, axis=1), strict=True))
+    first = cell(0).replace("b0 = Gemm<transB = 1>(h0, r, br)", "")
+    first = first.replace("hr0, hz0, hn0 = Split<axis = 1, num_outputs = 3>(b0)", "")
+    text = model(f"{first} {cell(1)} {cell(2)}", "float[b, 5] h3", state="")
+    given = WEIGHTS | pieces | {"br": bias, "h0": np.zeros((1, 1), np.float32)}
+    fires(PASS, text, given, leaves={"GRU": 1, "Transpose": 1, "Squeeze": 1})
+    refuses(PASS[:2], text, given | {"br": bias + 1}, reason="folded into it")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("Gather<axis = 1>(x, at2)", "Gather<axis = 1>(x, at0)", "all steps in order"),
+        ("b2 = Gemm<transB = 1>(h2, r, br)", "b2 = Gemm<transB = 1>(h2, q, br)", "the cells differ"),
+        ("d2 = Sub(h2, n2)", "d2 = Sub(h1, n2)", "no sequence"),
+        ("m1 = Mul(hn1, gr1)", "m1 = Mul(hn1, gz1)", "no sequence"),
+    ],
+)
+def test_other_chains_stay(old, new, reason):
+    body = cells()
+    assert old in body
+    refuses(PASS[:2], model(body.replace(old, new), "float[b, 5] h3"), WEIGHTS | {"q": (15, 5)}, reason=reason)
+
+
+def test_a_state_in_between_that_is_used_too_stays():
+    refuses(PASS[:2], model(cells(), "float[b, 5] h3, float[b, 5] h2"), WEIGHTS, reason="in between")
