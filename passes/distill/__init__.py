@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from graphopt.pipeline.context import Context
 
 N = TypeVar("N", int, float)
+NUMBERS: Mapping[object, str] = {int: "a whole number", float: "a number"}
 
 
 def _run(context: Context, options: Options) -> None:
@@ -33,9 +34,16 @@ def _requires(_model: Model, _options: Options) -> str | None:
     return None
 
 
+def _number(kind: Callable[[str], N], text: str) -> N:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"expected {NUMBERS[kind]}, found {text}") from None
+
+
 def _at_least(kind: Callable[[str], N], least: N, *, above: bool = False) -> Callable[[str], N]:
     def parse(text: str) -> N:
-        value = kind(text)
+        value = _number(kind, text)
         if not least <= value < float("inf") or (above and value == least):
             raise ValueError(f"expected a number {'above' if above else 'of at least'} {least}, found {text}")
         return value

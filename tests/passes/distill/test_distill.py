@@ -123,6 +123,7 @@ def test_a_quantised_network_stays_quantised():
         ("distill:labels=1", {}, "has none"),
         ("distill:augment=flip+turn", {}, "expected one of flip, crop, mixup"),
         ("distill:epochs=0", {}, "at least 1"),
+        ("distill:epochs=x", {}, "a whole number, found x"),
         ("distill:temperature=0", {}, "above 0"),
         ("distill:rate=nan", {}, "above 0"),
         ("distill:loss=kld", {}, "auto, kl, mse"),
