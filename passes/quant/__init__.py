@@ -11,6 +11,7 @@ from passes.quant.existing import lift, quantised
 from passes.quant.mean_pool import mean_pool
 from passes.quant.options import OPTIONS, Existing, Settings, settings
 from passes.quant.prepare import RULES
+from passes.quant.schemes import SCHEMES
 from passes.quant.unfused_conv import unfused_conv
 
 __all__ = ["QUANT", "RULES", "mean_pool", "unfused_conv"]
@@ -31,8 +32,6 @@ def _requires(model: Model, options: Options) -> str | None:
 
 
 def _run(context: Context, options: Options) -> None:
-    from passes.quant.schemes import SCHEMES
-
     asked = settings(options)
     if asked.existing in (Existing.REQUANTISE, Existing.DEQUANTISE):
         lift(context)
@@ -59,11 +58,13 @@ def _scheme(context: Context, asked: Settings) -> str | None:
 QUANT = Pass(
     "quant",
     _run,
-    """Store weights, and compute, in fewer bits.
+    f"""Store weights, and compute, in fewer bits.
 
 Without options the scheme follows from the target, the network and whether there is calibration data. Integers go
 exactly where the target has kernels for them, and every quantised layer is checked against the float one on what the
-calibration data feeds it; the report says what stayed float, and why.""",
+calibration data feeds it; the report says what stayed float, and why.
+
+Schemes: {", ".join(SCHEMES)}.""",
     RULES,
     OPTIONS,
     safe=False,
