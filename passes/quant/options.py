@@ -38,7 +38,7 @@ class Settings:
     symmetric: activations have their zero in the middle. channels: weights have a scale for each output channel.
     bits: of the weights. floor: the least signal-to-noise ratio of a layer on its activations, in dB.
     exclude, only: layers by the name of their call or their output. existing: what becomes of Q/DQ already there.
-    rounding: how weights are rounded where activations are integers too.
+    rounding: how weights are rounded where activations are integers too. equalise: channels that share a scale.
     block: rows of a weight that share a scale, where only weights are quantised. method: how those are rounded.
     """
 
@@ -56,6 +56,7 @@ class Settings:
     block: int = 128
     method: str = "nearest"
     rounding: str = "products"
+    equalise: bool = True
 
     def wants(self, node: Node) -> bool:
         """Whether `exclude` and `only` let a call be quantised."""
@@ -160,6 +161,7 @@ OPTIONS: tuple[Option, ...] = (
         "how weights are rounded in static: so that products are close, "
         "by least squares on calibration data, unless said; or each to the nearest",
     ),
+    Option("equalise", yes_or_no, "whether channels that share a scale are made alike, in static; yes unless said"),
     Option("existing", _existing, "what becomes of quantisation that is already there; refuse unless said"),
 )
 

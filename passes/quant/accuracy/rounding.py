@@ -25,7 +25,8 @@ DAMPING = 0.01
 """What is added to the variances, as a share of their mean: data that are few do not decide alone."""
 MOST_ROW = 2304
 """Elements of a row up to which covariances are held: beyond, weights are rounded to the nearest."""
-ROWS_OF_BATCH = 2048
+ROWS = 64
+"""Rows of a sample."""
 BLOCK = 64
 
 
@@ -67,7 +68,8 @@ def observed(
             if row > MOST_ROW or unit.data[0].name not in batch:
                 continue
             moments = found.setdefault(unit.name, Moments.empty(groups, row))
-            drawn = patches.rows(unit, batch[unit.data[0].name], ROWS_OF_BATCH, rng)
+            activation = batch[unit.data[0].name]
+            drawn = patches.rows(unit, activation, ROWS * len(activation), rng)
             if len(drawn):
                 moments.add(drawn, plan.grids[unit.data[0].name])
     return found
