@@ -29,7 +29,10 @@ METADATA_SINCE = 10
 
 @dataclass(eq=False)
 class Draft:
-    """A node that is not in any graph yet: the fields of a `Node`, without links from its tensors."""
+    """A node that is not in any graph yet: the fields of a `Node`, without links from its tensors.
+
+    bare: it stands for no node of the original, so it tells of none in its metadata, which there may be many of.
+    """
 
     op: str
     inputs: Sequence[Tensor]
@@ -41,6 +44,7 @@ class Draft:
     doc_string: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     extra: None = None
+    bare: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,7 +315,7 @@ class Editor:
                 tensor.name = self.fresh(f"{stem}_constant")
                 self.declare(tensor)
         metadata: dict[str, str] = {}
-        if self.model.ir_version >= METADATA_SINCE:
+        if self.model.ir_version >= METADATA_SINCE and not draft.bare:
             for node in reversed(rewrite.before):
                 metadata.update(node.metadata)
             metadata |= {RULE: rule, SOURCES: _sources(rewrite.before), **draft.metadata}

@@ -23,6 +23,7 @@ from passes.quant.tuning import Layout, Step
 from passes.quant.units import Unit
 
 MICROSOFT = "com.microsoft"
+CONVERSIONS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Written:
     def call(self, op: str, inputs: Sequence[Tensor], domain: str = "", name: str = "", **attrs: Any) -> Variable:
         """Add a call, and give its result."""
         made = Variable(UNNAMED)
-        self.drafts.append(Draft(op, list(inputs), [made], attrs, domain, name))
+        self.drafts.append(Draft(op, list(inputs), [made], attrs, domain, name, bare=op in CONVERSIONS))
         return made
 
     def rewrite(self, graph: Graph, unit: Unit) -> Rewrite:

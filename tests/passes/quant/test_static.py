@@ -138,3 +138,14 @@ def test_what_stayed_float_is_told_with_its_reason(data):
     (table,) = [table for table in report.tables if table.title == "operators that stayed float"]
     assert [row[0] for row in table.rows][:1] == ["Elu"]
     assert "no integer kernel" in table.rows[0][-1]
+
+
+def test_conversions_tell_nothing_of_the_nodes_that_they_stand_beside(data):
+    net = convs()
+    net.ir_version = 10
+    for node in net.graph.node:
+        node.metadata_props.add(key="stack", value="a long story")
+    model = quantised(net, data).model.to_proto()
+    told = {node.op_type: {one.key for one in node.metadata_props} for node in model.graph.node}
+    assert told["QuantizeLinear"] == told["DequantizeLinear"] == set()
+    assert {"stack", "graphopt.rule"} <= told["Conv"]
