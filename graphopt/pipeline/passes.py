@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,20 @@ def names(text: str) -> tuple[str, ...]:
     if not all(parts):
         raise ValueError("expected names joined with +")
     return parts
+
+
+def check_names(model: Model, wanted: Iterable[str]) -> None:
+    """Raises UsageError for the name of a call or tensor that the model has none of, with the nearest that it has."""
+    from graphopt.ir import walk
+
+    given = list(wanted)
+    if not given:
+        return
+    known = {name for node in walk.nodes(model.graph) for name in (node.name, *(t.name for t in node.outputs)) if name}
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UsageError(f"no node or tensor is called {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
 
 
 def rule_pass(

@@ -10,7 +10,7 @@ from graphopt.errors import UsageError
 from graphopt.ir.types import Node, Tensor
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.journal import Table
-from graphopt.pipeline.passes import Option, Options, Pass, names
+from graphopt.pipeline.passes import Option, Options, Pass, check_names, names
 from graphopt.rewrite.driver import Refusal
 from passes.cast.plan import Asked, constant_unfit, floats, lacks, plan
 from passes.cast.types import BLOCKED, NARROW, Narrow
@@ -34,6 +34,7 @@ def _run(context: Context, options: Options) -> None:
     lacking = lacks(asked, "MatMul", "")
     if lacking:
         raise UsageError(f"cast: {lacking}, nor much else: cast:to=bf16 is for --target cuda")
+    check_names(context.model, asked.exclude)
     reasons = _planned(context, asked)
     writer = Writer(context, narrow, options.get("floor"))
     for node, reason in reasons.items():

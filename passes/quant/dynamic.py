@@ -13,6 +13,7 @@ from graphopt.ir.types import Array, Constant, Graph, Node, Tensor
 from graphopt.ir.values import constant
 from graphopt.numerics.contract import Lossy
 from graphopt.pipeline.context import Context
+from graphopt.pipeline.passes import check_names
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
 from passes.quant import columns, floats
@@ -47,6 +48,7 @@ def run(context: Context, settings: Settings) -> None:
             f"dynamic quantisation is for processors, not for the target {integers.name}: choose a scheme for weights "
             "only (int8, int4, fp8)"
         )
+    check_names(context.model, (*settings.exclude, *settings.only))
     prepare(context)
     writer = Writer(context, settings.bits or integers.bits, settings)
     unpack(context, settings, lambda node: bool(writer.obstacle(node)))

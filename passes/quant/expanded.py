@@ -19,6 +19,7 @@ from graphopt.ir.types import Array, Constant, Graph, Node, Stored, Tensor
 from graphopt.ir.values import constant
 from graphopt.numerics.contract import Lossy
 from graphopt.pipeline.context import Activations, Context
+from graphopt.pipeline.passes import check_names
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
 from passes.quant import samples
@@ -133,6 +134,7 @@ def convolutions(context: Context, settings: Settings) -> None:
 
 def codebook(context: Context, settings: Settings) -> None:
     """Weights as positions in a table of their own of 4 bits' length, or so many as `bits` says."""
+    check_names(context.model, (*settings.exclude, *settings.only))
     bits = settings.bits or CODEBOOK_BITS
     raise_opset(context, SINCE_UINT4 if bits <= CODEBOOK_BITS else SINCE_CHANNELS)
     numerics = Lossy("sqnr", max(5.0 * bits - 8, 3.0) if settings.floor is None else settings.floor)
@@ -148,6 +150,7 @@ def float8(context: Context, settings: Settings) -> None:
 
     A target with such kernels computes a product between DequantizeLinears in them.
     """
+    check_names(context.model, (*settings.exclude, *settings.only))
     raise_opset(context, SINCE_FLOAT8)
     numerics = Lossy("sqnr", 20.0 if settings.floor is None else settings.floor)
     writer = Writer(context, "float8_weight", numerics, _floats, _dequantised)

@@ -56,7 +56,7 @@ class Settings:
     block: int = 128
     method: str = "nearest"
     rounding: str = "products"
-    equalise: bool = True
+    equalise: bool = False
 
     def wants(self, node: Node) -> bool:
         """Whether `exclude` and `only` let a call be quantised."""
@@ -143,7 +143,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("calibrate", _method, "how the range of an activation follows from what it was on the calibration data"),
     Option("samples", whole(1, MOST_SAMPLES), "calibrate on at most so many samples; 512 unless said"),
-    Option("symmetric", yes_or_no, "whether activations have their zero in the middle; by default as the target needs"),
+    Option("symmetric", yes_or_no, "whether activations, or blocks of weights, have their zero in the middle"),
     Option("channels", yes_or_no, "whether weights have a scale for each output channel; yes where the target can"),
     Option("bits", whole(2, 8), "bits of the weights; by default as many as the target computes with exactly"),
     Option(
@@ -161,7 +161,7 @@ OPTIONS: tuple[Option, ...] = (
         "how weights are rounded in static: so that products are close, "
         "by least squares on calibration data, unless said; or each to the nearest",
     ),
-    Option("equalise", yes_or_no, "whether channels that share a scale are made alike, in static; yes unless said"),
+    Option("equalise", yes_or_no, "whether channels that share a scale are made alike, in static; no unless said"),
     Option("existing", _existing, "what becomes of quantisation that is already there; refuse unless said"),
 )
 

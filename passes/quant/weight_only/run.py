@@ -15,6 +15,7 @@ from graphopt.ir.types import Constant, Tensor
 from graphopt.ir.types import Stored as Weights
 from graphopt.numerics.contract import Lossy
 from graphopt.pipeline.journal import Status, Verdict
+from graphopt.pipeline.passes import check_names
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
 from passes.quant import columns
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from graphopt.pipeline.context import Context
 
 RULE = "weight_only"
-
-
 INFINITE = "its weights are not all finite"
 BITS = {"int8": 8, "int4": 4, "int2": 2, "ternary": 2, "binary": 2}
 """The schemes, and the bits of a weight in each."""
@@ -44,9 +43,13 @@ NO_DATA = "the method {method} looks at what products are fed: give --calibratio
 def run(context: Context, settings: Settings) -> None:
     """Give every product with a constant matrix its weights in few bits.
 
-    Raises UsageError where the target's operator for such weights needs an opset to which the model cannot be raised.
+    Raises UsageError where the target's operator for such weights needs an opset to which the model cannot be raised,
+    and for settings that do not fit.
     """
     bits = BITS[settings.scheme]
+    if settings.bits not in (None, bits):
+        raise UsageError(f"scheme={settings.scheme} has {bits} bits: leave out bits={settings.bits}")
+    check_names(context.model, (*settings.exclude, *settings.only))
     job = Job(context, settings, Format(bits, settings.block, settings.scheme in FEW or bool(settings.symmetric)))
     raise_opset(context, job.style.since.get(bits, 1))
     unpack(context, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from graphopt.errors import UsageError
 from passes.quant import columns
 from passes.quant.weight_only.blocked import nearest
 from passes.quant.weight_only.methods import METHODS, Method, Rounded
@@ -143,3 +144,15 @@ agraph (float[N, S, 16] x, int32[N, S] mask) => (float[N, S, 16] y) {
 def test_the_projections_of_attention_are_taken_out_of_it():
     text, weights = ATTENTION, {"w": (16, 48), "b": (48,)}
     fires("quant:scheme=int8", text, weights, leaves=["MatMulNBits", "Split", "MultiHeadAttention"])
+
+
+@pytest.mark.parametrize("scheme", ["int4", "dynamic", "codebook", "fp8"])
+def test_layers_that_there_are_not_are_told(scheme):
+    text = PRODUCT.replace("y = MatMul", "[product] y = MatMul")
+    with pytest.raises(UsageError, match="no node or tensor is called 'prodct': did you mean 'product'"):
+        apply(f"quant:scheme={scheme}:exclude=prodct", text, {"w": (40, 24)})
+
+
+def test_bits_that_are_not_those_of_the_scheme_are_refused():
+    with pytest.raises(UsageError, match="scheme=int4 has 4 bits: leave out bits=8"):
+        apply("quant:scheme=int4:bits=8", PRODUCT, {"w": (40, 24)})
