@@ -139,6 +139,7 @@ def optimize(
             "target": where,
         }
         settings["resources"] = _resources(first, calibration or data, seed, verifier.source, observers)
+        settings["resources"] = replace(settings["resources"], judged=calibration is None)
         job = _job(first, verifier, resolved, **settings)
         kept = _kept(job, source, first, budget, data, metric, seed)
     finally:

@@ -73,6 +73,7 @@ class Resources:
     """What the user gives to a compile besides the model.
 
     calibration: samples of what the model is fed, whose labels nobody looks at. goal: what lossy passes are judged by.
+    judged: whether those are also the samples that the goal is measured on, because the user gave no others.
     seed: of everything random. original: gives the original model anew.
     memo: what passes want to keep over all attempts of one compile, by content. tell: shows progress.
     """
@@ -83,6 +84,7 @@ class Resources:
     original: Callable[[], Model] | None = None
     memo: dict[Hashable, Any] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda _text: None
+    judged: bool = False
 
 
 class Context:

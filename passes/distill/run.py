@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Hashable
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
 
 from graphopt.cache.key import digest
 from graphopt.data.interface import interface, same_inputs
+from graphopt.data.source import Data
 from graphopt.errors import UsageError
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
@@ -45,9 +46,15 @@ def distill(context: Context, options: Options) -> None:
         )
     if settings.labels and not context.calibration.labelled:
         raise UsageError(f"distill: labels={settings.labels:g} needs labels, and {context.calibration.name} has none")
+    if settings.labels and context.resources.judged:
+        raise UsageError("distill: labels of the samples that the result is judged on would be no test of it: "
+                         "give others to train on (--calibration)")  # fmt: skip
     if context.spent:
         return
-    held = _trained(context, options, settings)
+    if context.resources.judged:
+        context.note("distill: trained on the samples that the result is judged on: the score says little of others")
+    held, table = _trained(context, options, settings, context.calibration)
+    context.tabulate(table)
     if held is None:
         context.note("distill: training found nothing better than the weights that were there")
         return
@@ -66,56 +73,68 @@ def _settings(context: Context, options: Options) -> Settings:
     return replace(given, precision="bfloat16" if NARROW & set(environment().features) else "float32")
 
 
-def _trained(context: Context, options: Options, settings: Settings) -> Weights | None:
-    """The trained weights; None if nothing is better than what was there. A run is made once in a compile."""
+def _trained(context: Context, options: Options, settings: Settings, data: Data) -> tuple[Weights | None, Table]:
+    """The trained weights, None if nothing is better than what was there, and how training went.
+
+    A run is made once in a compile.
+    """
     with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
-        student = Path(folder) / "student.onnx"
+        student, teacher = Path(folder) / "student.onnx", options.get("teacher") or Path(folder) / "original.onnx"
         context.model.save(student)
-        teacher = options.get("teacher")
-        key = _key(context, student, teacher, settings)
+        if "teacher" not in options:
+            context.original.save(teacher)
+        key = _key(student, teacher, data, settings)
         if key not in context.memo:
-            context.memo[key] = _train(
-                context, options, settings, student, hashlib.sha256(repr(key).encode()).hexdigest()
-            )
-        found: Weights | None = context.memo[key]
+            context.memo[key] = _train(context, Run(student, teacher, settings, data, key, options.get("checkpoint")))
+        found: tuple[Weights | None, Table] = context.memo[key]
         return found
 
 
-def _key(context: Context, student: Path, teacher: Path | None, settings: Settings) -> Hashable:
+def _key(student: Path, teacher: Path, data: Data, settings: Settings) -> str:
+    """A hash of everything that decides about a run."""
     try:
-        digests = [digest(path) for path in (student, teacher) if path is not None]
+        parts = ("distill", digest(student), digest(teacher), data.fingerprint(), repr(settings))
     except OSError as error:
         raise UsageError(f"distill: the teacher {teacher}: {error.strerror}") from error
-    data = "" if context.calibration is None else context.calibration.fingerprint()
-    return ("distill", *digests, data, settings)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _train(context: Context, options: Options, settings: Settings, student: Path, key: str) -> Weights | None:
-    model = load(student)
+@dataclass(frozen=True)
+class Run:
+    """A training run: files, what it is told, samples, its hash, and the folder of its checkpoints."""
+
+    student: Path
+    teacher: Path
+    settings: Settings
+    data: Data
+    key: str
+    checkpoints: Path | None
+
+
+def _train(context: Context, run: Run) -> tuple[Weights | None, Table]:
+    model, original = load(run.student), load(run.teacher)
     network = Network(model)
     if not network.weights:
         raise UsageError("distill: the network has no weights to train; those that are inputs have to be frozen first "
                          "(the pass freeze)")  # fmt: skip
-    original = load(options["teacher"]) if options.get("teacher") else context.original
     _check_pair(original, model)
-    pairs = shared(original, model) if settings.features else []
-    folder: Path | None = options.get("checkpoint")
-    state = checkpoint.read(folder, key) if folder else None
-    if state is not None:
-        context.say(f"distill: going on after epoch {state.epoch} of {settings.epochs}")
-    samples = Samples(context.calibration, settings.samples)  # type: ignore[arg-type]
+    pairs = shared(original, model) if run.settings.features else []
+    state = (checkpoint.read(run.checkpoints, run.key) if run.checkpoints else None) or begin(network)
+    if state.epoch:
+        context.say(f"distill: going on after epoch {state.epoch} of {run.settings.epochs}")
     job = Job(
-        network, Teacher(original, [pair[0] for pair in pairs], torch.get_num_threads()), samples, settings,
+        network,
+        Teacher(original, [pair[0] for pair in pairs], torch.get_num_threads()),
+        Samples(run.data, run.settings.samples),
+        run.settings,
         size=interface(model).batch,
         features=[pair[1] for pair in pairs],
-        judge=_judge(context, network, model, student.with_name("trained.onnx")),
+        judge=_judge(context, network, model, run.student.with_name("trained.onnx")),
         say=context.say,
-        keep=(lambda held: checkpoint.write(folder, key, held)) if folder else (lambda _held: None),
-    )  # fmt: skip
-    state = state or begin(network)
+        keep=lambda held: checkpoint.write(run.checkpoints, run.key, held) if run.checkpoints else None,
+    )
     found = train(job, state)
-    _tell(context, state)
-    return None if state.best_epoch == 0 else found
+    return None if state.best_epoch == 0 else found, _table(context, state)
 
 
 def _judge(context: Context, network: Network, model: Model, path: Path) -> Callable[[Weights], float] | None:
@@ -133,11 +152,11 @@ def _judge(context: Context, network: Network, model: Model, path: Path) -> Call
     return judge
 
 
-def _tell(context: Context, state: State) -> None:
+def _table(context: Context, state: State) -> Table:
     metric = context.goal.metric if context.goal else "the metric"
     rows = tuple((number, loss, score) for number, (loss, score) in enumerate(state.losses, 1))
     kept = f"The weights after epoch {state.best_epoch} were kept." if state.best_epoch > 0 else ""
-    context.tabulate(Table("distill", ("epoch", "loss", f"lost in {metric}"), rows, kept))
+    return Table("distill", ("epoch", "loss", f"lost in {metric}"), rows, kept)
 
 
 def _check_pair(teacher: Model, student: Model) -> None:

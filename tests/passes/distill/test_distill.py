@@ -71,6 +71,19 @@ def test_with_a_metric_the_weights_stay_if_training_makes_them_no_better():
 
 
 @needs_torch
+def test_training_on_what_is_judged_is_told(teacher):
+    given = {"data": drawn(labels=True), "metric": "agreement"}
+    told = [
+        any(
+            "judged on" in note
+            for note in optimize(f"distill:epochs=1:teacher={teacher}", **given, **more).report.notes
+        )
+        for more in ({"calibration": None}, {})
+    ]
+    assert told == [True, False]
+
+
+@needs_torch
 def test_what_is_left_out_is_not_changed(teacher):
     result = optimize(f"distill:{OPTIONS}:teacher={teacher}", limit=0)
     assert not result.report.rewrites
@@ -121,6 +134,7 @@ def test_a_quantised_network_stays_quantised():
     [
         ("distill", {"calibration": None}, "--calibration"),
         ("distill:labels=1", {}, "has none"),
+        ("distill:labels=1", {"calibration": None, "data": drawn(labels=True), "metric": "agreement"}, "no test of it"),
         ("distill:augment=flip+turn", {}, "expected one of flip, crop, mixup"),
         ("distill:epochs=0", {}, "at least 1"),
         ("distill:epochs=x", {}, "a whole number, found x"),
