@@ -84,7 +84,7 @@ def pruned(case: Case, options: str, **settings: object) -> graphopt.Result:
 def curve(case: Case) -> None:
     """Score at shares of the multiply-adds, for each way to prune."""
     print(f"{case.name}: 512 samples without labels to calibrate with, no training\n")
-    print("| multiply-adds | way | top-1 | change, 99 % interval | minutes |\n|---|---|---|---|---|", flush=True)
+    print("| multiply-adds | way | top-1 | change, 95 % interval | minutes |\n|---|---|---|---|---|", flush=True)
     for share in SHARES:
         for way, options in METHODS.items():
             begin = time.monotonic()
@@ -153,7 +153,7 @@ def main() -> None:
         found = {case.name: case for case in cases(folder)}
         if "resnet20-cifar10" in found:
             curve(found["resnet20-cifar10"])
-        print("\n| network | recovery | multiply-adds | top-1 | change, 99 % interval |\n|---|---|---|---|---|")
+        print("\n| network | recovery | multiply-adds | top-1 | change, 95 % interval |\n|---|---|---|---|---|")
         for case in found.values():
             within(case)
         print("\n| network | asked | found | measured again |\n|---|---|---|---|")
