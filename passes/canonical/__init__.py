@@ -18,6 +18,7 @@ from passes.canonical.add_chain import add_chain, add_chain_integers
 from passes.canonical.cast_like import cast_like
 from passes.canonical.constant_right import constant_right
 from passes.canonical.divide_by_constant import divide_by_constant, divide_by_power_of_two
+from passes.canonical.einsum import einsum_product
 from passes.canonical.mul_chain import mul_chain, mul_chain_integers
 from passes.canonical.negated_condition import negated_condition
 from passes.canonical.negated_operand import add_negated, multiply_negated, subtract_negated
@@ -30,7 +31,7 @@ from passes.canonical.zero_term import zero_term
 RULES: tuple[Rule, ...] = (
     constant_right, subtract_constant, divide_by_power_of_two, divide_by_constant, zero_term, sum_of_two, cast_like,
     add_chain, add_chain_integers, mul_chain, mul_chain_integers, add_negated, subtract_negated, multiply_negated,
-    positive_axes, split_sequence, negated_condition,
+    positive_axes, split_sequence, negated_condition, einsum_product,
 )  # fmt: skip
 
 CANONICAL = rule_pass(
