@@ -100,7 +100,13 @@ class Sites:
         self.pin(right, BESIDE[min(left, 0)])
 
     def tie_at(self, left: int, left_index: Ints, right: int, right_index: Ints) -> None:
-        """left_index[k] of one site belongs together with right_index[k] of the other, for all k."""
+        """left_index[k] of one site belongs together with right_index[k] of the other, for all k.
+
+        Raises LookupError for an index that a site does not have.
+        """
+        for site, index in ((left, left_index), (right, right_index)):
+            if site >= 0 and len(index) and not 0 <= index.min() <= index.max() < self.sizes[site]:
+                raise LookupError(f"{self.label(site)} has no index {index.max()}")
         if left >= 0 and right >= 0:
             self.indexed.append((left, left_index, right, right_index))
             return
