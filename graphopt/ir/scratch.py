@@ -9,6 +9,7 @@ import weakref
 
 import numpy as np
 
+from graphopt.errors import OutputError
 from graphopt.ir import wire
 from graphopt.ir.storage import Payload, encode
 from graphopt.ir.types import Array, Stored
@@ -25,15 +26,22 @@ class Scratch:
         self._end = 0
 
     def put(self, array: Array) -> Array | Stored:
-        """The array as a tensor's values: itself if it is small, else where it lies now. Raises OSError as files do."""
+        """The array as a tensor's values: itself if it is small, else where it lies now.
+
+        Raises OutputError where there is no room for it.
+        """
         if array.nbytes < LEAST:
             return array
         content = encode(array).data
         start, self._end = self._end, self._end + len(content)
         self._end += -self._end % mmap.ALLOCATIONGRANULARITY
         written = 0
-        while written < len(content):
-            written += os.pwrite(self._file, content[written:], start + written)
+        try:
+            while written < len(content):
+                written += os.pwrite(self._file, content[written:], start + written)
+        except OSError as error:
+            folder = tempfile.gettempdir()
+            raise OutputError(f"weights cannot be kept in {folder}: {error.strerror} (TMPDIR names another)") from error
         return Payload(array.shape, array.dtype, self, wire.Place(wire.RAW_DATA, start, len(content)))
 
     def read(self, offset: int, length: int) -> Array:

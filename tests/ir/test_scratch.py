@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 
@@ -11,6 +12,7 @@ import onnx
 import pytest
 
 import graphopt
+from graphopt.errors import OutputError
 from graphopt.ir.scratch import LEAST, Scratch
 from graphopt.ir.types import Constant
 from tests.support import proto
@@ -65,3 +67,12 @@ def test_a_view_outlives_the_scratch():
     del held
     gc.collect()
     assert view[-1] == LEAST - 1
+
+
+def test_a_full_disk_is_told(monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OutputError, match=r"cannot be kept in .*: No space left on device"):
+        Scratch().put(np.zeros(LEAST, np.float32))
