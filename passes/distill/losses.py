@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch.nn import functional
 
+from graphopt.errors import UsageError
 from graphopt.ir.types import Tensor
 from passes.distill.settings import Settings
 
@@ -61,6 +62,9 @@ class Losses:
                 parts.append(squared(here, goal))
         if labels is not None:
             name = self.outputs[0]
+            if found[name].ndim != 2:  # noqa: PLR2004 - samples and classes
+                shape = list(found[name].shape)
+                raise UsageError(f"distill: labels count for scores of classes, and the output {name} is {shape}")
             parts.append(
                 self.settings.labels * functional.cross_entropy(self._scores(name, found[name]).float(), labels)
             )

@@ -49,6 +49,8 @@ def distill(context: Context, options: Options) -> None:
     if settings.labels and context.resources.judged:
         raise UsageError("distill: labels of the samples that the result is judged on would be no test of it: "
                          "give others to train on (--calibration)")  # fmt: skip
+    if settings.labels and "mixup" in settings.augment:
+        raise UsageError("distill: a mixture of pictures has no label: take labels or mixup")
     if context.spent:
         return
     if context.resources.judged:

@@ -172,7 +172,9 @@ def _loss(
     goal = wanted(number, piece, rows, feeds)
     with torch.autocast("cpu", torch.bfloat16, enabled=job.settings.precision == "bfloat16"):
         found = job.student({name: _laid_out(x) for name, x in feeds.items()}, job.features, weights)
-    labels = torch.from_numpy(batch.labels).long() if job.settings.labels and batch.labels is not None else None
+    labels = (
+        torch.from_numpy(batch.labels).long().flatten() if job.settings.labels and batch.labels is not None else None
+    )
     return losses(found, goal, labels)
 
 

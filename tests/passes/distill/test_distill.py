@@ -135,6 +135,7 @@ def test_a_quantised_network_stays_quantised():
         ("distill", {"calibration": None}, "--calibration"),
         ("distill:labels=1", {}, "has none"),
         ("distill:labels=1", {"calibration": None, "data": drawn(labels=True), "metric": "agreement"}, "no test of it"),
+        ("distill:labels=1:augment=mixup", {"calibration": drawn(labels=True)}, "no label"),
         ("distill:augment=flip+turn", {}, "expected one of flip, crop, mixup"),
         ("distill:epochs=0", {}, "at least 1"),
         ("distill:epochs=x", {}, "a whole number, found x"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from graphopt.errors import UsageError
 from graphopt.ir.reader import load
 from tests.support import proto
 
@@ -56,6 +57,12 @@ def test_labels_and_inner_tensors_add_their_share():
     found = Losses(PLAIN, settings)({"y": ONE, "h": ONE}, {"y": ONE, "h": ONE + 1}, labels)
     expected = 2 * squared(ONE, ONE + 1) + 0.5 * torch.nn.functional.cross_entropy(ONE, labels)
     torch.testing.assert_close(found, expected)
+
+
+def test_labels_of_other_outputs_are_refused():
+    picture = ONE.reshape(1, 1, 4, 5)
+    with pytest.raises(UsageError, match="scores of classes"):
+        Losses(PLAIN, Settings(labels=1.0))({"y": picture}, {"y": picture}, labels)
 
 
 def test_integers_do_not_count():
