@@ -34,8 +34,8 @@ def _free(groups: list[Found]) -> Table:
     rows = table("size", "kind", "group", right=["size"])
     for group in groups:
         rows.add_row(f"{group.size:,}", group.kind, text(group.name))
-        said = "; ".join(f"{counted(len(held), role)}: {_few(held)}" for role, held in group.members.items())
-        rows.add_row("", "", text(said, "dim"))
+        for role, held in group.members.items():
+            rows.add_row("", "", text(f"{counted(len(held), role)}: {_few(held)}", "dim"))
     return rows
 
 
