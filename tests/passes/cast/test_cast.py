@@ -8,6 +8,8 @@ import pytest
 
 from graphopt.errors import UsageError
 from graphopt.numerics.run import InProcess
+from passes.cast import TYPES
+from passes.cast.types import NARROW
 from tests.support import apply, operators
 
 CHAIN = """agraph (float[N, 16] x) => (float[N, 16] y) {
@@ -128,3 +130,7 @@ def test_constants_too_small_for_the_type_stay_float():
     assert "cannot hold its constant c" in reasons(result)
     assert not result.report.rolled_back
     assert cast(text, {"c": weights["c"] * 1e6}).report.hits["narrowed"] == 1
+
+
+def test_the_types_that_can_be_asked_for_are_those_that_there_are():
+    assert tuple(NARROW) == TYPES
