@@ -93,10 +93,10 @@ def turned(count: int) -> onnx.ModelProto:
     return _model(nodes, last, {}, [4, 8])
 
 
-def decoder(folder: Path, layers: int = 16, width: int = 2048, hidden: int = 8192, words: int = 32000) -> Path:
+def decoder(folder: Path, layers: int = 20, width: int = 2048, hidden: int = 8192, words: int = 32000) -> Path:
     """A decoder of `layers` blocks (attention without heads, gated MLP) in `folder`, its weights in one file beside it.
 
-    The defaults make 1.2 billion float32 parameters. Weights are seeded, no two alike.
+    The defaults make 1.1 billion float32 parameters. Weights are seeded, no two alike.
     """
     block = (np.random.default_rng(0).standard_normal(1 << 24) * 0.02).astype(np.float32).tobytes() * 2
     path, initializers, offset = folder / "decoder.onnx", list[onnx.TensorProto](), 0
