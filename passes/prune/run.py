@@ -93,4 +93,7 @@ def table(plan: Plan, planner: Planner) -> Table:
     settings = planner.work.settings
     ways = f"importance {settings.importance}, allocation {settings.allocate}, recovery {settings.recover}"
     share = planner.cost(plan) / planner.full if planner.measured is None else planner.measured
-    return Table("prune", ("group", "kind", "had", "has", "share"), rows, f"{planner.name} {share:.3f}; {ways}.")
+    goal = planner.work.context.goal
+    lost = f"; {planner.loss:.4g} lost in {goal.metric}" if goal is not None and planner.loss is not None else ""
+    text = f"{planner.name} {share:.3f}; {ways}{lost}."
+    return Table("prune", ("group", "kind", "had", "has", "share"), rows, text)

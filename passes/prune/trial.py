@@ -14,6 +14,7 @@ from graphopt.numerics.contract import Judged
 from graphopt.pipeline.context import Context
 from passes.prune.cut import cut
 from passes.prune.grouping import Grouping
+from passes.prune.groups import Kind
 from passes.prune.rebuild import rebuild
 from passes.prune.recover.layers import Layer, layers
 from passes.prune.recover.program import Feeds, Program
@@ -44,7 +45,7 @@ class Work:
 def tried(work: Work, plan: Plan) -> Context:
     """A copy of the model with the plan carried out and its outputs brought back."""
     copy = Context(load(work.original.proto), target=work.context.target)
-    grouping = Grouping(copy.model, copy.shapes)
+    grouping = Grouping(copy.model, copy.shapes, averaged=Kind.WIDTH in work.settings.kinds)
     twins = {group.name: group for group in grouping.groups}
     cut(copy, grouping, {twins[group.name]: gone for group, gone in plan.items() if len(gone)})
     apply(copy, grouping, weights_for(work, copy.model, grouping, plan))

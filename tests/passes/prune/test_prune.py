@@ -98,6 +98,28 @@ def test_as_much_goes_as_the_metric_allows(samples: Path) -> None:
     assert _macs(result) < 0.5 * WHOLE
 
 
+NORMALISED = """
+g (float[n, 8] x) => (float[n, 4] y) {
+    h = MatMul(x, w1)
+    m = LayerNormalization(h, scale, shift)
+    y = MatMul(m, w2)
+}
+"""
+NORMALISED_WEIGHTS = {"w1": (8, 16), "scale": np.ones(16, "f4"), "shift": np.zeros(16, "f4"), "w2": (16, 4)}
+
+
+def test_a_width_that_is_averaged_over_goes_where_it_is_asked_for(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "samples.npz"
+    np.savez(path, x=rng.standard_normal((64, 8)).astype("f4"), label=rng.integers(0, 4, 64))
+    given = {"calibration": path, "data": path, "metric": "top1", "budget": Budget(max_drop="30%")}
+    model = proto(NORMALISED, NORMALISED_WEIGHTS)
+    result = graphopt.optimize(model, passes="prune:kinds=width", runner=InProcess(), **given)
+    (table,) = result.report.tables
+    assert table.rows
+    assert "lost in top1" in table.text
+
+
 def test_a_run_can_be_repeated(samples: Path) -> None:
     one, other = (_prune(":macs=0.5", calibration=samples).model.to_proto() for _ in range(2))
     assert one.SerializeToString() == other.SerializeToString()
