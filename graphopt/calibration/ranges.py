@@ -18,10 +18,6 @@ from graphopt.ir.model import Model
 from graphopt.ir.types import Tensor
 from graphopt.ir.words import listed
 
-CERTAINTY = 0.95
-SHARE = 0.95
-"""With this certainty, the edges that samples have hold this share of all samples to come, if there are enough."""
-
 
 class Range(NamedTuple):
     """The least and the largest value that are to be told apart."""
@@ -40,29 +36,6 @@ class Calibration:
     ranges: dict[Tensor, Range]
     skipped: dict[Tensor, str] = field(default_factory=dict)
     samples: int = 0
-
-    @property
-    def warning(self) -> str:
-        """What is to be said of too few samples; "" if there are enough."""
-        needed = enough(CERTAINTY, SHARE)
-        if self.samples >= needed:
-            return ""
-        return (
-            f"calibrated on {self.samples} samples: the least and the largest values of {needed} hold those of "
-            f"{SHARE:.0%} of all others with {CERTAINTY:.0%} certainty, those of fewer do not; give {needed} or more"
-        )
-
-
-def enough(certainty: float, share: float) -> int:
-    """How many samples it takes until their range holds that share of others with that certainty.
-
-    The least n with 1 - n p^(n-1) + (n-1) p^n at least the certainty (Wilks, 1941, both edges): whatever the values
-    are distributed like.
-    """
-    n = 2
-    while 1 - n * share ** (n - 1) + (n - 1) * share**n < certainty:
-        n += 1
-    return n
 
 
 def ranges(
@@ -94,8 +67,8 @@ def ranges(
     if memo is None and file is None:
         return _found(*look(), tensors, method, steps)
     key = content(model, data, tensors, samples, seed)
-    whole = f"{key} {method} {steps}"
-    kept = load_ranges(file, whole) if file is not None else None
+    manner = f"{method}, {levels} levels{', symmetric' if symmetric else ''}"
+    kept = load_ranges(file, key, manner) if file is not None else None
     if kept is not None:
         return _known(*kept, tensors)
     held = {} if memo is None else memo
@@ -105,7 +78,7 @@ def ranges(
     here = {tensor: seen[tensor.name] for tensor in tensors if tensor.name in seen}
     made = _found(here, count, tensors, method, steps)
     if file is not None:
-        save_ranges(file, whole, {tensor.name: edges for tensor, edges in made.ranges.items()}, made.samples)
+        save_ranges(file, key, manner, {tensor.name: edges for tensor, edges in made.ranges.items()}, made.samples)
     return made
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from graphopt.data.source import Data
 from graphopt.errors import UsageError
@@ -35,24 +36,39 @@ def _bytes(values: Array) -> bytes:
     return values.tobytes()
 
 
-def save_ranges(path: Path, key: str, ranges: Mapping[str, Edges], samples: int) -> None:
-    """Write ranges by name. Raises OutputError, and leaves nothing behind."""
-    held = {"format": FORMAT, "content": key, "samples": samples, "ranges": {k: list(v) for k, v in ranges.items()}}
+def save_ranges(path: Path, key: str, method: str, ranges: Mapping[str, Edges], samples: int) -> None:
+    """Write ranges by name, beside those by other methods from the same content. Raises OutputError, UsageError."""
+    known = {**_read(path, key).get("ranges", {}), method: {name: list(edges) for name, edges in ranges.items()}}
+    held = {"format": FORMAT, "content": key, "samples": samples, "ranges": known}
     with told(path), Pending(path) as out:
         out.write(json.dumps(held, indent=1).encode())
         out.commit()
 
 
-def load_ranges(path: Path, key: str) -> tuple[dict[str, Edges], int] | None:
+def load_ranges(path: Path, key: str, method: str) -> tuple[dict[str, Edges], int] | None:
     """The ranges in a file and how many samples they are from; None if there is no file, or it has those of other
-    content. Raises UsageError for a file that holds no ranges."""
-    if not path.exists():
+    content or by other methods. Raises UsageError for a file that holds no ranges."""
+    held = _read(path, key)
+    if method not in held.get("ranges", {}):
         return None
     try:
-        held = json.loads(path.read_bytes())
-        if held["content"] != key:
-            return None
-        found = {str(name): (float(low), float(high)) for name, (low, high) in held["ranges"].items()}
+        found = {str(name): (float(low), float(high)) for name, (low, high) in held["ranges"][method].items()}
         return found, int(held["samples"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(path) from error
+
+
+def _read(path: Path, key: str) -> dict[str, Any]:
+    """What a file holds for this content; nothing if there is no file, or it is about another."""
+    if not path.exists():
+        return {}
+    try:
+        held = json.loads(path.read_bytes())
+        known, same = dict(held["ranges"]), held["content"] == key
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{quoted(str(path))} holds no ranges of a calibration: remove it, or name another") from error
+        raise _unreadable(path) from error
+    return {**held, "ranges": known} if same else {}
+
+
+def _unreadable(path: Path) -> UsageError:
+    return UsageError(f"{quoted(str(path))} holds no ranges of a calibration: remove it, or name another")

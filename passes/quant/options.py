@@ -39,6 +39,7 @@ class Settings:
     bits: of the weights. floor: the least signal-to-noise ratio of a layer on its activations, in dB.
     exclude, only: layers by the name of their call or their output. existing: what becomes of Q/DQ already there.
     rounding: how weights are rounded where activations are integers too. equalise: channels that share a scale.
+    ranges: the file in which ranges are kept, if any.
     block: rows of a weight that share a scale, where only weights are quantised. method: how those are rounded.
     """
 
@@ -57,6 +58,7 @@ class Settings:
     method: str = "nearest"
     rounding: str = "products"
     equalise: bool = False
+    ranges: str = ""
 
     def wants(self, node: Node) -> bool:
         """Whether `exclude` and `only` let a call be quantised."""
@@ -162,6 +164,7 @@ OPTIONS: tuple[Option, ...] = (
         "by least squares on calibration data, unless said; or each to the nearest",
     ),
     Option("equalise", yes_or_no, "whether channels that share a scale are made alike, in static; no unless said"),
+    Option("ranges", str, "a file (.json) that keeps the ranges: the same model and data need not be calibrated again"),
     Option("existing", _existing, "what becomes of quantisation that is already there; refuse unless said"),
 )
 

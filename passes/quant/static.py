@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from graphopt.calibration.ranges import Range, ranges
 from graphopt.errors import UsageError
@@ -145,6 +146,7 @@ def _ranges(
             seed=context.seed,
             progress=context.say,
             memo=context.memo,
+            file=Path(settings.ranges) if settings.ranges else None,
         )
         known = {tensor.name: edges for tensor, edges in found.ranges.items()}
         skipped = {tensor.name: reason for tensor, reason in found.skipped.items()}
