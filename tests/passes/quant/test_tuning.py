@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 from passes.quant import static
 from passes.quant.grid import Grid, symmetric
-from passes.quant.kernels import X64_AMX
+from passes.quant.kernels import TABLES, X64_AMX
 from passes.quant.plan import Weight
 from passes.quant.tuning import folded, shifted
 from tests.passes.quant.executing import executed, first_output, quantised
@@ -163,7 +163,7 @@ def test_large_products_run_on_tiles_where_there_are_any(channels, on_tiles, fed
         """,
         {"w": (channels, channels, 3, 3)},
     )
-    monkeypatch.setattr(static, "integers_of", lambda _target: X64_AMX)
+    monkeypatch.setitem(TABLES, "x64-vnni", X64_AMX)
     tuned, _, found, expected = fed(model, (channels, 8, 8), monkeypatch)
     held = [numpy_helper.to_array(tensor) for tensor in tuned.graph.initializer]
     zeros = [tensor for tensor in held if tensor.dtype == np.int8 and tensor.shape == (channels,)]
