@@ -132,6 +132,8 @@ def group_query_attention(call: Call) -> None:
     else:
         width = call.size(call.x, 2) // (queries + 2 * keys)
         heads.beside(call.x, 2, [queries * width, keys * width, keys * width])
+        for axis in (0, 1):
+            call.pin(call.x, axis, f"{call.node.op} works along it")
     for tensor in _given(call, (1, 2, 3, 4), (0, 1, 2)):
         heads.lie(tensor)
     for tensor in _given(call, (10,)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from passes.prune.ties.call import Call, Change, Kept, Role, Untold, aligned, index, ties
 
 SLIDES = "{op} slides along it"
@@ -107,10 +109,17 @@ def matmul(call: Call) -> None:
     made = batch + "i" * (ranks[0] > 1) + "j" * (ranks[1] > 1)
     call.letters(f"{left},{right}->{made}")
     if not (call.weight(0) or call.weight(1)):
-        for tensor, names, free in ((a, left, "i"), (b, right, "j")):
-            if free in names:
-                call.pin(tensor, names.index(free), "MatMul makes it of two computed factors")
-            for axis in range(call.rank(tensor) - 2):
+        _computed(call, (left, right))
+
+
+def _computed(call: Call, spelled: Sequence[str]) -> None:
+    """A product of two computed factors: its batch axes may be heads; what only one of them has stays, so that heads go
+    whole."""
+    for tensor, own, other in zip(call.inputs, spelled, reversed(spelled), strict=False):
+        for axis, letter in enumerate(own):
+            if letter not in other:
+                call.pin(tensor, axis, f"{call.node.op} makes it of two computed factors")
+            elif axis < len(own) - 2:
                 call.sites.mark(call.axes(tensor)[axis], "heads")
 
 
@@ -123,3 +132,5 @@ def einsum(call: Call) -> None:
     if "." in text or not arrow or any(len(set(term)) < len(term) for term in left.split(",")):
         raise Untold(f"its equation {text} is none of those with ties")
     call.letters(f"{left}->{right}")
+    if left.count(",") == 1 and not (call.weight(0) or call.weight(1)):
+        _computed(call, left.split(","))

@@ -293,6 +293,23 @@ def attention(net: Network) -> None:
     around(net, inner)
 
 
+def einsum_attention(net: Network) -> None:
+    """Heads that are never moved beside the batch."""
+    count, deep = 2, 6
+
+    def inner(net: Network) -> None:
+        start, wide, parts = net.x, net.width, []
+        for _ in range(3):
+            net.x, net.width = start, wide
+            linear(net, count * deep)
+            parts.append(net.op("Reshape", net.x, net.w(values=np.array([0, 0, count, deep]))))
+        scores = net.op("Softmax", net.op("Einsum", parts[0], parts[1], equation="bqhd,bkhd->bhqk"))
+        mixed = net.op("Einsum", scores, parts[2], equation="bhqk,bkhd->bqhd")
+        net.x, net.width = net.op("Reshape", mixed, net.w(values=np.array([0, 0, count * deep]))), count * deep
+
+    around(net, inner)
+
+
 def packed_attention(net: Network) -> None:
     """Queries, keys and values of one product."""
     count, deep = 3, 2
@@ -409,7 +426,7 @@ def rms_norm(net: Network) -> None:
 
 TOKENS: tuple[Layer, ...] = (
     *(linear, feed_forward, gated_feed_forward, attention, packed_attention, fused_attention, wholly_fused_attention),
-    *(recurrent, rms_norm, shared_attention, packed_shared_attention, fused_norms, sequence),
+    *(einsum_attention, recurrent, rms_norm, shared_attention, packed_shared_attention, fused_norms, sequence),
 )
 
 

@@ -99,6 +99,7 @@ def test_channels_around_every_layer_of_pictures(layer):
         (networks.feed_forward, "units"),
         (networks.gated_feed_forward, "units"),
         (networks.attention, "heads"),
+        (networks.einsum_attention, "heads"),
         (networks.packed_attention, "heads"),
         (networks.fused_attention, "heads"),
         (networks.wholly_fused_attention, "heads"),
