@@ -157,14 +157,14 @@ def test_large_products_run_on_tiles_where_there_are_any(channels, on_tiles, fed
     model = proto(
         f"""
         <ir_version: 8, opset_import: ["" : 17]>
-        net (float[N, {channels}, 8, 8] x) => (float[N, {channels}, 8, 8] y) {{
+        net (float[N, {channels}, 16, 16] x) => (float[N, {channels}, 16, 16] y) {{
             y = Conv <pads = [1, 1, 1, 1]> (x, w)
         }}
         """,
         {"w": (channels, channels, 3, 3)},
     )
     monkeypatch.setitem(TABLES, "x64-vnni", X64_AMX)
-    tuned, _, found, expected = fed(model, (channels, 8, 8), monkeypatch)
+    tuned, _, found, expected = fed(model, (channels, 16, 16), monkeypatch)
     held = [numpy_helper.to_array(tensor) for tensor in tuned.graph.initializer]
     zeros = [tensor for tensor in held if tensor.dtype == np.int8 and tensor.shape == (channels,)]
     assert any((tensor == -1).all() for tensor in zeros) == on_tiles
