@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from graphopt.ir.types import Array
+from graphopt.ir.words import counted
 from graphopt.pipeline.journal import Status, Table, Verdict
 from passes.quant.grid import Grid
 from passes.quant.plan import Plan, Weight
@@ -61,6 +62,14 @@ def layers(units: Sequence[Unit], plan: Plan, batches: Captured, seed: int) -> d
         )
         for unit in weighted
     }
+
+
+def unseen(count: int) -> str:
+    """What to tell of layers that may saturate, where nothing was run to see whether they do."""
+    return (
+        f"sums of two products may saturate in 16 bits, which this target computes with, in {counted(count, 'layer')}; "
+        "nothing was run to see whether they do (--calibration, --verify region). Weights of 7 bits (bits=7) cannot."
+    )
 
 
 def verdict(found: Emulated, floor: float) -> Verdict:

@@ -183,6 +183,8 @@ def write(context: Context, plan: Plan, settings: Settings) -> dict[str, str]:
     units = [unit for unit in find(context, integers)[0] if unit.name in set(plan.units)]
     held = captured(context, units) if context.checks else []
     emulated = saturation.layers(units, plan, held, context.seed) if integers.saturates else {}
+    if emulated and not held:
+        context.note(saturation.unseen(len(emulated)))
     if any(one.share for one in emulated.values()):
         context.tabulate(saturation.table({name: one for name, one in emulated.items() if one.share}))
     floor = FLOOR if settings.floor is None else settings.floor

@@ -87,6 +87,12 @@ def test_a_layer_that_saturates_is_flagged_and_left_float(tmp_path):
     assert "bits=7" in undone.verdict.detail
 
 
+def test_where_nothing_was_run_it_is_said_that_it_may(tmp_path):
+    data = saved(tmp_path, x=bright())
+    notes = quantised(net(), data, "quant:scheme=static:bits=8", target="x64-avx2", verify="off").report.notes
+    assert any("may saturate in 16 bits" in note and "1 layer;" in note for note in notes)
+
+
 @pytest.mark.parametrize("target", ["x64-avx2", "x64-any"])
 def test_with_the_seven_bits_of_the_target_it_is_right(target, tmp_path):
     result = quantised(net(), saved(tmp_path, x=bright()), target=target, verify="region")
