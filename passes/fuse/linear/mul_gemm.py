@@ -3,7 +3,7 @@
 from graphopt import Builder, Close, Const, Match, Opt, Value, op, rule
 from graphopt.ir.types import Tensor
 from passes.fuse.linear.product import MATRIX, matrices, rows, scale_rows
-from passes.fuse.linear.scaling import channelwise, reciprocal, rewritable, stored, unbroadcast
+from passes.fuse.linear.scaling import channelwise, reciprocal, rewritable, stored, unbroadcast, whole_activation
 
 x, w, b, c = Value("x"), Const("w"), Value("b"), Const("c")
 mul, div = x * c, x / c
@@ -14,6 +14,7 @@ product = op.one_of("Gemm", "MatMul")(mul | div, w, Opt(b))
 def mul_gemm(m: Match, new: Builder) -> Tensor:
     """The product (x c) w + b is that of x with the weights c w."""
     matrices(m, x, w)
+    whole_activation(m, x)
     rewritable(m, w)
     count = rows(m, product, w)
     unbroadcast(m, x, c, MATRIX, count)

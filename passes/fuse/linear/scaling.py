@@ -22,6 +22,8 @@ SPATIAL_UNTIL = 9
 """Before this opset BatchNormalization has an attribute `spatial`."""
 EPSILON = float(np.float32(1e-5))
 """What BatchNormalization adds to the variance by default; attributes hold 32 bits."""
+GELU = 20
+"""The first opset that has Gelu."""
 
 
 def normalisation(m: Match, bn: Node, count: int) -> tuple[Array, Array]:
@@ -96,6 +98,16 @@ def readable(m: Match, weights: Value) -> None:
 def _bytes(m: Match, weights: Value) -> int:
     size = math.prod(dim for dim in m.shape(weights) or () if isinstance(dim, int))
     return size * getattr(m.dtype(weights), "itemsize", 0)
+
+
+def whole_activation(m: Match, x: Value) -> None:
+    """Refuses a factor of x (1 + erf(...)) or x (1 + tanh(...)): with it, this is one operator."""
+    node = m[x].producer
+    sums = [] if node is None or node.op != "Mul" else [tensor.producer for tensor in node.inputs]
+    terms = [tensor.producer for add in sums if add is not None and add.op == "Add" for tensor in add.inputs]
+    bell = any(term is not None and term.op in ("Erf", "Tanh") for term in terms)
+    known = m.opset >= GELU or m.target.runs("Gelu", "com.microsoft", m.dtype(x))
+    m.require(not (bell and known), "the factor is part of an activation, which is one operator with it")
 
 
 def stored(m: Match, numbers: Array, like: Value) -> Array:

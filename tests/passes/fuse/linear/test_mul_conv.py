@@ -79,3 +79,14 @@ def test_refuses_another_reader_between():
       u = Relu (z)
     }"""
     refuses(mul_conv, text, {"w": (4, 3, 1, 1), "c": numbers(3, 1, 1)})
+
+
+BELL = "d = Div(x, root) e = Erf(d) s = Add(e, one) p = Mul(x, s) h = Mul(p, half) y = Conv(h, w)"
+
+
+def test_a_factor_that_makes_an_activation_stays():
+    head = '<ir_version: 8, opset_import: ["" : 17]> g (float[n, 3, 8, 8] x) => (float[n, 4, 6, 6] y)'
+    numbers = {"root": np.float32(2**0.5), "one": np.float32(1), "half": np.float32(0.5), "w": (4, 3, 3, 3)}
+    refuses(mul_conv, f"{head} {{ {BELL} }}", numbers, reason="part of an activation")
+    fires("fuse,blocks,clean", f"{head} {{ {BELL} }}", numbers, leaves=["Gelu", "Conv"])
+    fires(mul_conv, f"{head} {{ {BELL} }}", numbers, leaves=["Div", "Erf", "Add", "Mul", "Conv"], target="portable")
