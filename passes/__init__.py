@@ -17,8 +17,9 @@ from passes.fuse import FUSE
 from passes.layout import LAYOUT
 from passes.opset import OPSET
 from passes.positions import POSITIONS
-from passes.prune import PRUNE, SPARSIFY
+from passes.prune import PRUNE
 from passes.quant import QUANT
+from passes.sparsify import SPARSIFY
 
 PASSES: tuple[Pass, ...] = (
     ALGEBRA,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from graphopt.pipeline.passes import Options, Pass
 from passes.prune.settings import OPTIONS
-from passes.prune.sparse import SPARSIFY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from graphopt.pipeline.context import Context
     from graphopt.pipeline.survey import Found
 
-__all__ = ["PRUNE", "SPARSIFY"]
+__all__ = ["PRUNE"]
 
 
 def _run(context: Context, options: Options) -> None:

@@ -1,4 +1,4 @@
-"""Which groups may be cut, and by how much: the options that all ways to choose have in common."""
+"""Which groups may be cut, and by how much, as the options say that all ways to choose have in common."""
 
 from __future__ import annotations
 
@@ -6,37 +6,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from graphopt.errors import UsageError
-from graphopt.pipeline.passes import Option, Options, names
+from graphopt.pipeline.passes import Options
 from passes.prune.grouping import Grouping
-from passes.prune.groups import Group, Kind
+from passes.prune.groups import Group
+from passes.prune.kind import Kind
 
 if TYPE_CHECKING:
     from graphopt.pipeline.context import Context
 
 MOST_NAMES = 8
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError("expected a whole number, at least 1")
-    return number
-
-
-def _kinds(text: str) -> tuple[Kind, ...]:
-    try:
-        return tuple(Kind(name) for name in names(text))
-    except ValueError:
-        raise ValueError(f"expected some of {', '.join(Kind)}, joined with +") from None
-
-
-OPTIONS = (
-    Option("only", names, "cut only groups with a weight, or a node that reads it, of such a name: conv*+*.fc1.*"),
-    Option("keep", names, "leave groups of such names as they are"),
-    Option("kinds", _kinds, f"what may be cut, of {', '.join(Kind)}; by default all but {Kind.WIDTH}"),
-    Option("floor", _positive, "how many of each group stay at least, by default 1"),
-    Option("round_to", _positive, "what stays of each group is a multiple of this, such as 8 for vectors of 8 numbers"),
-)
 
 
 def grouped(context: Context, options: Options) -> Grouping:

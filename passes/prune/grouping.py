@@ -12,7 +12,8 @@ from graphopt.analysis.shapes import Shapes
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant, Node, Tensor
 from passes.prune.atoms import atoms
-from passes.prune.groups import Group, Kind, Member
+from passes.prune.groups import Group, Member
+from passes.prune.kind import Kind
 from passes.prune.leaf import leaf
 from passes.prune.sites import Ints, Pin, components
 from passes.prune.tell import told

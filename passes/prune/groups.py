@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from graphopt.ir.types import Constant, Node, Tensor
+from passes.prune.kind import Kind
 from passes.prune.sites import Ints, Pin
 from passes.prune.ties import Role
-
-
-class Kind(StrEnum):
-    """What atoms are in a network."""
-
-    CHANNELS = "channels"
-    HEADS = "heads"
-    UNITS = "units"
-    """Of a layer between others, such as the inner width of a feed-forward network."""
-    HIDDEN = "hidden"
-    """Of a recurrent layer."""
-    WIDTH = "width"
-    """Over which normalisations average, such as the embedding of a transformer."""
 
 
 @dataclass(frozen=True, eq=False)

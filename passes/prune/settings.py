@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from graphopt.pipeline.passes import Option, Options
-from passes.prune.choose import OPTIONS as CHOICES
-from passes.prune.groups import Kind
+from graphopt.pipeline.passes import Option, Options, names
+from passes.prune.kind import Kind
 
 IMPORTANCES = ("l1", "l2", "bn", "activation", "obs", "random")
 ALLOCATIONS = ("uniform", "global", "sensitivity")
@@ -78,6 +77,13 @@ def _positive(text: str) -> int:
     return number
 
 
+def _kinds(text: str) -> tuple[Kind, ...]:
+    try:
+        return tuple(Kind(name) for name in names(text))
+    except ValueError:
+        raise ValueError(f"expected some of {', '.join(Kind)}, joined with +") from None
+
+
 def _one_of(known: tuple[str, ...]) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in known:
@@ -99,5 +105,9 @@ OPTIONS = (
     ),
     Option("recover", _one_of(RECOVERIES), "how outputs are brought back; squares if samples are given, else none"),
     Option("samples", _positive, "use at most so many; by default 512"),
-    *CHOICES,
+    Option("only", names, "cut only groups with a weight, or a node that reads it, of such a name: conv*+*.fc1.*"),
+    Option("keep", names, "leave groups of such names as they are"),
+    Option("kinds", _kinds, f"what may be cut, of {', '.join(Kind)}; by default all but {Kind.WIDTH}"),
+    Option("floor", _positive, "how many of each group stay at least, by default 1"),
+    Option("round_to", _positive, "what stays of each group is a multiple of this, such as 8 for vectors of 8 numbers"),
 )

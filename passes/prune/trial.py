@@ -14,7 +14,7 @@ from graphopt.numerics.contract import Judged
 from graphopt.pipeline.context import Context
 from passes.prune.cut import cut
 from passes.prune.grouping import Grouping
-from passes.prune.groups import Kind
+from passes.prune.kind import Kind
 from passes.prune.rebuild import rebuild
 from passes.prune.recover.layers import Layer, layers
 from passes.prune.recover.program import Feeds, Program

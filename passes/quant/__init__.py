@@ -7,7 +7,6 @@ from dataclasses import replace
 from graphopt.ir.model import Model
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.passes import Options, Pass
-from passes.quant.existing import lift, quantised
 from passes.quant.mean_pool import mean_pool
 from passes.quant.options import OPTIONS, Existing, Settings, settings
 from passes.quant.prepare import RULES
@@ -21,6 +20,8 @@ def _requires(model: Model, options: Options) -> str | None:
     """What can be said before any work: a model that is quantised already needs a word about that."""
     if settings(options).existing is not Existing.REFUSE:
         return None
+    from passes.quant.existing import quantised
+
     found = quantised(model)
     if not found:
         return None
@@ -34,6 +35,8 @@ def _requires(model: Model, options: Options) -> str | None:
 def _run(context: Context, options: Options) -> None:
     asked = settings(options)
     if asked.existing in (Existing.REQUANTISE, Existing.DEQUANTISE):
+        from passes.quant.existing import lift
+
         lift(context)
     if asked.existing is Existing.DEQUANTISE:
         return

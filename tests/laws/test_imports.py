@@ -83,3 +83,19 @@ def test_the_public_face_is_what_it_says():
     for name in graphopt.__all__:
         assert getattr(graphopt, name) is not None
     assert set(graphopt.__all__) <= set(dir(graphopt))
+
+
+LIGHT = """
+    distill distill.settings prune prune.kind prune.settings quant quant.mean_pool quant.options quant.prepare
+    quant.schemes quant.unfused_conv
+"""
+
+
+def test_the_passes_that_are_asked_for_cost_nothing_before():
+    """What quant, prune and the like are made of is imported when they run."""
+    code = "import sys, graphopt.api, passes; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    own = {name for name in loaded if name.split(".")[:2] in [["passes", one] for one in ("quant", "prune", "distill")]}
+    assert own <= {f"passes.{name}" for name in LIGHT.split()}
+    assert not loaded & {"torch", "networkx", "onnxruntime", "scipy", "graphopt.calibration.ranges"}

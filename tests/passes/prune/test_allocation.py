@@ -7,7 +7,8 @@ import pytest
 
 from passes.prune.allocation import Shape, cheapest, uniform, uniform_for
 from passes.prune.curves import Curve, from_scores
-from passes.prune.groups import Group, Kind
+from passes.prune.groups import Group
+from passes.prune.kind import Kind
 
 ONE, OTHER = (Group(name, Kind.CHANNELS, np.arange(16) + start, ()) for name, start in (("one", 0), ("other", 16)))
 ORDERS = {group: group.atoms for group in (ONE, OTHER)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passes.prune.groups import Group, Kind
+from passes.prune.groups import Group
+from passes.prune.kind import Kind
 from passes.prune.recover.reconstruction import System, ranked, refitted
 from passes.prune.recover.squares import gathered, products, solve, with_one
 

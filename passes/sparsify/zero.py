@@ -1,4 +1,4 @@
-"""sparsify: weights of least magnitude become zero, anywhere or so many of each few neighbours.
+"""Weights of least magnitude become zero, anywhere or so many of each few neighbours.
 
 Zeros make compressed files smaller. They make nothing faster but in runtimes with sparse kernels, which ONNX Runtime
 does not have: what is to run faster there is to be cut (the pass prune).
@@ -6,7 +6,6 @@ does not have: what is to run faster there is to be cut (the pass prune).
 
 from __future__ import annotations
 
-import inspect
 import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,39 +18,18 @@ from graphopt.ir.types import Array, Constant, Variable
 from graphopt.ir.values import constant
 from graphopt.numerics.contract import Judged
 from graphopt.pipeline.journal import Table
-from graphopt.pipeline.passes import Option, Options, Pass
+from graphopt.pipeline.passes import Options
 from passes.prune.recover.layers import Layer, layers
 
 if TYPE_CHECKING:
     from graphopt.pipeline.context import Context
 
 RULE = "zeroed_weights"
-SCOPES = ("layer", "global")
 DEFAULT = 0.5
 PLAINLY = (
     "sparsify: zeros make compressed files smaller; only runtimes with sparse kernels run them faster, and ONNX "
     "Runtime has none"
 )
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 < share < 1:
-        raise ValueError(f"expected a share between 0 and 1, found {text}")
-    return share
-
-
-def _pattern(text: str) -> tuple[int, int]:
-    stays, of = (int(part) for part in text.replace("-", "of").split("of"))
-    if not 0 < stays < of:
-        raise ValueError(f"expected such as 2of4, found {text}")
-    return stays, of
-
-
-def _scope(text: str) -> str:
-    if text not in SCOPES:
-        raise ValueError(f"expected one of {', '.join(SCOPES)}, found {text}")
-    return text
 
 
 def smallest(weights: Sequence[Array], share: float, *, together: bool) -> list[Array]:
@@ -79,7 +57,8 @@ def patterned(weights: Array, axis: int, stays: int, of: int) -> Array:
     return np.moveaxis(kept, -1, axis)
 
 
-def _run(context: Context, options: Options) -> None:
+def zero(context: Context, options: Options) -> None:
+    """Make weights zero. Raises UsageError where there are none."""
     found = list(layers(context.model))
     if not found:
         raise UsageError("sparsify: there are no weights to make zero: no layer has constant weights of its own")
@@ -119,19 +98,3 @@ def _zero(context: Context, layer: Layer, values: Array) -> bool:
     graph = context.editor.home[node]
     rewrite = Rewrite(graph, node, (node,), (draft,), {node.outputs[0]: out}, frozenset({held}))
     return context.apply(rewrite, RULE, Judged()) is not None
-
-
-SPARSIFY = Pass(
-    "sparsify",
-    _run,
-    inspect.cleandoc("""Make the smallest weights zero; the network keeps its shapes.
-
-    Zeros make compressed files smaller. Only runtimes with sparse kernels run them faster, and ONNX Runtime has none:
-    to be faster there, take prune."""),
-    options=(
-        Option("share", _share, "of the weights that becomes zero, by default 0.5"),
-        Option("scope", _scope, "the share is of each layer (layer, the default) or of all weights together (global)"),
-        Option("pattern", _pattern, "so many of each few neighbours that are summed over stay, such as 2of4"),
-    ),
-    safe=False,
-)

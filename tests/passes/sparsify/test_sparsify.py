@@ -8,7 +8,8 @@ import pytest
 from graphopt.errors import UsageError
 from graphopt.ir.reader import load
 from passes.prune.recover.layers import layers
-from passes.prune.sparse import SPARSIFY, patterned, smallest
+from passes.sparsify import SPARSIFY
+from passes.sparsify.zero import patterned, smallest
 from tests.support import apply
 
 TWO = """
