@@ -11,10 +11,10 @@ import numpy as np
 
 from graphopt.ir.dtypes import DType
 from graphopt.ir.types import Node
-from passes.quant.grid import Grid, limits
+from passes.quant.grid import UINT8, UINT16, Grid, limits
 
-STEPS = (256, 255, 254, 252, 250)
-"""Of 1, on the grid of HardSigmoid's result: the first with which its operand's zero is a point of the grid."""
+UNUSED = (0, 1, 2, 4, 6)
+"""How many integers HardSigmoid's result leaves out: the first number with which its operand's zero is on the grid."""
 TOLERANCE = 1e-7
 """By what share of the grid a zero that was written down in float32 may miss an integer."""
 BEND = 3.0
@@ -27,7 +27,7 @@ def possible(node: Node) -> bool:
     """Whether a call is such a function, with parameters for which there is a grid."""
     if node.domain or node.op not in GRIDDED:
         return False
-    return node.op == "HardSwish" or hard_sigmoid_grids(*_line(node), np.dtype(np.uint8)) is not None
+    return node.op == "HardSwish" or all(hard_sigmoid_grids(*_line(node), dtype) for dtype in (UINT8, UINT16))
 
 
 def grids_of(node: Node, high: float, dtype: DType) -> dict[str, Grid]:
@@ -47,7 +47,8 @@ def hard_sigmoid_grids(alpha: float, beta: float, dtype: DType) -> tuple[Grid, G
     what x is rounded to with the scale 1 / (n alpha) and the zero n beta. The integers' own end is the upper clip.
     """
     least, most = limits(dtype)
-    for steps in STEPS:
+    for unused in UNUSED:
+        steps = most - least + 1 - unused
         zero = round(steps * beta)
         if alpha > 0 and abs(zero - steps * beta) <= TOLERANCE * steps and 0 <= zero <= most - least:
             return _grid(1 / (steps * alpha), zero, dtype), _grid(1 / steps, 0, dtype)
