@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,12 @@ from pathlib import Path
 import numpy as np
 
 import graphopt
+from graphopt.calibration.ranges import ranges
+from graphopt.data.batch import Batch
 from graphopt.data.opening import open_data
 from graphopt.data.source import Data
 from graphopt.ir.reader import load
+from graphopt.measure import memory
 from graphopt.measure.bootstrap import Estimate
 from graphopt.measure.provider import Session, open_session
 from tests.bench.quantisers import configurations
@@ -29,6 +32,9 @@ MODELS = Path(__file__).parents[2] / "models"
 CIFAR = "raw:scale=1/255:mean=.4914+.4822+.4465:std=.247+.2435+.2616"
 SAMPLES = 512
 ROUNDS = 60
+CALIBRATED = frozenset({"Conv", "Relu", "Clip", "Add", "Gemm", "MatMul", "GlobalAveragePool", "AveragePool", "Softmax"})
+"""Whose results a quantised network has ranges for, unless one of the next alone reads them."""
+CUTTING = frozenset({"Relu", "Clip"})
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,50 @@ def main(names: Sequence[str] = ()) -> None:
         for title, network in networks(folder).items():
             if not names or title in names:
                 table(title, network, folder)
+        if "mobilenet-v2" in networks(folder) and not names:
+            calibration(networks(folder)["mobilenet-v2"])
+
+
+class Repeated:
+    """Data, again and again until there are `count` samples."""
+
+    labelled = False
+
+    def __init__(self, data: Data, count: int) -> None:
+        self.data, self.count, self.name = data, count, data.name
+
+    def batches(self, size: int | None = None, limit: int | None = None) -> Iterator[Batch]:
+        left = min(self.count, limit or self.count)
+        while left > 0:
+            for batch in self.data.batches(size, left):
+                left -= batch.count
+                yield batch
+
+    def labels(self) -> Iterator[np.ndarray]:
+        return iter(())
+
+    def fingerprint(self) -> str:
+        return f"{self.data.fingerprint()} {self.count}"
+
+
+def calibration(network: Network, counts: Sequence[int] = (200, 1000)) -> None:
+    """What it costs to calibrate, beside running the same pictures: the processor's time, and memory at its peak."""
+    model, data = load(network.model), network.data(network.calibration)
+    made = (tensor for node in model.graph.nodes for tensor in node.outputs if node.op in CALIBRATED)
+    wanted = [tensor for tensor in made if {node.op for node in tensor.outputs} - CUTTING or not tensor.outputs]
+    print("\n| pictures | seconds to run | to calibrate | ratio | MB at most |\n|---|---|---|---|---|")
+    for count in counts:
+        pictures = Repeated(data, count)
+        begin = time.process_time()
+        with open_session(network.model, threads=1) as session:
+            for batch in pictures.batches():
+                session.run(batch.feeds)
+        ran = time.process_time() - begin
+        memory.forget_peak()
+        before, begin = memory.held(), time.process_time()
+        ranges(model, pictures, wanted, samples=None, threads=1)
+        spent, most = time.process_time() - begin, (memory.peak() - before) / 1e6
+        print(f"| {count:,} | {ran:.1f} | {spent:.1f} | {spent / ran:.2f} | {most:.0f} |", flush=True)
 
 
 def table(title: str, network: Network, folder: Path) -> None:
