@@ -26,7 +26,7 @@ BINS = 2048
 SHRINKING = tuple(0.96**i for i in range(30))
 """The shares of an edge that are tried: down to 30 %."""
 ROUNDS = 2
-MOST_VALUES = 1 << 11
+MOST_VALUES = 1 << 10
 """Values on which errors are measured."""
 AUTO = "auto"
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 512
 """Samples that are run, of data with more."""
-LOOKED = 64
+LOOKED = 48
 """Samples of which everything is looked at."""
 LARGE = 1 << 15
 """Values a sample from which on a tensor is only read where everything is."""
