@@ -27,7 +27,8 @@ NETWORKS: Mapping[str, Callable[[], onnx.ModelProto]] = {
     "EfficientNet-B0": mobile.efficientnet_b0,
 }
 COLUMNS = (
-    "network", "float ms", "ours ms", "best peer ms", "its name", "float to ours", "peer to ours", "float to ours, size",
+    "network", "float ms", "ours ms", "best peer ms", "its name", "float to ours", "peer to ours",
+    "size of float to ours",
 )  # fmt: skip
 PASSES = "quant:scheme=static:calibrate=minmax:rounding=nearest"
 """The other ways to find ranges and to round make networks righter, and no faster."""
