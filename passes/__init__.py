@@ -20,6 +20,7 @@ from passes.positions import POSITIONS
 from passes.prune import PRUNE
 from passes.quant import QUANT
 from passes.sparsify import SPARSIFY
+from passes.strip import STRIP
 
 PASSES: tuple[Pass, ...] = (
     ALGEBRA,
@@ -39,4 +40,5 @@ PASSES: tuple[Pass, ...] = (
     PRUNE,
     QUANT,
     SPARSIFY,
+    STRIP,
 )

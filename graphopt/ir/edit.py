@@ -205,6 +205,17 @@ class Editor:
         constant.values = values
         self.changed += constant.outputs
 
+    def rename(self, tensor: Tensor, stem: str) -> None:
+        """Give a tensor inside the model another name, which no other has. Nothing outside may know it by the old."""
+        self.revision += 1
+        tensor.name = self.fresh(stem)
+
+    def undeclare(self, tensor: Variable) -> None:
+        """Forget the dtype and shape that a file declares for a tensor inside the model: they follow from the nodes."""
+        if tensor.type == "tensor_type" and (tensor.dtype is not None or tensor.shape is not None or tensor.info):
+            self.revision += 1
+            tensor.dtype, tensor.shape, tensor.info = None, None, None
+
     def remove_unused(self, nodes: Sequence[Node]) -> int:
         """Remove those of the nodes whose outputs nobody uses, until none is left. Returns how many."""
         candidates = set(nodes)

@@ -36,7 +36,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 STEPS = (
     "clean", "canonical", "fold", "fuse", "freeze", "clean,fuse", "fix(canonical,clean)", "fix(fold,fuse,clean)",
     "positions", "attention", "layout", "algebra", "blocks", "fix(layout,algebra,fuse)",
-    "fix(canonical,attention,blocks)", "blocks:only=merged_products+conv_add_relu",
+    "fix(canonical,attention,blocks)", "blocks:only=merged_products+conv_add_relu", "strip",
 )  # fmt: skip
 OVERFLOW = re.compile(r": (nan|-?inf) became -?\d")
 """The original overflows on the verifier's inputs where the fused operator does not: undone, but no fault of a rule."""
