@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ml_dtypes
+
 from graphopt import Builder, Close, Match, op, rule, values
 from graphopt.ir.dtypes import FLOATS
 from graphopt.ir.types import Tensor
@@ -18,6 +20,7 @@ einsum = op.Einsum(a, b)
 def einsum_product(m: Match, new: Builder) -> Tensor:
     """Einsum("bhid,bhjd->bhij") is a product of matrices, one of them perhaps transposed, and so is any such."""
     m.require(m.dtype(a) in FLOATS, "the numbers are not known to be floating")
+    m.require(m.dtype(a) != ml_dtypes.bfloat16, "ONNX Runtime's CPU provider has Einsum in bfloat16, but not MatMul")
     equation = m.attr(einsum, "equation")
     text = (equation.decode() if isinstance(equation, bytes) else str(equation)).replace(" ", "")
     sides, _, result = text.partition("->")

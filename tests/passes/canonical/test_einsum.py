@@ -43,6 +43,7 @@ def test_a_transposed_first_operand():
         ("bij,bjk->bi", "g (float[n,s,t] a, float[n,t,4] b) => (float[n,s] y)", "no product of matrices"),
         ("bij,bkj->bki", "g (float[n,s,t] a, float[n,r,t] b) => (float[n,r,s] y)", "first operand"),
         ("bij,jk->bik", "g (int32[n,s,t] a, int32[t,4] b) => (int32[n,s,4] y)", "floating"),
+        ("bij,jk->bik", "g (bfloat16[n,s,t] a, bfloat16[t,4] b) => (bfloat16[n,s,4] y)", "in bfloat16"),
     ],
 )
 def test_others_stay(equation, header, reason):
