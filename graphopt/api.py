@@ -132,15 +132,11 @@ def optimize(
         if folder:
             prepare(folder)
         verifier = Verifier(runner, fresh, original, level, seed, folder, feeds, ahead)
-        settings: dict[str, Any] = {
-            "bindings": _bindings(first, feeds),
-            "fuel": limit,
-            "observers": observers,
-            "target": where,
-        }
-        settings["resources"] = _resources(first, calibration or data, seed, verifier.source, observers)
-        settings["resources"] = replace(settings["resources"], judged=calibration is None)
-        job = _job(first, verifier, resolved, **settings)
+        resources = _resources(first, calibration, data, seed, verifier.source, observers)
+        job = _job(
+            first, verifier, resolved, bindings=_bindings(first, feeds), fuel=limit, observers=observers, target=where,
+            resources=resources,
+        )  # fmt: skip
         kept = _kept(job, source, first, budget, data, metric, seed)
     finally:
         (ahead or runner).close()
@@ -161,6 +157,7 @@ def _own_runner() -> tuple[Runner, Ahead | None]:
 def _resources(
     first: Model,
     calibration: Data | str | Path | None,
+    data: Data | str | Path | None,
     seed: int,
     original: Callable[[], Model],
     observers: Sequence[manager.Observer],
@@ -171,11 +168,12 @@ def _resources(
         for observer in observers:
             observer.message(text)
 
-    if calibration is not None:
+    given = data if calibration is None else calibration
+    if given is not None:
         from graphopt.data.opening import open_data
 
-        calibration = open_data(calibration, first)
-    return Resources(calibration, seed=seed, original=original, tell=tell)
+        given = open_data(given, first)
+    return Resources(given, seed=seed, original=original, tell=tell, judged=calibration is None)
 
 
 def _kept(
