@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ml_dtypes
+import numpy as np
 
 from graphopt import Builder, Close, Match, op, rule, values
 from graphopt.ir.dtypes import FLOATS
@@ -11,6 +12,8 @@ from graphopt.ir.types import Tensor
 FUSED = "FusedMatMul", "com.microsoft"
 """What reads a transposed operand as it lies."""
 MATRIX = 2
+MULTIPLIED = FLOATS - {np.dtype(ml_dtypes.bfloat16)}
+"""ONNX Runtime's CPU provider has Einsum in bfloat16, but not MatMul."""
 
 a, b = values("a b")
 einsum = op.Einsum(a, b)
@@ -19,8 +22,7 @@ einsum = op.Einsum(a, b)
 @rule(einsum, numerics=Close(16), opset=12)
 def einsum_product(m: Match, new: Builder) -> Tensor:
     """Einsum("bhid,bhjd->bhij") is a product of matrices, one of them perhaps transposed, and so is any such."""
-    m.require(m.dtype(a) in FLOATS, "the numbers are not known to be floating")
-    m.require(m.dtype(a) != ml_dtypes.bfloat16, "ONNX Runtime's CPU provider has Einsum in bfloat16, but not MatMul")
+    m.require(m.dtype(a) in MULTIPLIED, "the numbers are not known to be floating, or they are in bfloat16")
     equation = m.attr(einsum, "equation")
     text = (equation.decode() if isinstance(equation, bytes) else str(equation)).replace(" ", "")
     sides, _, result = text.partition("->")
