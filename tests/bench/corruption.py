@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import importlib
+import io
 import os
 import random
 import subprocess
@@ -20,7 +22,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.bench.damage import damaged
@@ -99,8 +101,9 @@ def prepare() -> None:
     """Import everything before there are children."""
     import onnxruntime
 
-    import passes  # noqa: F401 - for the children
-
+    for name in ("graphopt.api", "onnx.checker", "passes"):
+        importlib.import_module(name)
+    program()
     onnxruntime.set_default_logger_severity(4)
 
 
@@ -128,9 +131,6 @@ def source(seed: int) -> tuple[str, bytes]:
 
 def outcome(folder: Path, seed: int) -> str:
     """What the command makes of a case, in this process."""
-    from typer.testing import CliRunner
-
-    from graphopt.cli.app import app
     from graphopt.numerics import run, worker
 
     worker.best_runner = run.InProcess  # a child may die itself
@@ -140,11 +140,32 @@ def outcome(folder: Path, seed: int) -> str:
     with contextlib.ExitStack() as files:
         for made in (path, out):
             files.callback(made.unlink, missing_ok=True)
-        result = CliRunner().invoke(app, ["optimize", path.name, "-o", out.name, "--no-cache"])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            lines = traceback.format_exception(result.exception)
-            return f"failed: {''.join(lines[-3:])}"
-        return judged(result.exit_code, result.stdout, result.stderr, path, out)
+        try:
+            code, stdout, stderr = called("optimize", path.name, "-o", out.name, "--no-cache")
+        except Exception as error:  # noqa: BLE001 - whatever is raised is a finding
+            return f"failed: {''.join(traceback.format_exception(error)[-3:])}"
+        return judged(code, stdout, stderr, path, out)
+
+
+def called(*arguments: str) -> tuple[int, str, str]:
+    """The exit code of the program in this process, and what it prints. Raises what it does not catch itself."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        try:
+            program()(arguments, prog_name="graphopt")
+        except SystemExit as end:
+            return int(end.code or 0), stdout.getvalue(), stderr.getvalue()
+    raise AssertionError(arguments)  # a command ends with its exit code
+
+
+@functools.cache
+def program() -> Callable[..., None]:
+    """The program's commands, which take longer to put together than most cases do to run."""
+    import typer
+
+    from graphopt.cli.app import app
+
+    return typer.main.get_command(app)
 
 
 def judged(code: int, stdout: str, stderr: str, path: Path, out: Path) -> str:

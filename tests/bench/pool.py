@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import resource
@@ -9,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -51,6 +53,8 @@ def _serve(connection: Connection, case: Case, limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
     os.nice(10)
+    for name in ("entry_points", "version"):  # to look through what is installed takes longer than many a case
+        setattr(metadata, name, functools.cache(getattr(metadata, name)))
     while True:
         number = connection.recv()
         used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
