@@ -71,6 +71,8 @@ def obs(group: Group, held: Sequence[System]) -> Array:
 
 FROM_WEIGHTS: dict[str, Callable[[Grouping, Group], Array]] = {"l1": l1, "l2": l2, "bn": bn}
 FROM_SAMPLES: dict[str, Callable[[Group, Sequence[System]], Array]] = {"activation": activation, "obs": obs}
+SAMPLED = (*FROM_SAMPLES, "taylor")
+"""Those that need samples; `taylor` rates all groups at once, in a module of its own."""
 
 
 def scores(name: str, grouping: Grouping, group: Group, held: Sequence[System] | None, seed: int) -> Array:

@@ -13,9 +13,10 @@ import numpy as np
 from graphopt.errors import UsageError
 from passes.prune import allocation
 from passes.prune.curves import LOOKED, SHARES, WORK, Curve, Outputs, curve, from_scores, seen
-from passes.prune.importance import FROM_SAMPLES, scores
+from passes.prune.importance import SAMPLED, scores
 from passes.prune.selection import emptied
 from passes.prune.targets import Plan, costs, multiply_adds
+from passes.prune.taylor import taylor
 from passes.prune.trial import Work, bare, loss_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ Rated = tuple["Array", tuple[int, ...], tuple[float, ...]]
 
 def looks(settings: Settings) -> bool:
     """Whether samples are looked at."""
-    return settings.importance in FROM_SAMPLES or settings.allocate == "sensitivity" or settings.recover != "none"
+    return settings.importance in SAMPLED or settings.allocate == "sensitivity" or settings.recover != "none"
 
 
 def pinning(grouping: Grouping) -> str:
@@ -91,15 +92,26 @@ class Planner:
             raise LookupError("there are no samples")
         measure = settings.allocate == "sensitivity"
         judge = Outputs(work.original, work.feeds.first(self._looked())) if measure else None
+        rates = self._slopes()
         found: dict[str, Rated] = {}
         for known in seen(work.original, self.groups, work.feeds, settings.seed):
             group = known.group
             work.context.say(f"prune: what {group.name} is worth ({len(found) + 1} of {len(self.groups)})")
-            rated = scores(settings.importance, work.grouping, group, known.held, settings.seed)
+            rated = rates.get(group)
+            if rated is None:
+                rated = scores(settings.importance, work.grouping, group, known.held, settings.seed)
             order = group.atoms[np.argsort(rated, kind="stable")]
             line = curve(work.grouping, known, order, judge) if judge else Curve(group, order, (0,), (0.0,))
             found[group.name] = (rated, line.gone, line.losses)
         return found
+
+    def _slopes(self) -> dict[Group, Array]:
+        """The scores of all groups, if they come from gradients."""
+        work, settings = self.work, self.work.settings
+        if work.feeds is None or settings.importance != "taylor":
+            return {}
+        work.context.say("prune: what the answers depend on")
+        return taylor(work.grouping, self.groups, work.feeds.data, samples=settings.samples, seed=settings.seed)
 
     def _looked(self) -> int:
         """Samples on which losses are measured: fewer of a network that takes long, or has many groups."""

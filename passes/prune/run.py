@@ -9,10 +9,11 @@ from graphopt.errors import UsageError
 from graphopt.ir.words import listed
 from graphopt.pipeline.journal import Table
 from passes.prune.choose import candidates, grouped
-from passes.prune.importance import FROM_SAMPLES
+from passes.prune.importance import SAMPLED
 from passes.prune.planner import Planner, looks
 from passes.prune.recover.program import Feeds, Program
 from passes.prune.settings import Settings, settings_of
+from passes.prune.taylor import needed
 from passes.prune.trial import Work, carry_out
 
 if TYPE_CHECKING:
@@ -57,15 +58,15 @@ def _settled(context: Context, settings: Settings) -> Settings:
         asked = next(
             f"{name}={value}"
             for name, value in (
-                ("importance", filled.importance if filled.importance in FROM_SAMPLES else ""),
+                ("importance", filled.importance if filled.importance in SAMPLED else ""),
                 ("allocate", filled.allocate if filled.allocate == "sensitivity" else ""),
                 ("recover", filled.recover if filled.recover != "none" else ""),
             )
             if value
         )
-        raise UsageError(
-            f"prune: {asked} needs samples to run the model on: --calibration DATA (labels are not looked at)"
-        )
+        raise UsageError(f"prune: {asked} needs samples to run the model on: --calibration DATA (no labels needed)")
+    if filled.importance == "taylor":
+        needed()
     goal = context.goal
     if not filled.targets and (goal is None or goal.allowed is None):
         filled = replace(filled, ratio=0.5, allocate=settings.allocate or "uniform")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from graphopt.pipeline.passes import Option, Options, names
 from passes.prune.kind import Kind
 
-IMPORTANCES = ("l1", "l2", "bn", "activation", "obs", "random")
+IMPORTANCES = ("l1", "l2", "bn", "activation", "obs", "taylor", "random")
 ALLOCATIONS = ("uniform", "global", "sensitivity")
 RECOVERIES = ("squares", "statistics", "none")
 TARGETS = ("ratio", "macs", "params", "size", "latency")
@@ -99,7 +99,11 @@ OPTIONS = (
     Option("params", _stays, "the share of the weights that stays"),
     Option("size", _stays, "the share of the bytes that stays"),
     Option("latency", _stays, "the share of the time of a run that stays, as measured here with one thread"),
-    Option("importance", _one_of(IMPORTANCES), "what goes first; obs if samples are given, else l2"),
+    Option(
+        "importance",
+        _one_of(IMPORTANCES),
+        "what goes first: obs if samples are given, else l2; taylor takes torch",
+    ),
     Option(
         "allocate", _one_of(ALLOCATIONS), "how much of which group; by default sensitivity with samples, or uniform"
     ),

@@ -217,7 +217,7 @@ class Call:
                 elif site != ONE:
                     where.setdefault(name, []).append((site, position, axis))
         made = {name for _, position, names in operands if position < 0 for name in names}
-        summed = {name for name in where if name not in made}
+        summed = {name for _, _, names in operands for name in names if name not in made and name not in "_*"}
         for name, places in where.items():
             for left, right in itertools.pairwise(places):
                 sites.tie(left[0], right[0])

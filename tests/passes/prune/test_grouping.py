@@ -58,6 +58,11 @@ def test_a_depthwise_convolution_loses_groups():
     assert made.graph.node[1].attribute[0].i == 4
 
 
+def test_a_layer_that_reads_a_single_channel_makes_its_own():
+    text = "g (float[n, 1, 6, 6] x) => (float[n, 2, 6, 6] y) { a = Conv(x, w1, b) y = Conv(a, w2) }"
+    assert sizes(text, {"w1": (8, 1, 1, 1), "b": (8,), "w2": (2, 8, 1, 1)}) == {"w1": 8}
+
+
 def test_a_vector_that_layers_share_is_cut_in_each_by_itself():
     text = """
     g (float[n, 4] x) => (float[n, 2] y) {
