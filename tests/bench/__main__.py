@@ -4,8 +4,9 @@ Every table in the README comes from here. Peers are optimisers installed by `pi
 is not installed is left out and said to be. Times are medians of runs that alternate between all contenders;
 latencies of models are measured as `graphopt bench` does.
 
+`python -m tests.bench latency [OPTIONS]` times large networks beside all tools, in as many pieces as one likes.
 `python -m tests.bench corruption [OPTIONS]` and the other hunts look for faults until they are told to stop; each
-has options of its own (--help), runs alone, and ends with exit code 1 if it finds something.
+ends with exit code 1 if it finds something. All of these have options of their own (--help) and run alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import argparse
 import sys
 
 from tests.bench import (
+    calibrating,
     conformance,
+    corpus_latency,
     corruption,
     counts,
     distillation,
@@ -22,6 +25,7 @@ from tests.bench import (
     faults,
     groups,
     latency,
+    memory,
     mutations,
     pruning,
     quantised,
@@ -39,9 +43,11 @@ TABLES = {
     "exports": exports.main,
     "conformance": conformance.main,
     "scale": scale.main,
+    "memory": memory.main,
     "speed": speed.main,
-    "latency": latency.main,
+    "corpus_latency": corpus_latency.main,
     "quantised": quantised.main,
+    "calibrating": calibrating.main,
     "steadiness": steadiness.main,
     "groups": groups.main,
     "pruning": pruning.main,
@@ -51,7 +57,8 @@ TABLES = {
     "quantised_transformers": quantised_transformers.main,
 }
 QUICK = ("counts", "exports", "conformance", "scale")
-HUNTS = {
+ALONE = {
+    "latency": latency.main,
     "corruption": corruption.main,
     "random": random_models.main,
     "mutations": mutations.main,
@@ -60,8 +67,8 @@ HUNTS = {
 
 
 def main() -> None:
-    if sys.argv[1:2] and sys.argv[1] in HUNTS:
-        HUNTS[sys.argv[1]](sys.argv[2:])
+    if sys.argv[1:2] and sys.argv[1] in ALONE:
+        ALONE[sys.argv[1]](sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("tables", nargs="*", choices=[*TABLES, []], default=[], help=f"default: {' '.join(QUICK)}")

@@ -1,0 +1,57 @@
+"""A decoder of 1.1 billion float32 parameters through the default pipeline, beside a mere copy of its files.
+
+Both write through to the disk (`fsync`), turn by turn. Peaks are as in the table of sizes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from tests.bench import generate
+from tests.bench.scale import compiled
+
+ROUNDS = 3
+
+
+def main() -> None:
+    copies, compiles = list[float](), list[tuple[float, float, float, int, int, str]]()
+    with tempfile.TemporaryDirectory(prefix="graphopt-memory-") as name:
+        folder = Path(name)
+        source = generate.decoder(folder)
+        data = source.with_suffix(".data")
+        gigabytes = data.stat().st_size / 1e9
+        for _ in range(ROUNDS):
+            copies.append(copied(data, folder / "copy"))
+            (folder / "copy").unlink()
+            compiles.append(compiled(source, folder / "out.onnx"))
+            for made in folder.glob("out.*"):
+                made.unlink()
+    copy, seconds = statistics.median(copies), statistics.median(one[0] for one in compiles)
+    _, _, _, before, after, whole = compiles[0]
+    print("| GB | nodes | left | copying, s | compiling, s | ratio | peak MB | reference runs, MB | whole model |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    peak, reference = (max(one[at] for one in compiles) for at in (1, 2))
+    print(
+        f"| {gigabytes:.2f} | {before} | {after} | {copy:.2f} | {seconds:.2f} | {seconds / copy:.2f} | {peak:.0f} "
+        f"| {reference:.0f} | {whole} |"
+    )
+    print(f"\neach round: copying {_all(copies)}; compiling {_all([one[0] for one in compiles])}")
+
+
+def copied(source: Path, target: Path) -> float:
+    """The seconds that a copy takes until it is on the disk."""
+    begun = time.perf_counter()
+    shutil.copyfile(source, target)
+    descriptor = os.open(target, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    return time.perf_counter() - begun
+
+
+def _all(seconds: list[float]) -> str:
+    return ", ".join(f"{one:.2f}" for one in seconds)
