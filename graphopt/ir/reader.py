@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -16,6 +13,7 @@ from graphopt.errors import ModelError
 from graphopt.ir import calls, sniff, wire
 from graphopt.ir.build import Scope, build, named
 from graphopt.ir.external import Folder
+from graphopt.ir.garbage import uncollected
 from graphopt.ir.model import Model
 from graphopt.ir.storage import File, Memory, Source
 from graphopt.ir.tensors import Tensors
@@ -23,18 +21,6 @@ from graphopt.ir.words import check_text, quoted
 
 _OPSETS_REQUIRED = 3
 """The IR version from which on a model must say which operator sets it uses."""
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Many new objects, none of them garbage: looking for some in between takes as long as reading."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def load(source: str | Path | bytes | ModelProto, *, allow_outside: bool = False) -> Model:
@@ -106,7 +92,7 @@ def read(proto: ModelProto, tensors: Tensors) -> Model:
     calls.check(functions)
     for kept in (extra, *functions):
         tensors.bring_in(kept)
-    with _uncollected():
+    with uncollected():
         graph = build(proto.graph, Scope(tensors, opsets, proto.ir_version))
     graph.ir_version = proto.ir_version
     graph.producer_name, graph.producer_version = proto.producer_name, proto.producer_version

@@ -6,15 +6,14 @@ whole model is found by bisection over the number of rewrites made, that one is 
 
 from __future__ import annotations
 
-import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from graphopt.errors import PassError, VerificationError
+from graphopt.ir.garbage import uncollected
 from graphopt.ir.model import Model
 from graphopt.numerics.run import Runner
 from graphopt.pipeline.context import Check, Context, Key, Limits, Resources
@@ -98,7 +97,7 @@ def run(job: Compile) -> Outcome:
     """
     left_out: list[Key] = [*job.left_out]
     blamed: list[Entry] = []
-    with _collector_paused():
+    with uncollected():
         for _ in range(MAX_REPAIRS):
             try:
                 limits = Limits(left_out, job.fuel)
@@ -205,15 +204,3 @@ def _run_pass(job: Compile, context: Context, bound: Bound) -> None:
     context.journal.steps.append(record)
     for observer in job.observers:
         observer.pass_ends(context, record)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Graphs are millions of live objects that refer to each other; scanning them again and again finds no garbage."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from graphopt.analysis.shapes import Shapes
+from graphopt.ir.garbage import uncollected
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant, Node, Tensor
 from passes.prune.atoms import atoms
@@ -39,7 +40,11 @@ class Grouping:
     def __init__(self, model: Model, shapes: Shapes, *, averaged: bool = False) -> None:
         self.model = model
         self.shapes = shapes
-        self.ties, self.calls = told(model, shapes)
+        with uncollected():
+            self._find(averaged=averaged)
+
+    def _find(self, *, averaged: bool) -> None:
+        self.ties, self.calls = told(self.model, self.shapes)
         self.atoms = atoms(self.ties, averaged=averaged)
         self.now: dict[Node, Node] = {}
         self.was: dict[Node, Node] = {}
@@ -131,7 +136,7 @@ def _groups(grouping: Grouping) -> Iterator[Group]:
     pinned[list(grouping.atoms.pinned)] = True
     uses: defaultdict[int, list[Member]] = defaultdict(list)
     for member in members:
-        for root in np.unique(joined[member.labels]).tolist():
+        for root in dict.fromkeys(joined[member.labels].tolist()):
             uses[root].append(member)
     names: dict[str, int] = {}
     held = np.flatnonzero(made)

@@ -9,6 +9,7 @@ from passes.prune.ties import movement as _movement  # noqa: F401 - fills the ta
 from passes.prune.ties import recurrent as _recurrent  # noqa: F401 - fills the table
 from passes.prune.ties import reduction as _reduction  # noqa: F401 - fills the table
 from passes.prune.ties import reshape as _reshape  # noqa: F401 - fills the table
-from passes.prune.ties.call import FOLLOWS, TABLE, Call, Change, Kept, Role, Ties, Untold, entry
+from passes.prune.ties.call import FOLLOWS, TABLE, Call, Change, Kept, Ties, entry
+from passes.prune.ties.role import Role, Untold
 
 __all__ = ["FOLLOWS", "TABLE", "Call", "Change", "Kept", "Role", "Ties", "Untold", "entry"]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from graphopt.ir.types import Tensor
 from passes.prune.sites import ONE
-from passes.prune.ties.call import Call, Change, Kept, Role, Untold, index, others, ties
+from passes.prune.ties.call import Call, Change, Kept, index, others, ties
+from passes.prune.ties.role import Role, Untold
 
 PACKED, APART = 3, 4
 """Ranks of tensors in which heads lie side by side, and on an axis of their own."""

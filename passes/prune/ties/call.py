@@ -8,10 +8,8 @@ which stay as they are.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,20 +17,11 @@ import numpy as np
 from graphopt.analysis.inference import key_of
 from graphopt.ir.types import Array, Constant, Node, Tensor
 from passes.prune.sites import ONE, Sites
+from passes.prune.ties.letters import Place, read
+from passes.prune.ties.role import Role, Untold
 
 if TYPE_CHECKING:
     from passes.prune.digits import Block
-
-
-class Role(StrEnum):
-    """What a constant is to the atoms along one of its axes."""
-
-    PRODUCER = "producer"
-    """A factor whose free axis they are: it makes them."""
-    FOLLOWER = "follower"
-    """A vector with one number for each: a bias, a scale."""
-    CONSUMER = "consumer"
-    """A factor that is summed over them: it reads them."""
 
 
 INTEGER = np.int64
@@ -197,68 +186,29 @@ class Call:
         An omitted or surplus operand is passed over. `_` is an axis that stays; `*` all axes of the middle, which stay.
         why: the reason for these.
         """
-        inputs, outputs = _parsed(text)
-        named = [
-            (tensor, position, self._spelled(tensor, names))
-            for position, (tensor, names) in enumerate(zip(self.inputs, inputs, strict=False))
-            if names and tensor.name
-        ]
-        made = [(t, -1, self._spelled(t, names)) for t, names in zip(self.outputs, outputs, strict=False) if t.name]
-        self.say([*named, *made], why)
+        operands = (*self.inputs, *self.outputs)
+        axes = [self.axes(tensor) if tensor.name else () for tensor in operands]
+        ranks = tuple(len(own) if tensor.name else None for own, tensor in zip(axes, operands, strict=True))
+        said = read(text, ranks[: len(self.inputs)], ranks[len(self.inputs) :])
 
-    def say(self, operands: Sequence[tuple[Tensor, int, Sequence[str]]], why: str = "{op} works along it") -> None:
-        """As `letters`, for operands (tensor, position or -1 for an output, names) whose axes are named one by one."""
-        sites, reason = self.ties.sites, why.format(op=self.node.op)
-        where: dict[str, list[tuple[int, int, int]]] = {}
-        for tensor, position, names in operands:
-            for axis, (site, name) in enumerate(zip(self.axes(tensor), names, strict=True)):
-                if name in "_*":
-                    sites.pin(site, reason)
-                elif site != ONE:
-                    where.setdefault(name, []).append((site, position, axis))
-        made = {name for _, position, names in operands if position < 0 for name in names}
-        summed = {name for _, _, names in operands for name in names if name not in made and name not in "_*"}
-        for name, places in where.items():
-            for left, right in itertools.pairwise(places):
-                sites.tie(left[0], right[0])
-            if name in summed:
-                self._contract(places)
-        for _, position, names in operands:
-            if position >= 0 and self.weight(position):
-                factor = any(name in summed for name in names)
-                for axis, name in ((axis, name) for axis, name in enumerate(names) if name not in "_*"):
-                    self.role(position, axis, _role(factor=factor, summed=name in summed))
+        def sites(places: Iterable[Place]) -> list[int]:
+            found = (axes[operand][axis] for operand, axis in places)
+            return [site for site in found if site != ONE]
 
-    def _contract(self, places: Sequence[tuple[int, int, int]]) -> None:
-        if not any(self.weight(position) for _, position, _ in places):
-            for site, _, _ in places:
-                self.sites.pin(site, f"{self.node.op} sums over it, and both its factors are computed")
-
-    def _spelled(self, tensor: Tensor, names: str) -> str:
-        """One name for each axis of the tensor."""
-        rank = self.rank(tensor)
-        missing = rank - len(names)
-        if missing == 0 and "*" not in names:
-            return names
-        if missing < -1 or "*" not in names:
-            raise Untold(f"{tensor.name} has {rank} axes")
-        return names.replace("*", "*" * (missing + 1))
-
-
-@lru_cache(maxsize=256)
-def _parsed(text: str) -> tuple[list[str], list[str]]:
-    left, _, right = text.partition("->")
-    return left.split(","), right.split(",")
-
-
-def _role(*, factor: bool, summed: bool) -> Role:
-    if summed:
-        return Role.CONSUMER
-    return Role.PRODUCER if factor else Role.FOLLOWER
-
-
-class Untold(Exception):  # noqa: N818 - a reason, not an error
-    """The table says nothing of this call; the text says why."""
+        reason = why.format(op=self.node.op)
+        for site in sites(said.stays):
+            self.sites.pin(site, reason)
+        for places in said.tied:
+            for left, right in itertools.pairwise(sites(places)):
+                self.sites.tie(left, right)
+        for places in said.summed:
+            if not any(self.weight(operand) for operand, _ in places):
+                for site in sites(places):
+                    self.sites.pin(site, f"{self.node.op} sums over it, and both its factors are computed")
+        weights = {operand for operand in range(len(self.inputs)) if self.weight(operand)}
+        for (operand, axis), role in said.roles:
+            if operand in weights:
+                self.role(operand, axis, role)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from passes.prune.ties.call import Call, Change, Kept, Role, Untold, aligned, index, ties
+from passes.prune.ties.call import Call, Change, Kept, aligned, index, ties
+from passes.prune.ties.role import Role, Untold
 
 SLIDES = "{op} slides along it"
 

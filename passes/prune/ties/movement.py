@@ -10,7 +10,8 @@ from graphopt.analysis.operators.cutting import taken
 from graphopt.ir.types import Array, Tensor
 from graphopt.ir.values import constant
 from passes.prune.sites import ONE
-from passes.prune.ties.call import INTEGER, Call, Change, Kept, Role, Untold, index, others, ties
+from passes.prune.ties.call import INTEGER, Call, Change, Kept, index, others, ties
+from passes.prune.ties.role import Role, Untold
 
 BY_INPUT = {"Split": 13, "Slice": 10, "Pad": 11}
 """Operators, and the version of ai.onnx from which on numbers are inputs rather than attributes."""

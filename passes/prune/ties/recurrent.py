@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from passes.prune.ties.call import Call, Change, Kept, Role, Untold, index, ties
+from passes.prune.ties.call import Call, Change, Kept, index, ties
+from passes.prune.ties.role import Role, Untold
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 

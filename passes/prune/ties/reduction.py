@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from passes.prune.sites import ONE
-from passes.prune.ties.call import Call, Change, Kept, Role, Untold, aligned, index, others, ties
+from passes.prune.ties.call import Call, Change, Kept, aligned, index, others, ties
+from passes.prune.ties.role import Role, Untold
 
 REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 

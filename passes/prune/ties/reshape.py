@@ -9,7 +9,8 @@ import numpy as np
 
 from passes.prune.digits import Block, digits, matched, runs
 from passes.prune.sites import ONE
-from passes.prune.ties.call import FOLLOWS, INTEGER, Call, Change, Kept, Untold, ties
+from passes.prune.ties.call import FOLLOWS, INTEGER, Call, Change, Kept, ties
+from passes.prune.ties.role import Untold
 
 if TYPE_CHECKING:
     from graphopt.analysis.symbolic import Scalar
