@@ -175,6 +175,7 @@ class QDQ(Writer):
         written.drafts.append(Draft(node.op, operands, results, attrs, node.domain, node.name))
         if unit.inner is not None:
             integers = written.call("QuantizeLinear", [results[0], *self.grid(self.plan.grids[unit.inner.name])])
+            integers = self.stepped(integers, layout.after, written)
             written.replace[unit.outputs[0]] = self.activated(unit, integers, written)
             return written
         if unit.activation is not None:
@@ -182,7 +183,7 @@ class QDQ(Writer):
             own = dict(unit.activation.attrs)
             results = [written.call(unit.activation.op, after, name=unit.activation.name, **own)]
         for old, new in zip(unit.outputs, results, strict=True):
-            written.replace[old] = self._result(old, new, written)
+            written.replace[old] = self._result(old, new, written, layout.after)
         return written
 
     def floats_of(self, tensor: Tensor, written: Written) -> Tensor:
@@ -214,12 +215,13 @@ class QDQ(Writer):
         attrs: dict[str, Any] = {} if grid.axis is None or not grid.scale.ndim else {"axis": grid.axis}
         return written.call("DequantizeLinear", [self.constant(values), *self.grid(grid)], **attrs)
 
-    def _result(self, old: Tensor, new: Variable, written: Written) -> Tensor:
+    def _result(self, old: Tensor, new: Variable, written: Written, steps: Sequence[Step] = ()) -> Tensor:
         """The tensor that takes the place of a result: itself, rounded to its grid if kernels write integers there."""
         grid = self.plan.grids.get(old.name)
         if grid is None or not self.integers.requantises:
             return new
-        return self.read(old, written.call("QuantizeLinear", [new, *self.grid(grid)]), written)
+        integers = written.call("QuantizeLinear", [new, *self.grid(grid)])
+        return self.read(old, self.stepped(integers, steps, written), written)
 
     def product(self, unit: Unit, factors: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:
         """The result of a unit as the product of integers, each read on a grid."""
@@ -247,7 +249,8 @@ class QOperator(Writer):
             grid = self.plan.grids[(unit.inner or unit.outputs[0]).name]
             operands, attrs = OPERANDS.get(unit.node.op, _plain)(self, unit, read, grid)
             attrs |= layout.attrs
-            results = [written.call(unit.kernel.linear, operands, unit.kernel.domain, unit.node.name, **attrs)]
+            made = written.call(unit.kernel.linear, operands, unit.kernel.domain, unit.node.name, **attrs)
+            results = [self.stepped(made, layout.after, written)]
         written.reads += [held for held in (unit.weight, unit.bias) if held is not None]
         for old, integers in zip(unit.outputs, results, strict=True):
             plain = unit.inner is None

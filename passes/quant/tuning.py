@@ -24,8 +24,10 @@ from passes.quant.units import Unit
 IMAGE = 4
 """The rank of a batch of pictures, whose layouts these are."""
 CHANNELS_LAST, CHANNELS_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
-FOLDED_KERNEL = 5
-"""From this size on a kernel of stride 2 is faster on a quarter of the pixels with four times the channels."""
+FOURS = 4
+"""What the number of channels is a multiple of, and how many pixels of a row become one where it is not."""
+LEAST_FILTERS, MOST_FILTERS = 16, 128
+"""How many results of such a pixel the kernel is fast for."""
 SHORT_RUN = 256
 """Bytes up to which a run costs more to set up than to multiply."""
 
@@ -51,10 +53,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a unit is written differently. steps: what its operands go through, by position. attrs: of its call."""
+    """How a unit is written differently.
+
+    steps: what its operands go through, by position. attrs: of its call. after: what its result goes through.
+    """
 
     steps: Mapping[int, tuple[Step, ...]]
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    after: tuple[Step, ...] = ()
 
 
 def tuned(plan: Plan, units: Iterable[Unit], shapes: Shapes, integers: Integers) -> tuple[Plan, dict[str, Layout]]:
@@ -110,74 +116,70 @@ def _in_fours(
     unit: Unit, weight: Weight, grid: Grid, shapes: Shapes, integers: Integers
 ) -> tuple[Layout, Weight] | None:
     """For a convolution of what no kernel computed: its operand with a multiple of four channels, and the weight."""
-    source, attrs, values = unit.data[0], unit.node.attrs, weight.values
+    source, values = unit.data[0], weight.values
     computed = source.producer is not None and source.producer.op in integers.kernels
-    missing = -values.shape[1] % 4
-    if computed or not missing or values.ndim != IMAGE or attrs.get("group", 1) != 1:
+    missing = -values.shape[1] % FOURS
+    if computed or not missing or values.ndim != IMAGE or unit.node.attrs.get("group", 1) != 1:
         return None
+    if _side_by_side(unit, shapes):
+        return _grouped(unit, weight, shapes)
     filling = np.array([0, 0, 0, 0, 0, missing, 0, 0], np.int64)
-    steps: tuple[Step, ...] = (Step("Pad", (filling, grid.zero)),)
     values = np.pad(values, ((0, 0), (0, missing), (0, 0), (0, 0)))
-    height, width = _pixels(source, shapes) or (1, 1)
-    if height % 2 or width % 2 or not _folds(unit):
-        return Layout({0: steps}), replace(weight, values=values)
-    values, pads = folded(values, attrs.get("pads", [0, 0, 0, 0]))
-    steps += _blocks(values.shape[1] // 4, height // 2, width // 2)
-    sizes = {"kernel_shape": list(values.shape[2:]), "strides": [1, 1], "pads": pads}
-    return Layout({0: steps}, sizes), replace(weight, values=values)
+    return Layout({0: (Step("Pad", (filling, grid.zero)),)}), replace(weight, values=values)
 
 
-def _folds(unit: Unit) -> bool:
-    attrs = unit.node.attrs
+def _side_by_side(unit: Unit, shapes: Shapes) -> bool:
+    """Whether four pixels of a row may become one: as many results for each, and not too many channels of them."""
+    attrs, given, result = unit.node.attrs, _pixels(unit.data[0], shapes), _pixels(unit.node.outputs[0], shapes)
     plain = attrs.get("auto_pad", "NOTSET") in ("NOTSET", b"NOTSET") and set(attrs.get("dilations", [1])) == {1}
-    sizes = (unit.weight.shape if unit.weight is not None else ())[2:]
-    return plain and list(attrs.get("strides", [])) == [2, 2] and min(sizes) >= FOLDED_KERNEL
+    if not plain or given is None or result is None or unit.weight is None:
+        return False
+    stride, left = int(attrs.get("strides", [1, 1])[1]), int(attrs.get("pads", [0, 0])[1])
+    even = FOURS % stride == given[1] % FOURS == 0 and result[1] * stride == given[1] and left < unit.weight.shape[3]
+    return even and LEAST_FILTERS <= unit.weight.shape[0] * FOURS // stride <= MOST_FILTERS
 
 
-def _blocks(channels: int, height: int, width: int) -> tuple[Step, ...]:
-    """Blocks of two by two pixels as one pixel with four times the channels: rows, columns, then old channels."""
-    apart = np.array([0, height, 2, width, 2 * channels], np.int64)
-    together = np.array([0, height, width, 4 * channels], np.int64)
+def _grouped(unit: Unit, weight: Weight, shapes: Shapes) -> tuple[Layout, Weight]:
+    """The convolution on groups of four pixels of a row, which in memory are one pixel with the channels of all."""
+    attrs = unit.node.attrs
+    down, stride = attrs.get("strides", [1, 1])
+    top, left, bottom, _ = attrs.get("pads", [0, 0, 0, 0])
+    filters, channels = weight.values.shape[:2]
+    _, width = _pixels(unit.data[0], shapes) or (0, 0)
+    values, before, after = grouped(weight.values, stride, left)
+    sizes = {"kernel_shape": list(values.shape[2:]), "strides": [down, 1], "pads": [top, before, bottom, after]}
+    steps = {0: _rows(width // FOURS, channels * FOURS)}
+    times, grid = FOURS // stride, weight.grid
+    if grid.scale.ndim:
+        grid = replace(grid, scale=np.tile(grid.scale, times), zero=np.tile(grid.zero, times))
+    bias = None if weight.bias is None else np.tile(weight.bias, times)
+    return Layout(steps, sizes, _rows(width // stride, filters)), Weight(values, grid, bias)
+
+
+def _rows(width: int, channels: int) -> tuple[Step, ...]:
+    """Rows of so many pixels with so many channels, where the channels of a pixel lie together."""
     return (
         Step("Transpose", (), {"perm": CHANNELS_LAST}),
-        Step("Reshape", (apart,)),
-        Step("Transpose", (), {"perm": [0, 1, 3, 2, 4]}),
-        Step("Reshape", (together,)),
+        Step("Reshape", (np.array([0, 0, width, channels], np.int64),)),
         Step("Transpose", (), {"perm": CHANNELS_FIRST}),
     )
 
 
-def folded(values: Array, pads: Iterable[int]) -> tuple[Array, list[int]]:
-    """The weight (M, C, h, w) of a convolution of stride 2 as one (M, 4 C, h', w') of stride 1 on blocks; and its pads.
+def grouped(values: Array, stride: int, left: int) -> tuple[Array, int, int]:
+    """The weight (M, C, h, w) as one for groups of four pixels, and how many groups lie before and after a row.
 
-    Tap i of a row lies at pixel 2 o + i - p of an output o: in block o + (i - p) // 2, at place (i - p) % 2 in it.
+    Tap t of output o of a group reads the pixel stride o + t - left, counted from the first of its group. Of shape
+    (4 / stride M, 4 C, h, groups), with pixels and outputs before the channels that they have.
     """
-    top, left, bottom, right = pads
-    (rows, before, after), (columns, west, east) = (
-        _taps(size, start, end) for size, start, end in zip(values.shape[2:], (top, left), (bottom, right), strict=True)
-    )
-    filters, channels = values.shape[:2]
-    made = np.zeros((filters, 2, 2, channels, len(rows), len(columns)), values.dtype)
-    for block, row in enumerate(rows):
-        for other, column in enumerate(columns):
-            for down, tap in enumerate(row):
-                for across, place in enumerate(column):
-                    if tap is not None and place is not None:
-                        made[:, down, across, :, block, other] = values[:, :, tap, place]
-    return made.reshape(filters, 4 * channels, len(rows), len(columns)), [before, west, after, east]
-
-
-def _taps(size: int, start: int, end: int) -> tuple[list[list[int | None]], int, int]:
-    """For each block of two pixels the taps on them, if any; and how many blocks lie before and after the picture.
-
-    An even picture of n blocks gives (2 n + start + end - size) // 2 + 1 outputs, with or without blocks.
-    """
-    first, last = -start // 2, (size - 1 - start) // 2
-    blocks = range(first, last + 1)
-    taps = [[2 * block + place + start for place in (0, 1)] for block in blocks]
-    outputs_less = (start + end - size) // 2
-    after = outputs_less + len(blocks) + first
-    return [[tap if 0 <= tap < size else None for tap in pair] for pair in taps], -first, after
+    filters, channels, height, width = values.shape
+    outputs = FOURS // stride
+    before, after = -(-left // FOURS), (stride * (outputs - 1) + width - 1 - left) // FOURS
+    made = np.zeros((outputs, filters, FOURS, channels, height, before + 1 + after), values.dtype)
+    for output in range(outputs):
+        for tap in range(width):
+            group, pixel = divmod(stride * output + tap - left, FOURS)
+            made[output, :, pixel, :, :, before + group] = values[..., tap]
+    return made.reshape(outputs * filters, FOURS * channels, height, -1), before, after
 
 
 # ---- tiles ----

@@ -11,7 +11,7 @@ from passes.quant import static
 from passes.quant.grid import Grid, symmetric
 from passes.quant.kernels import TABLES, X64_AMX
 from passes.quant.plan import Weight
-from passes.quant.tuning import folded, shifted
+from passes.quant.tuning import grouped, shifted
 from tests.passes.quant.executing import executed, first_output, quantised
 from tests.support import proto
 
@@ -69,43 +69,52 @@ def convolved(x, weight, **attrs):
     return first_output(model, {"x": x})
 
 
-def in_blocks(x):
-    count, channels, height, width = x.shape
-    apart = x.reshape(count, channels, height // 2, 2, width // 2, 2)
-    return apart.transpose(0, 3, 5, 1, 2, 4).reshape(count, 4 * channels, height // 2, width // 2)
-
-
 # ---- first convolutions ----
 
 
-@pytest.mark.parametrize(("kernel", "start", "end"), list(itertools.product((4, 5, 6, 7), (0, 1, 2, 3), (0, 2, 3))))
-def test_a_convolution_of_stride_2_is_one_of_stride_1_on_blocks(kernel, start, end):
+def around(kernel, start, stride, width):
+    """How much lies behind a row, for as many results as it holds strides; less than nothing if that cannot be."""
+    return (width // stride - 1) * stride + kernel - width - start
+
+
+ROWS = [
+    (kernel, start, stride)
+    for kernel, start, stride in itertools.product((1, 3, 4, 7), (0, 1, 2, 3, 6), (1, 2, 4))
+    if start < kernel and around(kernel, start, stride, 12) >= 0
+]
+
+
+@pytest.mark.parametrize(("kernel", "start", "stride"), ROWS)
+def test_a_convolution_goes_over_groups_of_four_pixels(kernel, start, stride):
     rng = np.random.default_rng(kernel)
-    x, weight = rng.integers(-9, 9, (2, 4, 12, 10)), rng.integers(-9, 9, (3, 4, kernel, kernel))
-    x, weight = x.astype(np.float32), weight.astype(np.float32)
-    pads = [start, end, end, start]
-    values, around = folded(weight, pads)
-    found = convolved(in_blocks(x), values, pads=around)
-    assert np.array_equal(found, convolved(x, weight, strides=[2, 2], pads=pads))
+    x, weight = (rng.integers(-9, 9, shape).astype(np.float32) for shape in ((2, 3, 5, 12), (5, 3, 2, kernel)))
+    end = around(kernel, start, stride, 12)
+    values, before, after = grouped(weight, stride, start)
+    joined = x.transpose(0, 2, 3, 1).reshape(2, 5, 3, 12).transpose(0, 3, 1, 2)
+    made = convolved(joined, values, pads=[1, before, 0, after], strides=[2, 1])
+    found = made.transpose(0, 2, 3, 1).reshape(2, made.shape[2], 12 // stride, 5).transpose(0, 3, 1, 2)
+    assert np.array_equal(found, convolved(x, weight, strides=[2, stride], pads=[1, start, 0, end]))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
-def test_missing_channels_are_zeros_of_the_integers(channels, fed, monkeypatch):
-    tuned, _, found, expected = fed(first(channels), (channels, 12, 12), monkeypatch)
-    assert executed(tuned)["Pad"] == 1
-    assert np.array_equal(found, expected)
-
-
-def test_large_kernels_of_stride_2_take_blocks_of_pixels(fed, monkeypatch):
-    tuned, _, found, expected = fed(first(size=24, kernel=7, pads=(3, 3, 3, 3)), (3, 24, 24), monkeypatch)
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (7, 2), (4, 4)])
+def test_four_pixels_of_a_row_become_one(channels, kernel, stride, fed, monkeypatch):
+    start = (kernel - stride + 1) // 2
+    end = around(kernel, start, stride, 12)
+    model = first(channels, 12, kernel, stride, [start, start, end, end])
+    tuned, _, found, expected = fed(model, (channels, 12, 12), monkeypatch)
     assert executed(tuned)["Reshape"] == 2
+    assert executed(tuned)["Transpose"] == 2  # of what the network reads and returns: none between
     assert np.array_equal(found, expected)
 
 
-@pytest.mark.parametrize("size", [23, "S"])
-def test_pixels_that_make_no_blocks_stay_apart(size, fed, monkeypatch):
-    model = first(size=size, kernel=7, pads=(3, 3, 3, 3))
-    tuned, _, found, expected = fed(model, (3, 23, 23), monkeypatch)
+@pytest.mark.parametrize(
+    "change", [{"size": 14}, {"size": "S"}, {"pads": (0, 0, 0, 0)}, {"stride": 3, "pads": (0,) * 4}]
+)
+def test_other_pixels_get_channels_of_zeros(change, fed, monkeypatch):
+    size = change.get("size", 12)
+    tuned, _, found, expected = fed(first(**change), (3, *[size if isinstance(size, int) else 12] * 2), monkeypatch)
+    assert executed(tuned)["Pad"] == 1
     assert "Reshape" not in executed(tuned)
     assert np.array_equal(found, expected)
 
@@ -174,11 +183,11 @@ def test_large_products_run_on_tiles_where_there_are_any(channels, on_tiles, fed
 @pytest.mark.parametrize(
     ("model", "shape", "step"),
     [
-        (first(), (3, 12, 12), "Pad"),
-        (first(size=24, kernel=7, pads=(3, 3, 3, 3)), (3, 24, 24), "Reshape"),
+        (first(size=14), (3, 14, 14), "Pad"),
+        (first(), (3, 12, 12), "Reshape"),
         (proto(GATED.format(height=8, width=8, factors="c, s"), GATES), (16, 8, 8), "Tile"),
     ],
-    ids=["fours", "blocks", "gate"],
+    ids=["zeros", "groups", "gate"],
 )
 def test_both_formats_are_laid_out_alike(model, shape, step, tmp_path):
     path = tmp_path / "data.npz"
