@@ -30,6 +30,9 @@ class Shape:
     floor: int = 1
     round_to: int = 1
 
+    def __str__(self) -> str:
+        return f"floor={self.floor} and round_to={self.round_to}"
+
     def counts(self, group: Group) -> Array:
         """How many atoms may go, in rising order; the first is 0."""
         gone = np.arange(group.size)

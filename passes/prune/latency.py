@@ -7,6 +7,7 @@ which other programs hardly disturb.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,8 +36,13 @@ COPIES = 4
 """Of a layer that is timed, with weights of their own: a call of the runtime takes as long as a small layer does."""
 OPSET = 13
 """A version of ai.onnx at which layers alone are written; what they do has not changed since."""
-ROUNDS = 41
-"""Turns in which two whole models are compared."""
+ROUNDS, PAIR_SECONDS = (5, 41), 0.3
+"""Turns in which two loaded models are compared, at least and at most: so many as this time has room for."""
+PAIRS, STEADY = (3, 9), 0.005
+"""How often two models are loaded and compared, at least and at most: until the standard error is this small."""
+
+TRIES = 3
+"""Turns of a model in a round, of which the fastest counts."""
 
 Run = Callable[[], object]
 
@@ -61,16 +67,33 @@ def predicted(work: Work) -> Cost:
 
 
 def ratio(work: Work, cut: ModelProto) -> float:
-    """How many times as long as the original another model takes, measured in turns."""
-    feeds = inputs(work)
-    protos = [work.original.proto, cut]
-    sessions = [open_session(proto.SerializeToString(), threads=1, name="the model") for proto in protos]
-    runs = [session.prepared(feeds) for session in sessions]
-    count = turns(runs[0])
-    found = []
-    for _ in range(ROUNDS):
-        first, second = (min(timing(run, count) for _ in range(3)) for run in runs)
-        found.append(second / first)
+    """How many times as long as the original another model takes: the median over pairs that are loaded anew, for how
+    long a model takes also depends on where in memory it came to lie."""
+    feeds, contents = inputs(work), [proto.SerializeToString() for proto in (work.original.proto, cut)]
+    found: list[float] = []
+    while len(found) < PAIRS[0] or (len(found) < PAIRS[1] and _error(found) > STEADY):
+        found.append(_beside(contents, feeds))
+    return statistics.median(found)
+
+
+def _error(found: Sequence[float]) -> float:
+    """The standard error of numbers, as a share of their mean."""
+    return statistics.stdev(found) / math.sqrt(len(found)) / statistics.mean(found)
+
+
+def _beside(contents: Sequence[bytes], feeds: Mapping[str, Value]) -> float:
+    """How many times as long the second of two models takes, by turns; in every other round it is the first."""
+    first, second = (open_session(content, threads=1, name="the model") for content in contents)
+    with first, second:
+        runs = [session.prepared(feeds) for session in (first, second)]
+        count = turns(runs[0])
+        turn = max(timing(runs[0], count) * count, TURN / 1000) * len(runs) * TRIES
+        runs[1]()
+        found = []
+        for number in range(int(np.clip(PAIR_SECONDS / turn, *ROUNDS))):
+            order = (0, 1) if number % 2 else (1, 0)
+            took = {place: min(timing(runs[place], count) for _ in range(TRIES)) for place in order}
+            found.append(took[1] / took[0])
     return statistics.median(found)
 
 

@@ -133,30 +133,23 @@ class Planner:
             plan = self.at(target)
             reached, within = self.cost(plan) / self.full, target + SLACK
         if reached > within:
-            pins = pinning(self.work.grouping)
-            raise UsageError(f"prune: {self.name}={target:g} cannot be reached: at least {reached:.3f} stays{pins}")
+            least = f"at least {reached:.3f} stays, with each group as small as {self.shape} allow"
+            raise UsageError(f"prune: {self.name}={target:g} cannot be reached: {least}{pinning(self.work.grouping)}")
         return plan
 
     def _timed(self, target: float) -> tuple[Plan, float]:
-        """The plan whose measured share of the time is nearest to the target, and that share: what is predicted is
-        corrected by what was measured."""
+        """The plan whose measured share of the time is nearest to the target, and that share."""
         from passes.prune.latency import ratio
+        from passes.prune.timed import nearest
 
-        low, high, asked = 0.0, 1.0, target
-        found: list[tuple[float, int, float, Plan]] = []
-        for number in range(TRIALS):
-            plan = self.at(asked)
+        def measure(plan: Plan) -> float:
             share = ratio(self.work, bare(self.work, plan))
-            self.work.context.say(f"prune: latency {share:.3f} measured ({number + 1} of {TRIALS})")
-            found.append((abs(share - target), number, share, plan))
-            if abs(share - target) <= target * CLOSE / 2:
-                break
-            low, high = (low, asked) if share > target else (asked, high)
-            guess = asked * target / share
-            asked = guess if low < guess < high else (low + high) / 2
-        _, _, share, plan = min(found, key=lambda one: one[:2])
-        self.measured = share
-        return plan, share
+            self.work.context.say(f"prune: latency {share:.3f} measured")
+            return share
+
+        point = nearest(target, self.at, measure)
+        self.measured = point.share
+        return point.plan, point.share
 
     def at(self, share: float) -> Plan:
         """The plan with which the network costs at most a share of what it did, or as little as it can."""
