@@ -112,11 +112,17 @@ METHODS: Mapping[str, Method] = {
 
 def edges(seen: Observed, method: str, steps: Steps) -> Edges:
     """The range of a tensor by one of `METHODS`, or the best of them; it lies within what was observed."""
-    sample = seen.sample
-    if method != AUTO:
-        return _inside(METHODS[method](seen, sample, steps), seen)
-    found = (_inside(one(seen, sample, steps), seen) for one in METHODS.values())
-    return min(found, key=lambda one: steps.error(sample, one))
+    key = method, steps
+    if key not in seen.memo:
+        seen.memo[key] = (
+            _best(seen, steps) if method == AUTO else _inside(METHODS[method](seen, seen.sample, steps), seen)
+        )
+    found: Edges = seen.memo[key]
+    return found
+
+
+def _best(seen: Observed, steps: Steps) -> Edges:
+    return min((edges(seen, one, steps) for one in METHODS), key=lambda one: steps.error(seen.sample, one))
 
 
 def _inside(found: Edges, seen: Observed) -> Edges:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +43,7 @@ class Observed:
 
     low, high: of all values; low > high where there was none. moving: the averages of low and high of the batches,
     each batch weighing a tenth, the earlier ones less and less. batches: how many had values. most: values of a batch.
-    seen: values of all batches.
+    seen: values of all batches. memo: what follows from all that, for as long as nothing is added.
     """
 
     def __init__(self, capacity: int, rng: np.random.Generator) -> None:
@@ -49,6 +51,7 @@ class Observed:
         self.moving = (0.0, 0.0)
         self.batches = 0
         self.most = self.seen = 0.0
+        self.memo: dict[Hashable, Any] = {}
         self._rng = rng
         self._held = np.empty(capacity, np.float32)
         self._offered = 0
@@ -59,6 +62,7 @@ class Observed:
         rows = rows[~(rows[:, 0] > rows[:, 1])]
         if not len(rows):
             return
+        self.memo.clear()
         low, high = float(rows[:, 0].min()), float(rows[:, 1].max())
         keep = SMOOTHING if self.batches else 0.0
         self.moving = (keep * self.moving[0] + (1 - keep) * low, keep * self.moving[1] + (1 - keep) * high)
@@ -82,6 +86,12 @@ class Observed:
     @property
     def sample(self) -> Sample:
         """Values drawn from all that were seen, with what is known of those beyond."""
+        if "sample" not in self.memo:
+            self.memo["sample"] = self._sample()
+        found: Sample = self.memo["sample"]
+        return found
+
+    def _sample(self) -> Sample:
         values = np.sort(self._held[: self._offered]).astype(np.float64)
         rarest = min(1.0, len(values) / max(self.seen, 1.0))
         below, lighter = _tail(-values[0], -self.low, rarest)

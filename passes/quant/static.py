@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from graphopt.calibration.methods import AUTO, METHODS
 from graphopt.calibration.ranges import Range, ranges
 from graphopt.errors import UsageError
 from graphopt.ir.model import Model
@@ -36,7 +37,7 @@ NO_DATA = (
     "static quantisation needs samples of what the model is fed: give --calibration DATA, or choose a scheme that "
     "needs none (scheme=dynamic, or one for weights only)"
 )
-BY_OUTPUT = ("auto", "minmax")
+BY_OUTPUT = (AUTO, *METHODS)
 """Ways to find ranges that are compared by what they do to the outputs, where nobody chose."""
 WIDE_SINCE = 21
 """The opset from which on QuantizeLinear and DequantizeLinear know 16-bit integers."""
@@ -76,11 +77,14 @@ def _planned(context: Context, settings: Settings, units: list[Unit], manner: Ma
     """The plan for units: with data, the best of those that ranges allow."""
     from passes.quant.accuracy import refine
 
-    methods = BY_OUTPUT if settings.calibrate == "auto" and context.calibration is not None else (settings.calibrate,)
-    found = (_ranges(context, units, replace(settings, calibrate=method), manner) for method in methods)
-    plans = [make(units, *one, manner, given) for one in found]
-    if context.calibration is None or not plans[0].weights:
-        return plans[0]
+    methods = BY_OUTPUT if settings.calibrate == AUTO and context.calibration is not None else (settings.calibrate,)
+    plans = {
+        method: make(units, *_ranges(context, units, replace(settings, calibrate=method), manner), manner, given)
+        for method in methods
+    }
+    first = plans[methods[0]]
+    if context.calibration is None or not first.weights:
+        return first
     return refine(context, settings, units, plans, manner, lambda plan: candidate(context, plan, settings))
 
 

@@ -1,7 +1,10 @@
 """Static quantisation beside other quantisers: accuracy, size and speed, all in one run on the same samples.
 
-Every tool is calibrated on the same samples, which are none of those that are scored. Speed is the ratio of medians of
-the time that one thread computes, over runs that alternate between all files; above 1 graphopt's is faster.
+Every tool is calibrated on the same samples, which are none of those that are scored. Peers are quantised in every
+configuration; which of them is the best is decided by the samples that are scored, so chance is on their side: the best
+of twenty scores that differ by chance alone is above their mean. The share of samples that are classified as the float
+network does is less of a lottery. Speed is the ratio of medians of the time that one thread computes, over runs that
+alternate between all files; above 1 graphopt's is faster.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,24 +20,20 @@ from pathlib import Path
 import numpy as np
 
 import graphopt
-from graphopt.calibration.ranges import ranges
-from graphopt.data.batch import Batch
 from graphopt.data.opening import open_data
 from graphopt.data.source import Data
 from graphopt.ir.reader import load
-from graphopt.measure import memory
 from graphopt.measure.bootstrap import Estimate
 from graphopt.measure.provider import Session, open_session
-from tests.bench.quantisers import configurations
+from tests.bench.quantisers import Feeds, configurations
 from tests.corpus.files import ROOT
 
 MODELS = Path(__file__).parents[2] / "models"
 CIFAR = "raw:scale=1/255:mean=.4914+.4822+.4465:std=.247+.2435+.2616"
+PASSES = "quant:scheme=static,strip"
+FLOAT, OURS = "float", "graphopt"
 SAMPLES = 512
 ROUNDS = 60
-CALIBRATED = frozenset({"Conv", "Relu", "Clip", "Add", "Gemm", "MatMul", "GlobalAveragePool", "AveragePool", "Softmax"})
-"""Whose results a quantised network has ranges for, unless one of the next alone reads them."""
-CUTTING = frozenset({"Relu", "Clip"})
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,14 @@ class Network:
     offset: int = 0
 
     def data(self, path: Path) -> Data:
+        """Samples of one of the two files."""
         return open_data(path, load(self.model), preprocess=self.preprocess, label_offset=self.offset)
+
+    @property
+    def free(self) -> bool:
+        """Whether it takes any number of samples at once."""
+        shape = load(self.model).graph.inputs[0].shape
+        return bool(shape) and not isinstance(shape[0], int)
 
 
 def networks(folder: Path) -> dict[str, Network]:
@@ -66,107 +72,98 @@ def networks(folder: Path) -> dict[str, Network]:
 
 
 def _halves(path: Path, folder: Path) -> tuple[Path, Path]:
-    """Every second sample, and the others."""
+    """Every second sample, and the others; made once in a folder."""
     places = folder / "even.npz", folder / "odd.npz"
+    if all(place.exists() for place in places):
+        return places
     with np.load(path) as held:
         for start, place in enumerate(places):
             np.savez(place, **{name: held[name][start::2] for name in held.files})
     return places
 
 
-def main(names: Sequence[str] = ()) -> None:
-    """A table for each network, all of them unless some are named."""
+def main() -> None:
+    """A table for all networks, with the best of the peers, and one for each with all of them."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for title, network in networks(folder).items():
-            if not names or title in names:
-                table(title, network, folder)
-        if "mobilenet-v2" in networks(folder) and not names:
-            calibration(networks(folder)["mobilenet-v2"])
+        results = {title: compared(title, network, folder) for title, network in networks(folder).items()}
+    for title, found in results.items():
+        print(f"\n### {title}\n\n{details(found)}")
+    print(f"\n### Beside the best of the others\n\n{summary(results)}")
 
 
-class Repeated:
-    """Data, again and again until there are `count` samples."""
+@dataclass(frozen=True)
+class Row:
+    """What a file is. lost: top-1, as a share, to the float network's. same: the share of samples classified as there.
+    size: bytes. seconds: of a run."""
 
-    labelled = False
-
-    def __init__(self, data: Data, count: int) -> None:
-        self.data, self.count, self.name = data, count, data.name
-
-    def batches(self, size: int | None = None, limit: int | None = None) -> Iterator[Batch]:
-        left = min(self.count, limit or self.count)
-        while left > 0:
-            for batch in self.data.batches(size, left):
-                left -= batch.count
-                yield batch
-
-    def labels(self) -> Iterator[np.ndarray]:
-        return iter(())
-
-    def fingerprint(self) -> str:
-        return f"{self.data.fingerprint()} {self.count}"
+    score: float
+    lost: Estimate | None
+    same: float
+    size: int
+    seconds: float
 
 
-def calibration(network: Network, counts: Sequence[int] = (200, 1000)) -> None:
-    """What it costs to calibrate, beside running the same pictures: the processor's time, and memory at its peak."""
-    model, data = load(network.model), network.data(network.calibration)
-    made = (tensor for node in model.graph.nodes for tensor in node.outputs if node.op in CALIBRATED)
-    wanted = [tensor for tensor in made if {node.op for node in tensor.outputs} - CUTTING or not tensor.outputs]
-    print("\n| pictures | seconds to run | to calibrate | ratio | MB at most |\n|---|---|---|---|---|")
-    for count in counts:
-        pictures = Repeated(data, count)
-        begin = time.process_time()
-        with open_session(network.model, threads=1) as session:
-            for batch in pictures.batches():
-                session.run(batch.feeds)
-        ran = time.process_time() - begin
-        memory.forget_peak()
-        before, begin = memory.held(), time.process_time()
-        ranges(model, pictures, wanted, samples=None, threads=1)
-        spent, most = time.process_time() - begin, (memory.peak() - before) / 1e6
-        print(f"| {count:,} | {ran:.1f} | {spent:.1f} | {spent / ran:.2f} | {most:.0f} |", flush=True)
+@dataclass(frozen=True)
+class Comparison:
+    """The rows of files by name, over so many samples. beside: top-1 lost to that of the best peer."""
+
+    samples: int
+    rows: Mapping[str, Row]
+    beside: Estimate | None
+
+    @property
+    def peers(self) -> list[str]:
+        """The other quantisers, the one with the best score first, and of equal ones the smallest."""
+        others = [name for name in self.rows if name not in (FLOAT, OURS)]
+        return sorted(others, key=lambda name: (-self.rows[name].score, self.rows[name].size))
 
 
-def table(title: str, network: Network, folder: Path) -> None:
-    """A row for each tool and configuration, the float network first."""
-    calibration, scored = network.data(network.calibration), network.data(network.scored)
-    files: dict[str, Path] = {"float": network.model, "graphopt quant": folder / f"{title}.onnx"}
-    made = graphopt.optimize(network.model, passes="quant:scheme=static", calibration=calibration)
-    made.model.save(files["graphopt quant"])
-    feeds = [batch.feeds for batch in calibration.batches(limit=SAMPLES)]
-    for name, quantise in configurations().items():
-        place = folder / f"{title}.{len(files)}.onnx"
+def compared(title: str, network: Network, folder: Path) -> Comparison:
+    """Quantise a network in every way, score all on the same samples, and time them."""
+    files = quantised(title, network, folder)
+    scored = network.data(network.scored)
+    evaluation = graphopt.evaluate(list(files.values()), scored, ["top1", "agreement"])
+    speeds = medians(files, next(iter(scored.batches(1 if network.free else None))).feeds)
+    rows = {}
+    for index, (name, place) in enumerate(files.items()):
+        top1, same = evaluation.score("top1", index), evaluation.score("agreement", index)
+        rows[name] = Row(top1.value.value, top1.difference, same.value.value, place.stat().st_size, speeds[name])
+    found = Comparison(evaluation.samples, rows, None)
+    if not found.peers:
+        return found
+    pair = graphopt.evaluate([files[found.peers[0]], files[OURS]], scored, "top1")
+    return Comparison(evaluation.samples, rows, pair.score("top1", 1).difference)
+
+
+def quantised(title: str, network: Network, folder: Path) -> dict[str, Path]:
+    """The network in float, by us, and by every peer that can, as files."""
+    calibration = network.data(network.calibration)
+    files = {FLOAT: network.model, OURS: folder / f"{title}.onnx"}
+    began = time.process_time()
+    graphopt.optimize(network.model, passes=PASSES, calibration=calibration).model.save(files[OURS])
+    _tell(title, OURS, time.process_time() - began)
+    feeds: Feeds = [batch.feeds for batch in calibration.batches(limit=SAMPLES)]
+    ranges = folder / f"{title}.ranges"
+    ranges.mkdir()
+    for name, quantise in configurations(ranges).items():
+        place, began = folder / f"{title}.{len(files)}.onnx", time.process_time()
         try:
             quantise(network.model, feeds, place)
             open_session(place).close()
         except Exception as error:  # noqa: BLE001 - what a peer raises is no part of its interface
-            print(f"{name} failed on {title}: {str(error).splitlines()[0][:100]}")
+            print(f"{title}: {name} failed: {str(error).splitlines()[0][:100]}", flush=True)
             continue
         files[name] = place
-    evaluation = graphopt.evaluate(list(files.values()), scored, "top1")
-    speeds = _medians(files, next(iter(scored.batches(1 if _free(network) else None))).feeds)
-    print(f"\n### {title}: {evaluation.samples} pictures\n")
-    print("| | top-1 | lost, points | bytes | graphopt's speed over it |\n|---|---|---|---|---|")
-    ours = speeds["graphopt quant"]
-    for index, (name, place) in enumerate(files.items()):
-        score = evaluation.score("top1", index)
-        lost = "" if score.difference is None else _lost(score.difference)
-        row = (name, f"{score.value.value:.2%}", lost, f"{place.stat().st_size:,}", f"{speeds[name] / ours:.2f}")
-        print("| " + " | ".join(row) + " |", flush=True)
+        _tell(title, name, time.process_time() - began)
+    return files
 
 
-def _lost(difference: Estimate) -> str:
-    """How much less, and between what with 95 % certainty."""
-    return f"{-100 * difference.value:.2f} ({-100 * difference.high:.2f} to {-100 * difference.low:.2f})"
+def _tell(title: str, name: str, seconds: float) -> None:
+    print(f"{title}: {name} in {seconds:.1f} s", flush=True)
 
 
-def _free(network: Network) -> bool:
-    """Whether the network takes any number of samples."""
-    shape = load(network.model).graph.inputs[0].shape
-    return bool(shape) and not isinstance(shape[0], int)
-
-
-def _medians(files: Mapping[str, Path], feeds: Mapping[str, np.ndarray]) -> dict[str, float]:
+def medians(files: Mapping[str, Path], feeds: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Seconds that a run takes one thread, by name."""
     seconds: dict[str, list[float]] = {name: [] for name in files}
     with ExitStack() as stack:
@@ -176,7 +173,52 @@ def _medians(files: Mapping[str, Path], feeds: Mapping[str, np.ndarray]) -> dict
         runs = {name: session.prepared(feeds) for name, session in sessions.items()}
         for _ in range(ROUNDS):
             for name, run in runs.items():
+                run()
                 begin = time.thread_time()
                 run()
                 seconds[name].append(time.thread_time() - begin)
     return {name: statistics.median(held[ROUNDS // 10 :]) for name, held in seconds.items()}
+
+
+def details(found: Comparison) -> str:
+    """A row for each tool and configuration, the float network first, then graphopt, then the best of the others."""
+    lines = ["| | top-1 | points lost | as in float | bytes | graphopt is faster |", "|---|---|---|---|---|---|"]
+    ours = found.rows[OURS].seconds
+    for name in (FLOAT, OURS, *found.peers):
+        row = found.rows[name]
+        cells = (f"{row.score:.2%}", _points(row.lost), f"{row.same:.2%}", f"{row.size:,}", f"{row.seconds / ours:.2f}")
+        lines.append(f"| {' | '.join((name, *cells))} |")
+    return "\n".join(lines)
+
+
+HEAD = (
+    "network", "pictures", "points lost", "best peer loses", "difference", "as in float", "most of a peer",
+    "bytes", "of that peer", "times float's speed", "times the fastest peer's",
+)  # fmt: skip
+
+
+def summary(results: Mapping[str, Comparison]) -> str:
+    """A row for each network: graphopt, and the best of the others in each respect."""
+    lines = [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
+    for title, found in results.items():
+        ours, others = found.rows[OURS], [found.rows[name] for name in found.peers]
+        if not others:
+            continue
+        best, fastest = others[0], min(row.seconds for row in others)
+        cells = (
+            title, f"{found.samples:,}", _points(ours.lost), _points(best.lost), _points(found.beside),
+            f"{ours.same:.2%}", f"{max(row.same for row in others):.2%}", f"{ours.size:,}", f"{best.size:,}",
+            f"{found.rows[FLOAT].seconds / ours.seconds:.2f}", f"{fastest / ours.seconds:.2f}",
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _points(difference: Estimate | None) -> str:
+    """How much less, in points, and between what with 95 % certainty."""
+    if difference is None:
+        return ""
+    value = f"{-100 * difference.value:.2f}"
+    if difference.low is None or difference.high is None:
+        return value
+    return f"{value} ({-100 * difference.high:.2f} to {-100 * difference.low:.2f})"

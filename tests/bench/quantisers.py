@@ -24,8 +24,13 @@ METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 ONNXSIM = ("minmax", "entropy", "percentile", "mse", "auto")
 
 
-def onnxruntime(model: Path, feeds: Feeds, target: Path, *, types: str, method: str, per_channel: bool) -> None:
-    """quantize_static in the QDQ format after its own preprocessing, which its documentation asks for."""
+def onnxruntime(
+    model: Path, feeds: Feeds, target: Path, *, types: str, method: str, per_channel: bool, ranges: Path | None
+) -> None:
+    """quantize_static in the QDQ format after its own preprocessing, which its documentation asks for.
+
+    ranges: a folder that keeps what it found when it calibrated the same model on the same feeds by the same method.
+    """
     from onnxruntime.quantization import (
         CalibrationDataReader,
         CalibrationMethod,
@@ -49,6 +54,7 @@ def onnxruntime(model: Path, feeds: Feeds, target: Path, *, types: str, method: 
         quantize_static(
             str(prepared), str(target), Reader(), quant_format=QuantFormat.QDQ, per_channel=per_channel,
             activation_type=activations, weight_type=weights, calibrate_method=CalibrationMethod[METHODS[method]],
+            calibration_cache_path=None if ranges is None else ranges / f"{method}.json",
         )  # fmt: skip
 
 
@@ -61,8 +67,8 @@ def onnxsim(model: Path, feeds: Feeds, target: Path, *, method: str, full: bool)
     onnx.save(made, target)
 
 
-def configurations() -> dict[str, Quantise]:
-    """All of them, by the name that a table gives them."""
+def configurations(ranges: Path | None = None) -> dict[str, Quantise]:
+    """All of them, by the name that a table gives them. ranges: a folder for one model and its feeds."""
     found: dict[str, Quantise] = {}
 
     def add(name: str, quantise: Callable[..., None], **options: Any) -> None:
@@ -70,7 +76,7 @@ def configurations() -> dict[str, Quantise]:
 
     for types, method, per_channel in itertools.product(TYPES, METHODS, (True, False)):
         name = f"onnxruntime {types} {method}{' per channel' if per_channel else ''}"
-        add(name, onnxruntime, types=types, method=method, per_channel=per_channel)
+        add(name, onnxruntime, types=types, method=method, per_channel=per_channel, ranges=ranges)
     if importlib.util.find_spec("onnxsim"):
         for method, full in itertools.product(ONNXSIM, (False, True)):
             add(f"onnxsim {method}{' full graph' if full else ''}", onnxsim, method=method, full=full)

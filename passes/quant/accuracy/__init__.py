@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graphopt.calibration.activations import activations
+from graphopt.data.source import Data
 from graphopt.errors import UsageError
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array
@@ -16,8 +17,9 @@ from graphopt.pipeline.context import Context, Goal
 from graphopt.pipeline.journal import Table
 from passes.quant.accuracy import patches, rounding
 from passes.quant.accuracy.ending import unrounded
+from passes.quant.accuracy.judging import Judge
 from passes.quant.accuracy.mixed import Search
-from passes.quant.accuracy.sensitivity import noise, sensitivities
+from passes.quant.accuracy.sensitivity import sensitivities
 from passes.quant.options import Settings
 from passes.quant.plan import Manner, Plan
 from passes.quant.units import Unit
@@ -30,18 +32,22 @@ Build = Callable[[Plan], Model]
 
 
 def refine(
-    context: Context, settings: Settings, units: Sequence[Unit], plans: Sequence[Plan], manner: Manner, build: Build
+    context: Context,
+    settings: Settings,
+    units: Sequence[Unit],
+    plans: Mapping[str, Plan],
+    manner: Manner,
+    build: Build,
 ) -> Plan:
     """The best of the plans for one network, its weights rounded for its products, within what the goal allows.
 
-    Done once in a compile: attempts after the first find it in the context's memo.
+    plans: by what tells them apart. Done once in a compile: attempts after the first find it in the context's memo.
     """
-    key = ("quant", "refined", tuple(context.keys), plans[0].units, settings)
+    key = ("quant", "refined", tuple(context.keys), next(iter(plans.values())).units, settings)
     if key not in context.memo:
         graph = context.model.graph
-        made = Refined(_best(context, units, [unrounded(graph, units, one, settings, manner) for one in plans]))
-        made = _rounded(context, units, made) if settings.rounding == "products" else made
-        context.memo[key] = _within(context, units, made, build)
+        ended = {name: unrounded(graph, units, one, settings, manner) for name, one in plans.items()}
+        context.memo[key] = _within(context, units, _best(context, settings, units, ended, build), build)
     found: Refined = context.memo[key]
     for note in found.notes:
         context.note(note)
@@ -59,31 +65,39 @@ class Refined:
     tables: tuple[Table, ...] = ()
 
 
-def _best(context: Context, units: Sequence[Unit], plans: Sequence[Plan]) -> Plan:
-    """The plan that disturbs the outputs least."""
-    if len(plans) == 1:
-        return plans[0]
-    context.say("comparing ranges")
-    return min(plans, key=lambda plan: noise(context.model, units, plan, _feeds(context, JUDGED_ON)))
-
-
-def _rounded(context: Context, units: Sequence[Unit], made: Refined) -> Refined:
-    """The plan with weights rounded by least squares, if the outputs are better for it."""
-    data, plan = context.calibration, made.plan
-    if data is None:
-        return made
-    context.say("rounding weights")
-    read = [unit.data[0] for unit in units if unit.name in plan.weights and patches.suits(unit)]
-    seen = activations(context.model, data, read, samples=ROUNDED_ON)
-    other = rounding.refined(units, plan, rounding.observed(units, plan, seen, context.seed))
-    before, after = (noise(context.model, units, one, _feeds(context, JUDGED_ON)) for one in (plan, other))
-    if not after < before:
-        return made
+def _best(
+    context: Context, settings: Settings, units: Sequence[Unit], plans: Mapping[str, Plan], build: Build
+) -> Refined:
+    """The plan that disturbs the outputs least on samples that no rounding has seen."""
+    choices = {f"{name}, nearest": plan for name, plan in plans.items()}
+    if settings.rounding == "products":
+        choices |= _rounded(context, units, plans)
+    if len(choices) == 1:
+        return Refined(next(iter(choices.values())))
+    context.say("comparing ranges and roundings")
+    judge = Judge(context.model, _feeds(context, JUDGED_ON))
+    noises = {name: judge.noise(build(plan)) for name, plan in choices.items()}
+    best = min(noises, key=lambda name: noises[name])
+    plainest = decibels(max(noises.values()))
     note = (
-        f"weights were rounded so that products stay what they are: noise at the outputs is {decibels(after)} dB "
-        f"below them, and was {decibels(before)} dB with every weight rounded to the nearest"
+        f"of {len(choices)} ways to find ranges and to round weights ({best}) disturbs the outputs least: its noise is "
+        f"{decibels(noises[best])} dB below them on the calibration data, and that of the worst {plainest} dB"
     )
-    return replace(made, plan=other, notes=(*made.notes, note))
+    return Refined(choices[best], (note,))
+
+
+def _rounded(context: Context, units: Sequence[Unit], plans: Mapping[str, Plan]) -> dict[str, Plan]:
+    """The plans with weights rounded by least squares."""
+    data = context.calibration
+    if data is None:
+        return {}
+    context.say("rounding weights")
+    weighted = {unit.name for plan in plans.values() for unit in units if unit.name in plan.weights}
+    read = [unit.data[0] for unit in units if unit.name in weighted and patches.suits(unit)]
+    seen = activations(context.model, data, read, samples=_rounded_on(data))
+    held = list(plans.values())
+    made = rounding.refined(units, held, rounding.observed(units, held, seen, context.seed))
+    return {f"{name}, for products": plan for name, plan in zip(plans, made, strict=True)}
 
 
 def _within(context: Context, units: Sequence[Unit], made: Refined, build: Build) -> Refined:
@@ -142,18 +156,24 @@ def _cost(context: Context, unit: Unit) -> float:
     return max(1.0, math.prod(shape or (1,)) * unit.weight.size / channels)
 
 
+def _rounded_on(data: Data) -> int:
+    """How many samples roundings follow from: two of three, if there are few."""
+    return ROUNDED_ON if data.count is None else min(ROUNDED_ON, max(1, data.count * 2 // 3))
+
+
 def _feeds(context: Context, count: int) -> Iterator[Mapping[str, Array]]:
-    """Samples that were not used to round, if there are enough. Raises UsageError where there are none."""
+    """Samples that were not used to round, if there are any. Raises UsageError where there are none at all."""
     data = context.calibration
     if data is None:
         raise UsageError("there is no calibration data")
-    enough = data.count is not None and data.count >= ROUNDED_ON + count
-    batches = data.batches(limit=ROUNDED_ON + count if enough else count)
-    done = 0
-    for batch in batches:
+    used, done, found = _rounded_on(data), 0, False
+    for batch in data.batches(limit=used + count):
         done += batch.count
-        if not enough or done > ROUNDED_ON:
+        if done > used:
+            found = True
             yield batch.feeds
+    if not found:
+        yield from (batch.feeds for batch in data.batches(limit=count))
 
 
 def decibels(noise_share: float) -> float:

@@ -1,11 +1,11 @@
 """Weights rounded so that products, not weights, are close to those of the float network: least squares.
 
 For a product W x that is computed as Q z, with z the rounded x, the error is the trace of (W - Q) C (W - Q)' where C is
-the covariance of z, plus what the bias can take away: the difference of the means of W x and Q z. Columns are rounded
-one after the other, the most important first, and what each loses is made up for by those that are still to come, as
-the inverse of C has it (Frantar et al., "GPTQ", 2023); like AdaRound (Nagel et al., 2020) no weight moves by more than
-to one of the two points next to it. The activations are those of the float network: one pass over data serves all
-layers.
+the covariance of x, which is that of z but for the noise of its rounding, and what the bias can take away: the
+difference of the means of W x and Q z. So one C serves every choice of ranges. Columns are rounded one after the other,
+the most important first, and what each loses is made up for by those that are still to come, as the inverse of C has it
+(Frantar et al., "GPTQ", 2023); like AdaRound (Nagel et al., 2020) no weight moves by more than to one of the two points
+next to it. The activations are those of the float network: one pass over data serves all layers.
 """
 
 from __future__ import annotations
@@ -28,75 +28,106 @@ MOST_ROW = 2304
 ROWS = 64
 """Rows of a sample."""
 BLOCK = 64
+SHARE = 8
+"""Of so many rows one is rounded to the grids of all plans: what that moves them by is small, and alike."""
 
 
 @dataclass
 class Moments:
-    """Sums over rows. plain, rounded: of the activation, in floats and on its grid. square: of rounded products."""
+    """Sums over rows of what a product multiplies with its weights.
 
-    plain: Array
-    rounded: Array
+    total: of the activation. square: of its products. moved: by how much each plan's grid moves it, over the first
+    `few` rows.
+    """
+
+    total: Array
     square: Array
+    moved: Array
     count: int = 0
+    few: int = 0
 
     @classmethod
-    def empty(cls, groups: int, row: int) -> Moments:
+    def empty(cls, groups: int, row: int, plans: int) -> Moments:
         """Nothing yet."""
-        return cls(np.zeros((groups, row)), np.zeros((groups, row)), np.zeros((groups, row, row)))
+        return cls(np.zeros((groups, row)), np.zeros((groups, row, row)), np.zeros((plans, groups, row)))
 
-    def add(self, rows: Array, grid: Grid) -> None:
+    def add(self, rows: Array, grids: Sequence[Grid]) -> None:
         """Take in rows (count, groups, row)."""
-        rounded = grid.rounded(rows)
-        self.plain += rows.sum(0, dtype=np.float64)
-        self.rounded += rounded.sum(0, dtype=np.float64)
-        turned = np.ascontiguousarray(rounded.transpose(1, 2, 0))
+        few = rows[: max(1, len(rows) // SHARE)]
+        for place, grid in enumerate(grids):
+            self.moved[place] += (grid.rounded(few) - few).sum(0, dtype=np.float64)
+        self.total += rows.sum(0, dtype=np.float64)
+        turned = np.ascontiguousarray(rows.transpose(1, 2, 0))
         self.square += turned @ turned.transpose(0, 2, 1)
         self.count += len(rows)
+        self.few += len(few)
+
+    @property
+    def mean(self) -> Array:
+        """Of the activation: (groups, row, 1)."""
+        mean: Array = self.total / self.count
+        return mean[:, :, None]
+
+    def rounded(self, plan: int) -> Array:
+        """The mean of the activation on the grid of a plan: (groups, row, 1)."""
+        moved: Array = self.moved[plan] / self.few
+        return self.mean + moved[:, :, None]
 
 
 def observed(
-    units: Iterable[Unit], plan: Plan, batches: Iterable[Mapping[str, Array]], seed: int
+    units: Iterable[Unit], plans: Sequence[Plan], batches: Iterable[Mapping[str, Array]], seed: int
 ) -> dict[str, Moments]:
-    """The moments of what units multiply, by name. batches: activations by the names of tensors."""
+    """The moments of what units multiply, by name, for all plans. batches: activations by the names of tensors."""
     rng = np.random.default_rng(seed)
     found: dict[str, Moments] = {}
-    chosen = [unit for unit in units if unit.name in plan.weights and patches.suits(unit)]
+    chosen = [unit for unit in units if patches.suits(unit) and all(unit.name in plan.weights for plan in plans)]
     for batch in batches:
         for unit in chosen:
             assert unit.weight is not None  # noqa: S101 - `suits` says so
             groups, _, row = patches.matrices(unit, np.empty(unit.weight.shape, np.bool_)).shape
             if row > MOST_ROW or unit.data[0].name not in batch:
                 continue
-            moments = found.setdefault(unit.name, Moments.empty(groups, row))
+            moments = found.setdefault(unit.name, Moments.empty(groups, row, len(plans)))
             activation = batch[unit.data[0].name]
             drawn = patches.rows(unit, activation, ROWS * len(activation), rng)
             if len(drawn):
-                moments.add(drawn, plan.grids[unit.data[0].name])
+                moments.add(drawn, [plan.grids[unit.data[0].name] for plan in plans])
     return found
 
 
-def refined(units: Sequence[Unit], plan: Plan, moments: Mapping[str, Moments]) -> Plan:
-    """The plan with weights and biases that keep the products."""
-    made = {u.name: _unit(u, plan.weights[u.name], moments[u.name]) for u in units if u.name in moments}
-    return replace(plan, weights={**plan.weights, **made})
+def refined(units: Sequence[Unit], plans: Sequence[Plan], moments: Mapping[str, Moments]) -> list[Plan]:
+    """The plans with weights and biases that keep the products."""
+    made: list[dict[str, Weight]] = [dict(plan.weights) for plan in plans]
+    for unit in units:
+        seen = moments.get(unit.name)
+        if seen is not None and seen.count:
+            known: dict[bytes, Array] = {}
+            for place, weights in enumerate(made):
+                weights[unit.name] = _unit(unit, weights[unit.name], seen, place, known)
+    return [replace(plan, weights=weights) for plan, weights in zip(plans, made, strict=True)]
 
 
-def _unit(unit: Unit, weight: Weight, seen: Moments) -> Weight:
+def _unit(unit: Unit, weight: Weight, seen: Moments, plan: int, known: dict[bytes, Array]) -> Weight:
+    """The weight of a unit for one of the plans. known: its integers, by the scales of its grid."""
     assert unit.weight is not None  # noqa: S101 - `patches.suits` says so
-    if not seen.count:
-        return weight
     real = patches.matrices(unit, np.asarray(unit.weight.values, np.float64))
     scale = patches.per_row(unit, weight.grid.scale.astype(np.float64))
-    plain, mean, square = seen.plain / seen.count, seen.rounded / seen.count, seen.square / seen.count
     biased = unit.kernel.bias is not None
-    spread = square - (mean[:, :, None] * mean[:, None, :] if biased else 0.0)
-    steps = least_squares(real / scale, spread, weight.grid.low, weight.grid.high)
+    key = weight.grid.scale.tobytes()
+    if key not in known:
+        known[key] = least_squares(real / scale, _spread(seen, biased=biased), weight.grid.low, weight.grid.high)
     bias = weight.bias
     if biased:
-        shift = real @ plain[:, :, None] - (steps * scale) @ mean[:, :, None]
+        shift = real @ seen.mean - (known[key] * scale) @ seen.rounded(plan)
         bias = (0.0 if bias is None else bias) + shift.reshape(-1)
-    values = patches.weight_of(unit, steps, weight.values.shape).astype(weight.values.dtype)
+    values = patches.weight_of(unit, known[key], weight.values.shape).astype(weight.values.dtype)
     return replace(weight, values=values, bias=bias)
+
+
+def _spread(seen: Moments, *, biased: bool) -> Array:
+    """The covariances of the activation; where no bias can take the mean away, its second moments."""
+    square = seen.square / seen.count
+    return square - seen.mean @ seen.mean.transpose(0, 2, 1) if biased else square
 
 
 def least_squares(steps: Array, spread: Array, low: int, high: int) -> Array:

@@ -76,8 +76,8 @@ def test_the_simulation_gives_what_the_model_will(planned, data):
 def test_weights_stay_within_a_step(planned):
     context, _, units, plan = planned
     read = [unit.data[0] for unit in units]
-    seen = rounding.observed(units, plan, activations(context.model, context.calibration, read), 0)
-    made = rounding.refined(units, plan, seen)
+    seen = rounding.observed(units, [plan], activations(context.model, context.calibration, read), 0)
+    (made,) = rounding.refined(units, [plan], seen)
     assert len(seen) == len(plan.weights) == 3
     for unit in units:
         if unit.weight is not None:
