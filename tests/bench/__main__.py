@@ -51,6 +51,7 @@ TABLES = {
     "steadiness": steadiness.main,
     "groups": groups.main,
     "pruning": pruning.main,
+    **{f"pruning_{name}": part for name, part in pruning.PARTS.items()},
     "distillation": distillation.main,
     "skip_norm": skip_norm.main,
     "quantised_speed": quantised_speed.main,

@@ -24,15 +24,16 @@ from tests.corpus.files import ROOT
 
 PREPROCESS = "unit:mean=0.4914+0.4822+0.4465:std=0.247+0.2435+0.2616"
 FUSE = "clean,fix(canonical,fold,fuse,clean)"
-TRAIN = "distill:epochs=60:augment=flip+crop"
+TRAIN = "augment=flip+crop:features=1"
 NARROW = "prune:only=/l/l.[678]/b1*:ratio=0.5:round_to=16"
 PIPELINES = {
     "half of the multiply-adds": f"{FUSE},prune:macs=0.5",
-    "half of the multiply-adds, trained": f"{FUSE},prune:macs=0.5,{TRAIN}",
+    "half of the multiply-adds, trained": f"{FUSE},prune:macs=0.5,distill:epochs=12:{TRAIN}",
     "integers": f"{FUSE},quant",
-    "fewer blocks, narrower, trained, integers": f"{FUSE},depth:blocks=3,clean,{NARROW},{TRAIN},quant",
+    "fewer blocks, narrower, trained, integers": f"{FUSE},depth:blocks=2,clean,{NARROW},distill:epochs=30:{TRAIN},"
+    "quant,strip",
 }
-SPEED_ONLY = f"{FUSE},prune:macs=0.35:round_to=16:importance=l2:recover=none,quant"
+SPEED_ONLY = f"{FUSE},prune:macs=0.5:round_to=16:importance=l2:allocate=uniform:recover=none,quant"
 """For a network of drawn weights, whose scores mean nothing."""
 
 
