@@ -38,8 +38,9 @@ OPSET = 13
 """A version of ai.onnx at which layers alone are written; what they do has not changed since."""
 ROUNDS, PAIR_SECONDS = (5, 41), 0.3
 """Turns in which two loaded models are compared, at least and at most: so many as this time has room for."""
-PAIRS, STEADY = (3, 9), 0.005
-"""How often two models are loaded and compared, at least and at most: until the standard error is this small."""
+PAIRS, STEADY = (5, 15), 0.005
+"""How often two models are loaded and compared, at least and at most: until the standard error is this small.
+What a processor does besides comes and goes in seconds, and slows some models down more than others."""
 
 TRIES = 3
 """Turns of a model in a round, of which the fastest counts."""
@@ -50,7 +51,7 @@ Run = Callable[[], object]
 def predicted(work: Work) -> Cost:
     """Seconds of a run on one sample. Raises UsageError for a model that cannot be run on drawn inputs."""
     feeds = inputs(work)
-    with open_session(work.original.proto.SerializeToString(), threads=1, name="the model") as session:
+    with open_session(work.original.content(), threads=1, name="the model") as session:
         whole = fastest(session.prepared(feeds))
     clock = _Clock(work)
     timed = _layers(work, feeds)
@@ -69,7 +70,7 @@ def predicted(work: Work) -> Cost:
 def ratio(work: Work, cut: ModelProto) -> float:
     """How many times as long as the original another model takes: the median over pairs that are loaded anew, for how
     long a model takes also depends on where in memory it came to lie."""
-    feeds, contents = inputs(work), [proto.SerializeToString() for proto in (work.original.proto, cut)]
+    feeds, contents = inputs(work), [work.original.content(), cut.SerializeToString()]
     found: list[float] = []
     while len(found) < PAIRS[0] or (len(found) < PAIRS[1] and _error(found) > STEADY):
         found.append(_beside(contents, feeds))
@@ -104,7 +105,7 @@ def inputs(work: Work) -> dict[str, Value]:
         return dict(batch.feeds)
     for feeding in drawings(work.context.model, None, {}, work.settings.seed):
         feeds = dict(drawn(feeding.feeds))
-        with open_session(work.original.proto.SerializeToString(), threads=1, name="the model") as session:
+        with open_session(work.original.content(), threads=1, name="the model") as session:
             try:
                 session.run(feeds)
             except RunError:
