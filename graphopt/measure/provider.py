@@ -75,6 +75,7 @@ def open_session(
     threads: int | None = None,
     profile: Path | None = None,
     name: str = "",
+    prepack: bool = True,
 ) -> Session:
     """Load a model, given as a path or as the bytes of a file, with all optimisations of the runtime.
 
@@ -82,11 +83,13 @@ def open_session(
     threads: that compute one operator, by default as many as there are cores. They sleep between operators.
     profile: the start of the path of a file into which the runtime writes its profile, see `Session.end_profile`.
     name: of the model in errors; by default its path.
+    prepack: whether weights are copied into the layout that kernels like best; else those that lie in a file of
+        external data are used where they are mapped.
 
     Raises UsageError for a provider that is not there or does not start, and for absurd threads; ModelError if the
     model does not load.
     """
-    return Session(model, provider, threads, profile, name)
+    return Session(model, provider, threads, profile, name, prepack=prepack)
 
 
 class Session:
@@ -97,14 +100,21 @@ class Session:
     """
 
     def __init__(
-        self, model: str | os.PathLike[str] | bytes, provider: str, threads: int | None, profile: Path | None, name: str
+        self,
+        model: str | os.PathLike[str] | bytes,
+        provider: str,
+        threads: int | None,
+        profile: Path | None,
+        name: str,
+        *,
+        prepack: bool = True,
     ) -> None:
         import onnxruntime as ort
 
         self.provider, self.threads = check_provider(provider), check_threads(threads)
         self.name = name or ("the model" if isinstance(model, bytes) else os.fspath(model))
         others = self.provider != _long(CPU)
-        options = _options(ort, self.threads, profile, others=others)
+        options = _options(ort, self.threads, profile, others=others, prepack=prepack)
         source = model if isinstance(model, bytes) else os.fspath(model)
         try:
             self._session = ort.InferenceSession(source, options, providers=list({self.provider: 0, _long(CPU): 0}))
@@ -163,7 +173,7 @@ class Session:
         return Path(self._session.end_profiling())
 
 
-def _options(ort: Any, threads: int, profile: Path | None, *, others: bool) -> Any:
+def _options(ort: Any, threads: int, profile: Path | None, *, others: bool, prepack: bool) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -172,6 +182,7 @@ def _options(ort: Any, threads: int, profile: Path | None, *, others: bool) -> A
         "session.intra_op.allow_spinning": "0",
         "session.inter_op.allow_spinning": "0",
         "session.force_spinning_stop": "1",
+        "session.disable_prepacking": str(int(not prepack)),
         "session.record_ep_graph_assignment_info": str(int(others)),
     }
     for key, value in entries.items():

@@ -67,7 +67,7 @@ def costs(name: str, work: Work) -> Cost:
     if name == "params":
         return parameters(work.grouping)
     if name == "size":
-        return size(work.grouping, work.original.proto.ByteSize())
+        return size(work.grouping, work.original.size)
     if name == "latency":
         from passes.prune.latency import predicted
 

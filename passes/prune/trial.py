@@ -44,7 +44,7 @@ class Work:
 
 def tried(work: Work, plan: Plan) -> Context:
     """A copy of the model with the plan carried out and its outputs brought back."""
-    copy = Context(load(work.original.proto), target=work.context.target)
+    copy = Context(load(work.original.path), target=work.context.target)
     grouping = Grouping(copy.model, copy.shapes, averaged=Kind.WIDTH in work.settings.kinds)
     twins = {group.name: group for group in grouping.groups}
     cut(copy, grouping, {twins[group.name]: gone for group, gone in plan.items() if len(gone)})

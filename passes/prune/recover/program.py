@@ -2,46 +2,94 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
+import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
 
 from graphopt.data.source import Data
 from graphopt.errors import UsageError
+from graphopt.ir.dtypes import elem_type
 from graphopt.ir.model import Model
+from graphopt.ir.reader import load
+from graphopt.ir.scratch import LEAST
 from graphopt.ir.types import Array
+from graphopt.ir.weights import locate
+from graphopt.ir.writer import save
 from graphopt.measure.provider import Session, open_session
 
+PACKED = 1 << 27
+"""Bytes of a model up to which a session may have weights twice, once in the layout that its kernels like best."""
 HELD = 1 << 28
 """Bytes of samples up to which they are held in memory; more are read anew for every pass over them."""
 
 
 class Program:
-    """A model as it was when this was made.
+    """A model as it was when this was made, in a file of its own that goes when nobody needs it any more.
 
-    weights: other values for some of its constants, by name, which every session has from then on.
+    path: of the file, beside which its weights lie, so that a session maps what it needs. proto: the model without
+    them. weights: other values for some of its constants, by name, which every session has from then on.
     """
 
     def __init__(self, model: Model) -> None:
-        self.proto = model.to_proto()
+        folder = tempfile.mkdtemp(prefix="graphopt-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._files = itertools.count()
+        self.path = Path(folder, "model.onnx")
+        save(model, self.path, external_data=True)
+        self.proto = onnx.load(self.path, load_external_data=False)
         self.weights: dict[str, Array] = {}
         graph = self.proto.graph
         self._makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
         self._held = {tensor.name: tensor for tensor in graph.initializer}
 
+    @functools.cached_property
+    def size(self) -> int:
+        """Bytes of the model and its weights."""
+        return sum(path.stat().st_size for path in self._own())
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for path in self._own():
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
     def fingerprint(self) -> str:
         """A text that changes with the model."""
-        return hashlib.sha256(self.proto.SerializeToString(deterministic=True)).hexdigest()
+        return self._digest
+
+    def content(self) -> bytes:
+        """The model as one message, with its weights."""
+        return bytes(load(self.path).to_proto().SerializeToString())
+
+    def _own(self) -> list[Path]:
+        return sorted(self.path.parent.glob(f"{self.path.name}*"))
 
     @property
     def outputs(self) -> list[str]:
         """Names of the outputs of the model."""
         return [output.name for output in self.proto.graph.output]
 
+    def put(self, name: str, values: Array) -> None:
+        """Give a constant other values."""
+        before = self.weights.get(name)
+        self.weights[name] = self._kept(values)
+        _remove([before])
+
     def session(self, wanted: Sequence[str], weights: Mapping[str, Array] | None = None) -> Session:
         """Loads as much of the model as `wanted` takes, with `weights` besides `self.weights`. Raises ModelError."""
-        changed = self.weights | dict(weights or {})
+        kept = {name: self._kept(values) for name, values in (weights or {}).items()}
+        changed = self.weights | kept
         proto = ModelProto()
         proto.CopyFrom(self._shell())
         graph = proto.graph
@@ -50,7 +98,21 @@ class Program:
         graph.initializer.extend(self._held[name] for name in needed if name in self._held and name not in changed)
         graph.initializer.extend(_tensor(name, changed[name]) for name in needed if name in changed)
         graph.output.extend(ValueInfoProto(name=name) for name in dict.fromkeys(wanted))
-        return open_session(proto.SerializeToString(), name="a part of the model")
+        part = self.path.with_name(f"{next(self._files)}.onnx")
+        try:
+            part.write_bytes(proto.SerializeToString())
+            return open_session(part, name="a part of the model", prepack=self.size <= PACKED)
+        finally:
+            part.unlink(missing_ok=True)
+            _remove(kept.values())
+
+    def _kept(self, values: Array) -> Array:
+        """The values, in a file of their own if they are many."""
+        if values.nbytes < LEAST:
+            return values
+        path = self.path.with_name(f"{next(self._files)}.data")
+        np.ascontiguousarray(values).tofile(path)
+        return np.memmap(path, values.dtype, "r", shape=values.shape)
 
     def _shell(self) -> ModelProto:
         """Everything but nodes, weights and outputs."""
@@ -129,5 +191,17 @@ def _inside(graph: GraphProto) -> Iterator[str]:
         yield from _reads(node)
 
 
-def _tensor(name: str, array: Array) -> TensorProto:
-    return numpy_helper.from_array(array, name)
+def _tensor(name: str, values: Array) -> TensorProto:
+    """A constant as an initializer: with its values, or where they are mapped from."""
+    if not isinstance(values, np.memmap) or values.filename is None:
+        return numpy_helper.from_array(values, name)
+    proto = TensorProto(name=name, dims=values.shape, data_type=elem_type(values.dtype))
+    locate(proto, Path(values.filename).name, values.offset, values.nbytes)
+    return proto
+
+
+def _remove(kept: Iterable[Array | None]) -> None:
+    """Take the names off files of values: they go with the last that maps them."""
+    for values in kept:
+        if isinstance(values, np.memmap) and values.filename is not None:
+            Path(values.filename).unlink(missing_ok=True)

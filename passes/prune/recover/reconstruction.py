@@ -14,9 +14,10 @@ import numpy as np
 
 from graphopt.ir.types import Array, Node
 from passes.prune.groups import Group
+from passes.prune.recover.elimination import quadratic, solve_in_place, subtract
 from passes.prune.recover.layers import Layer, rows_of
 from passes.prune.recover.program import Feeds, Program
-from passes.prune.recover.squares import RIDGE, TINY, products, rows_wanted, with_one
+from passes.prune.recover.squares import RIDGE, TINY, added, products, rows_wanted, with_one
 
 STEPS = 96
 """In so many steps at most a group is taken down: large ones lose several atoms at once."""
@@ -26,8 +27,8 @@ STEPS = 96
 class System:
     """One layer that reads a group, one of its groups of channels.
 
-    second: [inputs + 1, inputs + 1] second moments of what it reads and 1. weights: [inputs + 1, outputs] with the
-    bias. labels: the atom of each input, -1 for none and for the 1.
+    second: [inputs + 1, inputs + 1] second moments of what it reads and 1. weights: [inputs + 1, outputs], the last row
+    for the bias, which is counted from what it is. labels: the atom of each input, -1 for none and for the 1.
     """
 
     second: Array
@@ -39,14 +40,14 @@ class System:
         """Sum over rows of the squared output, without its mean."""
         rows = float(self.second[-1, -1])
         sums = self.second[-1] @ self.weights
-        total = float(np.einsum("io,ij,jo->", self.weights, self.second, self.weights, optimize=True))
+        total = quadratic(self.second, self.weights)
         return max(total - float(sums @ sums) / rows, TINY)
 
 
 def second_moments(program: Program, found: Sequence[Layer], feeds: Feeds, seed: int) -> list[Array]:
     """Of what layers read, and 1 ([groups, inputs + 1, inputs + 1] each), from one pass over the samples."""
     rngs = [np.random.default_rng((seed, index)) for index in range(len(found))]
-    totals: list[Array | float] = [0.0] * len(found)
+    totals: list[Array | None] = [None] * len(found)
     reads = [layer.node.inputs[0].name for layer in found]
     gives = [layer.node.outputs[0].name for layer in found]
     with program.session([*reads, *gives]) as session:
@@ -58,8 +59,15 @@ def second_moments(program: Program, found: Sequence[Layer], feeds: Feeds, seed:
                 wanted = max(1, round(rows_wanted(layer) / feeds.count * samples))
                 rows = rows_of(layer.places(y), wanted, rngs[index])
                 x = with_one(layer.inputs(values[reads[index]], y.shape, rows))
-                totals[index] = totals[index] + products(x, x)
-    return [np.asarray(total) for total in totals]
+                totals[index] = added(totals[index], products(x, x))
+    return [_centred(layer, np.asarray(total)) for layer, total in zip(found, totals, strict=True)]
+
+
+def _centred(layer: Layer, second: Array) -> Array:
+    """The moments; for a layer without a bias as if the 1 had nothing to do with the other inputs."""
+    if layer.bias is None:
+        second[:, -1, :-1] = second[:, :-1, -1] = 0.0
+    return second
 
 
 def systems(group: Group, layers: Mapping[Node, tuple[Layer, Array]]) -> list[System] | None:
@@ -73,19 +81,11 @@ def systems(group: Group, layers: Mapping[Node, tuple[Layer, Array]]) -> list[Sy
         weights = layer.weight.values
         parts = layer.groups if layer.transposed else 1
         labels = np.repeat(member.labels.reshape(parts, -1), max(1, int(np.prod(weights.shape[2:]))), axis=1)
-        matrix = layer.matrix(weights).astype(np.float64)
-        bias = np.zeros((layer.groups, 1, matrix.shape[-1]))
+        matrix = layer.matrix(weights)
         for part in range(layer.groups):
-            own = np.append(labels[part % parts], -1)
-            second = moments[part] if layer.bias else _unbiased(moments[part])
-            found.append(System(second, np.concatenate([matrix[part], bias[part]]), own))
-    return found
-
-
-def _unbiased(second: Array) -> Array:
-    """The moments for a layer without a bias: as if the 1 had nothing to do with the other inputs."""
-    found = second.copy()
-    found[-1, :-1] = found[:-1, -1] = 0.0
+            own = np.zeros((matrix.shape[1] + 1, matrix.shape[2]), weights.dtype)
+            own[:-1] = matrix[part]
+            found.append(System(moments[part], own, np.append(labels[part % parts], -1)))
     return found
 
 
@@ -114,8 +114,9 @@ class _State:
     """
 
     def __init__(self, system: System, atoms: Array, ridge: float) -> None:
-        self.inverse = np.linalg.inv(regular(system.second, ridge))
-        self.weights = system.weights.copy()
+        self.inverse = np.eye(len(system.second))
+        solve_in_place(regular(system.second, ridge), self.inverse)
+        self.weights = system.weights.astype(np.float64)
         self.scale = 1.0 / system.power
         places = np.searchsorted(atoms, system.labels)
         places = np.where(np.isin(system.labels, atoms), places, len(atoms))
@@ -142,27 +143,30 @@ class _State:
         across = self.inverse[:, columns]
         solved = np.linalg.solve(across[columns], np.concatenate([across.T, self.weights[columns]], axis=1))
         size = len(self.inverse)
-        self.inverse -= across @ solved[:, :size]
-        self.weights -= across @ solved[:, size:]
+        subtract(self.inverse, across, solved[:, :size])
+        subtract(self.weights, across, solved[:, size:])
         self.weights[columns] = 0.0
         for atom in atoms:
             self.columns[atom] = columns[:0]
 
 
-def regular(second: Array, ridge: float) -> Array:
-    """Second moments with a ridge, so that they can be inverted."""
+def regular(second: Array, ridge: float, chosen: Array | None = None) -> Array:
+    """A copy of second moments, by default of all inputs, with a ridge, so that they can be inverted."""
     diagonal = np.diagonal(second)[:-1]
     mean = max(float(diagonal.mean()), TINY)
-    added = np.append(np.full(len(diagonal), ridge * mean), 1e-9 * mean)
-    return second + np.diag(added)
+    extra = np.append(np.full(len(diagonal), ridge * mean), 1e-9 * mean)
+    found: Array = second.copy() if chosen is None else second[np.ix_(chosen, chosen)]
+    np.einsum("ii->i", found)[:] += extra if chosen is None else extra[chosen]
+    return found
 
 
 def refitted(system: System, gone: Array, ridge: float = RIDGE) -> Array:
     """The weights and bias [inputs + 1, outputs] without some atoms: zeros there, and the rest makes up for them."""
     stays = np.flatnonzero(~np.isin(system.labels, gone) | (system.labels < 0))
     out = np.setdiff1d(np.arange(len(system.labels)), stays)
+    change = system.second[np.ix_(stays, out)] @ system.weights[out]
+    solve_in_place(regular(system.second, ridge, stays), change)
+    change += system.weights[stays]
     found = np.zeros_like(system.weights)
-    inside = regular(system.second, ridge)[np.ix_(stays, stays)]
-    lost = system.second[np.ix_(stays, out)] @ system.weights[out]
-    found[stays] = system.weights[stays] + np.linalg.solve(inside, lost)
+    found[stays] = change
     return found

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphopt.ir.types import Array
+from passes.prune.recover.elimination import solve_in_place
 from passes.prune.recover.layers import Layer, rows_of, unknowns
 from passes.prune.recover.program import Feeds, Program
 
@@ -47,23 +48,32 @@ def with_one(x: Array) -> Array:
 
 
 def products(x: Array, y: Array) -> Array:
-    """Sums over rows of x' y, by group, in float64."""
-    found: Array = np.matmul(x.transpose(1, 2, 0), y.transpose(1, 0, 2)).astype(np.float64)
+    """Sums over rows of x' y, by group."""
+    found: Array = np.matmul(x.transpose(1, 2, 0), y.transpose(1, 0, 2))
     return found
 
 
+def added(total: Array | None, found: Array) -> Array:
+    """A running sum in float64; None before the first."""
+    if total is None:
+        return found.astype(np.float64)
+    total += found
+    return total
+
+
 def solve(square: Array, cross: Array, ridge: float, *, bias: bool) -> Array:
-    """The change of weights and bias [groups, inputs + 1, outputs] that explains most of the targets."""
+    """The change of weights and bias [groups, inputs + 1, outputs] that explains most of the targets; both arguments
+    are used up."""
     size = square.shape[-1] if bias else square.shape[-1] - 1
-    a, b = square[:, :size, :size].copy(), cross[:, :size]
+    a, found = square[:, :size, :size], cross[:, :size]
     diagonal = np.einsum("gii->gi", a)
     mean = diagonal[:, : square.shape[-1] - 1].mean(axis=1, keepdims=True)
     floor = max(float(mean.max()), TINY) * 1e-9
     diagonal[:, : square.shape[-1] - 1] += ridge * mean
     diagonal += floor
-    found = np.zeros_like(cross)
-    found[:, :size] = np.linalg.solve(a, b)
-    return found
+    solve_in_place(a, found)
+    cross[:, size:] = 0.0
+    return cross
 
 
 def missing(
@@ -95,13 +105,12 @@ def alike(original: Array, made: Array, name: str, kept: Kept) -> Array:
 
 def gathered(pairs: Iterable[tuple[Array, Array]]) -> Moments:
     """The moments of batches of rows."""
-    square: Array | float = 0.0
-    cross: Array | float = 0.0
+    square: Array | None = None
+    cross: Array | None = None
     rows = 0
     for x, gap in pairs:
         inputs = with_one(x)
-        square = square + products(inputs, inputs)
-        cross = cross + products(inputs, gap)
+        square, cross = added(square, products(inputs, inputs)), added(cross, products(inputs, gap))
         rows += len(x)
     return Moments(np.asarray(square), np.asarray(cross), rows)
 
@@ -129,10 +138,11 @@ def recovered(
 def adjust(cut: Program, layer: Layer, change: Array) -> None:
     """Add a change [groups, inputs + 1, outputs] to the weights and the bias of a layer."""
     weights = held(cut, layer.weight.tensor.name, layer.weight.values)
-    cut.weights[layer.weight.tensor.name] = (weights + layer.weights(change[:, :-1], weights.shape)).astype(np.float32)
+    fitted = layer.weights(change[:, :-1], weights.shape) + weights
+    cut.put(layer.weight.tensor.name, fitted.astype(np.float32))
     if layer.bias is not None:
         bias = held(cut, layer.bias.tensor.name, layer.bias.values)
-        cut.weights[layer.bias.tensor.name] = (bias + change[:, -1].reshape(-1)).astype(np.float32)
+        cut.put(layer.bias.tensor.name, (bias + change[:, -1].reshape(-1)).astype(np.float32))
 
 
 def held(program: Program, name: str, values: Array) -> Array:
