@@ -24,8 +24,9 @@ from graphopt.errors import (
 )
 
 if TYPE_CHECKING:
-    from graphopt.api import Result, optimize
+    from graphopt.api import optimize
     from graphopt.budget import Budget
+    from graphopt.compile import Result
     from graphopt.data.opening import open_data
     from graphopt.data.preprocess import Preprocess
     from graphopt.ir.model import Model
@@ -41,8 +42,9 @@ if TYPE_CHECKING:
     from graphopt.rewrite import Builder, Const, Match, Opt, Rest, Rule, Value, op, rule, values
 
 _HOMES = {
-    "graphopt.api": ("Result", "optimize"),
+    "graphopt.api": ("optimize",),
     "graphopt.budget": ("Budget",),
+    "graphopt.compile": ("Result",),
     "graphopt.data.opening": ("open_data",),
     "graphopt.data.preprocess": ("Preprocess",),
     "graphopt.ir.reader": ("load",),

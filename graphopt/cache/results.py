@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graphopt.api import Result, optimize
+from graphopt.api import optimize
 from graphopt.budget.values import size
 from graphopt.cache.key import Unkeyed, files_of, key
 from graphopt.cache.store import Store, written
+from graphopt.compile import Result
 from graphopt.errors import GraphoptError
 from graphopt.ir.reader import load
 from graphopt.report.decode import from_json

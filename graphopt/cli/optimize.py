@@ -15,9 +15,9 @@ from graphopt.errors import BudgetError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graphopt.api import Result
     from graphopt.cache import Cache
     from graphopt.cli.watch import InputGuard, Progress, Silent
+    from graphopt.compile import Result
     from graphopt.report.record import Report
 
 

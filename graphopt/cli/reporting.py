@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 Record = TypeVar("Record")
 
 if TYPE_CHECKING:
-    from graphopt.api import Result
     from graphopt.cli.optimize_options import Options
+    from graphopt.compile import Result
     from graphopt.measure.record import Bench
     from graphopt.report.formats import Formats
     from graphopt.report.record import Report

@@ -6,8 +6,10 @@ order of the inputs, the process or PYTHONHASHSEED. Models before and after a re
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import ml_dtypes
@@ -23,6 +25,9 @@ Kind = Literal["normal", "edge", "nonfinite"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """normal: a normal distribution, of another scale for every tensor. edge: zeros of both signs, ones, large,
 tiny and denormal values among normal ones; negative indices. nonfinite: as edge, with NaN and infinities."""
+
+SMALL, REMEMBERED = 1 << 19, 128
+"""Bytes of an array that is remembered, and how many are at a time."""
 
 _LARGE = 1e4
 _RARE = 1 / 16
@@ -116,6 +121,19 @@ def feeds(inputs: Sequence[InputSpec], seed: int, kind: Kind = "normal") -> dict
 
 
 def _draw(spec: InputSpec, seed: int, kind: Kind) -> Array:
+    """The array of an input; a small one is drawn once, as equal inputs are fed to many regions."""
+    small = math.prod(spec.shape) * spec.dtype.itemsize <= SMALL
+    return _remembered(spec, seed, kind) if small else _drawn(spec, seed, kind)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _remembered(spec: InputSpec, seed: int, kind: Kind) -> Array:
+    array = _drawn(spec, seed, kind)
+    array.flags.writeable = False
+    return array
+
+
+def _drawn(spec: InputSpec, seed: int, kind: Kind) -> Array:
     entropy = [seed, KINDS.index(kind), zlib.crc32(spec.name.encode("utf-8", "surrogatepass"))]
     rng = np.random.default_rng(np.random.SeedSequence(entropy))
     array = np.asarray(_values(rng, spec, kind))

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from graphopt.numerics.compare import Comparison, compare
+from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.feeds import FeedPlan
-from graphopt.numerics.session import RunFailure, Session
+from graphopt.numerics.process import limit_after
+from graphopt.numerics.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from graphopt.numerics.contract import Contract
     from graphopt.numerics.session import ModelSource
     from graphopt.numerics.values import Value
-
-PATIENCE = 10
-"""The second model of a pair may take this many times as long as the first, whatever the limit is."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +133,13 @@ def expected(
     model: ModelSource,
     feeds: Sequence[Mapping[str, Value] | FeedPlan],
     *,
+    given: Mapping[str, Value] | None = None,
     folder: str = "",
     limit_s: float | None = None,
 ) -> Expected:
-    """What `model` gives on every feed; `folder` and `limit_s` are as in `run`. Raises RunFailure."""
+    """What `model` gives on every feed; the other arguments are as in `check_pair`. Raises RunFailure."""
     begin = time.monotonic()
-    held = [drawn(feed) for feed in feeds]
+    held = [{**drawn(feed), **given} if given else drawn(feed) for feed in feeds]
     with Session(model, folder=folder, limit_s=limit_s) as session:
         values = [session.run(feed) for feed in held]
         return Expected(session.output_names, held, values, time.monotonic() - begin)
@@ -151,6 +151,7 @@ def check_pair(
     feeds: Sequence[Mapping[str, Value] | FeedPlan],
     contract: Contract,
     *,
+    given: Mapping[str, Value] | None = None,
     folder: str = "",
     limit_s: float | None = None,
     on_after: Callable[[], None] = lambda: None,
@@ -158,32 +159,28 @@ def check_pair(
     """Run both models on every feed and compare the outputs, which must have the same names, by `contract`.
 
     before: a model, or what it has given on the same feeds.
+    given: values that are fed besides each of the feeds.
     Never raises RunFailure: failures are part of the result. `folder` and `limit_s` are as in `run`.
     `on_after` is called when the first model is through; its outputs are held until the second has run.
     """
     try:
-        given = before if isinstance(before, Expected) else expected(before, feeds, folder=folder, limit_s=limit_s)
+        if isinstance(before, Expected):
+            wanted = before
+        else:
+            wanted = expected(before, feeds, given=given, folder=folder, limit_s=limit_s)
     except RunFailure as failure:
         return PairResult(failure=failure, side="before")
     on_after()
     comparisons: list[Comparison] = []
     try:
-        with Session(after, folder=folder, limit_s=limit_after(limit_s, given.seconds)) as session:
-            for plan, feed, reference in zip(feeds, given.feeds, given.values, strict=True):
+        with Session(after, folder=folder, limit_s=limit_after(limit_s, wanted.seconds)) as session:
+            for plan, feed, reference in zip(feeds, wanted.feeds, wanted.values, strict=True):
                 overflow = isinstance(plan, FeedPlan) and plan.overflow
-                candidate = session.run(feed, given.names)
-                comparisons.append(compare(reference, candidate, contract, names=given.names, overflow=overflow))
+                candidate = session.run(feed, wanted.names)
+                comparisons.append(compare(reference, candidate, contract, names=wanted.names, overflow=overflow))
     except RunFailure as failure:
         return PairResult(tuple(comparisons), failure, "after")
     return PairResult(tuple(comparisons))
-
-
-def limit_after(limit_s: float | None, spent: float) -> float | None:
-    """The limit for the second model of a pair, of which the first took `spent` seconds.
-
-    A model that is no slower must not be called hanging because the machine has become busy.
-    """
-    return None if limit_s is None else max(limit_s, PATIENCE * spent)
 
 
 class InProcess:

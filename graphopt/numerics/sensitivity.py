@@ -24,8 +24,8 @@ from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant
 from graphopt.numerics.compare import compare
 from graphopt.numerics.contract import Close
+from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.run import Runner
-from graphopt.numerics.session import RunFailure
 from graphopt.numerics.values import Value
 
 HALF = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})

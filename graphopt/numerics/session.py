@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from graphopt.errors import GraphoptError
 from graphopt.numerics.alarm import ALARMS
+from graphopt.numerics.failure import FailureKind, RunFailure
 from graphopt.numerics.values import from_runtime, is_runtime, retyped, to_runtime
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 ModelSource = bytes | str | os.PathLike[str]
 """A serialised model of up to 2 GB, or the path of one of any size."""
-
-FailureKind = Literal["invalid", "unsupported", "failed", "memory", "timeout", "crash"]
 
 _ORT_MESSAGE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : (\w+) : (.*)$", re.DOTALL)
 _SOURCE_PLACE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\)(?: const)?(?:::<lambda\(.*?\)>)?(?: \[with [^]]*\])? ")
@@ -34,23 +32,6 @@ _KINDS: dict[str, FailureKind] = {
     "NOT_IMPLEMENTED": "unsupported",
 }
 _LONGEST_REASON = 600
-
-
-class RunFailure(GraphoptError):  # noqa: N818 - what happened to a run, not a mistake
-    """A model could not be run.
-
-    kind: "invalid" (the runtime refuses the model), "unsupported" (it has no kernel or no Python type for
-        it), "failed" (an error while running, or feeds that do not fit), "memory", "timeout", "crash".
-    reason: what the runtime said.
-    """
-
-    def __init__(self, kind: FailureKind, reason: str) -> None:
-        super().__init__(kind, reason)
-        self.kind = kind
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.reason}"
 
 
 class Session:

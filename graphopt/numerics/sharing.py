@@ -7,9 +7,10 @@ import mmap
 import os
 import tempfile
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 ALIGNMENT = 64
 INLINE = 1 << 15
@@ -40,6 +41,8 @@ class Shared:
 
     def put(self, value: Any) -> Any:
         """`value` with large arrays and byte strings moved to the file; containers are rebuilt."""
+        import numpy as np
+
         if isinstance(value, dict):
             return {key: self.put(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -53,6 +56,8 @@ class Shared:
 
     def take(self, value: Any, *, copy: bool = False) -> Any:
         """The inverse of `put`. Without `copy`, arrays are read-only views, valid until the sender clears the file."""
+        import numpy as np
+
         if isinstance(value, dict):
             return {key: self.take(item, copy=copy) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -78,6 +83,8 @@ class Shared:
         return placed
 
     def _read(self, placed: Placed) -> bytes | np.ndarray[Any, Any]:
+        import numpy as np
+
         size = math.prod(placed.shape) * (placed.dtype.itemsize if placed.dtype else 1)
         start = placed.offset - placed.offset % mmap.ALLOCATIONGRANULARITY
         skip = placed.offset - start

@@ -8,23 +8,18 @@ replaced, and what it was doing is a `RunFailure`.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-import weakref
-from dataclasses import dataclass
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from graphopt.numerics.run import Expected, InProcess, PairResult, check_pair, expected, limit_after, run
-from graphopt.numerics.session import RunFailure
-from graphopt.numerics.sharing import Shared, anonymous_file
+from graphopt.numerics.failure import RunFailure
+from graphopt.numerics.process import PROGRAM, READY, SECOND, Lost, Process
+from graphopt.numerics.run import Expected, InProcess, PairResult, check_pair, expected, run
+from graphopt.numerics.sharing import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,43 +30,26 @@ if TYPE_CHECKING:
     from graphopt.numerics.session import ModelSource
     from graphopt.numerics.values import Value
 
-PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from graphopt.numerics.worker import serve; serve(*map(int, sys.argv[2:]))"
-)
-"""What the process runs: the modules that this process would import, whatever the current folder holds."""
 
-READY, SECOND = "ready", "second"
-"""What the process says besides answers: it can be used; it has come to the second model of a pair."""
-
-ENVIRONMENT = {"ALLOW_RELEASED_ONNX_OPSET_ONLY": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Opsets newer than the runtime are tried; nothing but the main thread computes."""
-
-START_S = 60.0
-"""Time that a process has to get ready."""
-GRACE_S = 1.0
-"""Time beyond its limit that a run has to end by itself, before its process is killed."""
-_TAIL = 4096
-
-
-def best_runner() -> Runner:
+def best_runner(first: Process | None = None) -> Runner:
     """A `Worker` where the system can share memory by inheritance (not Windows), else an `InProcess`."""
-    return Worker() if os.name == "posix" else InProcess()
+    return Worker(first=first) if os.name == "posix" else InProcess()
 
 
 class Worker:
     """A `Runner` in a separate process. Thread-safe: one request at a time. A context manager.
 
     memory: bytes that the process may allocate; None for no limit of its own.
+    first: a process that was started before, to begin with.
     restarts: how many processes were lost so far. A request on which one crashed is tried once more on a fresh
         one, as the fault may have been an earlier one's.
     """
 
-    def __init__(self, *, memory: int | None = None, program: str = PROGRAM) -> None:
+    def __init__(self, *, memory: int | None = None, program: str = PROGRAM, first: Process | None = None) -> None:
         self.restarts = 0
         self._memory = memory or 0
         self._program = program
-        self._process: _Process | None = None
+        self._process = first
         self._closing = False
         self._lock, self._turn = threading.RLock(), threading.Lock()
 
@@ -119,7 +97,7 @@ class Worker:
         """As `graphopt.numerics.run.run`; arrays are copied. Raises RunFailure."""
         options = {"outputs": outputs, "folder": folder, "limit_s": limit_s}
         answer = self._request("run", (_portable(model), feeds), options)
-        if isinstance(answer, _Lost):
+        if isinstance(answer, Lost):
             raise answer.failure
         return list(answer)
 
@@ -130,6 +108,7 @@ class Worker:
         feeds: Sequence[Mapping[str, Value] | FeedPlan],
         contract: Contract,
         *,
+        given: Mapping[str, Value] | None = None,
         folder: str = "",
         limit_s: float | None = None,
         ticket: int = 0,
@@ -139,8 +118,9 @@ class Worker:
         ticket: of an earlier `expect` with the same model and feeds, whose results are used if they are still there.
         """
         arguments = (_portable(before), _portable(after), list(feeds), contract)
-        answer = self._request("check_pair", arguments, {"folder": folder, "limit_s": limit_s, "ticket": ticket})
-        if isinstance(answer, _Lost):
+        options = {"given": dict(given or {}), "folder": folder, "limit_s": limit_s, "ticket": ticket}
+        answer = self._request("check_pair", arguments, options)
+        if isinstance(answer, Lost):
             return PairResult(failure=answer.failure, side="after" if answer.second else "before")
         return cast("PairResult", answer)
 
@@ -156,17 +136,17 @@ class Worker:
             answer = self._request("expect", (_portable(model), list(feeds)), {"limit_s": limit_s, "ticket": ticket})
         except RunFailure as failure:
             return failure
-        return answer.failure if isinstance(answer, _Lost) else None
+        return answer.failure if isinstance(answer, Lost) else None
 
     # ---------------------------------------------------------------------------------------------- requests
 
     def _request(self, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """The answer, or `_Lost`. Raises RunFailure if the process says so."""
+        """The answer, or `Lost`. Raises RunFailure if the process says so."""
         with self._turn:  # in the order of asking: a thread that asks again and again would lock the others out
             self._lock.acquire()
         try:
             answer = self._attempt(method, arguments, options)
-            if isinstance(answer, _Lost) and answer.failure.kind == "crash" and not self._closing:
+            if isinstance(answer, Lost) and answer.failure.kind == "crash" and not self._closing:
                 answer = self._attempt(method, arguments, options)
             return answer
         finally:
@@ -176,110 +156,25 @@ class Worker:
         try:
             process = self._ensure()
         except OSError as error:
-            return _Lost(RunFailure("crash", f"The process for reference runs cannot be started: {error}"))
+            return Lost(RunFailure("crash", f"The process for reference runs cannot be started: {error}"))
         try:
             answer = process.ask((method, arguments, options), options["limit_s"])
         except BaseException:
             self._drop()  # an interrupted request would be answered to the next one
             raise
-        if isinstance(answer, _Lost):
+        if isinstance(answer, Lost):
             self.restarts += 1
             self._drop()
         elif isinstance(answer, RunFailure):
             raise answer
         return answer
 
-    def _ensure(self) -> _Process:
+    def _ensure(self) -> Process:
         if self._process is not None and not self._process.alive:
             self._drop()
         if self._process is None:
-            self._process = _Process(self._program, self._memory)
+            self._process = Process(self._program, self._memory)
         return self._process
-
-
-@dataclass(frozen=True)
-class _Lost:
-    """The process is gone. second: it was busy with the second model of a pair."""
-
-    failure: RunFailure
-    second: bool = False
-
-
-class _Process:
-    """One process, and this end of what connects it."""
-
-    def __init__(self, program: str, memory: int) -> None:
-        self._ready = False
-        with contextlib.ExitStack() as opened:
-            self._requests, self._results, self._errors = Shared(), Shared(), anonymous_file()
-            for descriptor in (self._requests.descriptor, self._results.descriptor, self._errors):
-                opened.callback(os.close, descriptor)
-            ours, theirs = Pipe()
-            self._connection = opened.enter_context(ours)
-            inherited = (theirs.fileno(), self._requests.descriptor, self._results.descriptor)
-            numbers = (*inherited, memory, os.getpid())
-            with theirs:
-                self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, our own program
-                    [sys.executable, "-P", "-c", program, json.dumps(sys.path), *map(str, numbers)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=self._errors,
-                    pass_fds=inherited,
-                    env=os.environ | ENVIRONMENT,
-                )
-            opened.callback(self._popen.wait)
-            opened.callback(self._popen.kill)
-            self.end = weakref.finalize(self, opened.pop_all().close)
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process has not ended by itself."""
-        return self._popen.poll() is None
-
-    def limit_memory(self, memory: int) -> None:
-        """Change what the process may allocate, where the system can; a process that is gone needs no limit."""
-        import resource
-
-        if hasattr(resource, "prlimit"):
-            with contextlib.suppress(ProcessLookupError):
-                _, most = resource.prlimit(self._popen.pid, resource.RLIMIT_DATA)
-                resource.prlimit(self._popen.pid, resource.RLIMIT_DATA, (memory, most))
-
-    def kill(self) -> None:
-        """End the process at once; whoever waits for its answer hears that it is lost."""
-        self._popen.kill()
-
-    def ask(self, message: tuple[Any, ...], limit: float | None) -> Any:
-        """The answer to a request, a RunFailure that the process reports, or `_Lost`."""
-        second, limit_s = False, limit
-        try:
-            if not self._ready and not self._connection.poll(START_S):
-                return _Lost(RunFailure("timeout", f"The process was not ready after {START_S:g} seconds."))
-            if not self._ready:
-                self._ready = self._connection.recv() == READY
-            begin = time.monotonic()
-            self._connection.send(self._requests.put(message))
-            while self._connection.poll(None if limit_s is None else limit_s + GRACE_S):
-                answer = self._connection.recv()
-                if answer != SECOND:
-                    return self._results.take(answer, copy=True)
-                second, limit_s = True, limit_after(limit, time.monotonic() - begin)
-        except (EOFError, ConnectionError):
-            return _Lost(RunFailure("crash", self._last_words()), second)
-        except OSError as error:
-            return _Lost(RunFailure("memory", f"The inputs cannot be handed over: {error}"), second)
-        finally:
-            self._requests.clear()
-        return _Lost(RunFailure("timeout", f"No result after {limit_s:g} seconds."), second)
-
-    def _last_words(self) -> str:
-        """How the process ended, and the last line that it wrote about it."""
-        code = self._popen.wait(START_S)
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        size = os.fstat(self._errors).st_size
-        lines = os.pread(self._errors, _TAIL, max(0, size - _TAIL)).decode("utf-8", "replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return f"The runtime's process died ({how}){': ' if last else '.'}{last}"
 
 
 def _portable(model: ModelSource) -> bytes | str:

@@ -23,7 +23,7 @@ from graphopt.numerics.inputs import Feeds, fitting, input_specs, required
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.region import Unverifiable
 from graphopt.numerics.run import Runner
-from graphopt.numerics.session import RunFailure
+from graphopt.numerics.failure import RunFailure
 from graphopt.report.encode import to_json
 from graphopt.report.record import Size, measure
 

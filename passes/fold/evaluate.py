@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from graphopt.ir import values
 from graphopt.ir.types import Constant, Node, Tensor
 from graphopt.numerics.contract import Close
-from graphopt.numerics.session import RunFailure
+from graphopt.numerics.failure import RunFailure
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.journal import Status, Verdict
 from passes.fold.constants import EXACT, substitute

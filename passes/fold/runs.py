@@ -10,7 +10,7 @@ from graphopt.ir import values
 from graphopt.ir.dtypes import elem_type
 from graphopt.ir.emit import call_proto, constant_proto
 from graphopt.ir.types import Array, Constant, Node, Stored, Tensor
-from graphopt.numerics.session import RunFailure
+from graphopt.numerics.failure import RunFailure
 from graphopt.pipeline.context import Context
 
 EMBEDDED = 4096

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import onnx
 
-from graphopt.numerics.session import RunFailure, Session
+from graphopt.numerics.failure import RunFailure
+from graphopt.numerics.session import Session
 from tests.laws.random_graphs import Case
 
 TRIES = 150

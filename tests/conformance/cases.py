@@ -19,7 +19,7 @@ from graphopt.numerics.contract import parse_contract
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.run import InProcess, run
 from graphopt.numerics.sensitivity import amplification
-from graphopt.numerics.session import RunFailure
+from graphopt.numerics.failure import RunFailure
 
 VARIANTS = {
     "published": "nothing frozen",

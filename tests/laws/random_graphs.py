@@ -13,7 +13,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from graphopt.numerics.session import RunFailure, Session
+from graphopt.numerics.failure import RunFailure
+from graphopt.numerics.session import Session
 from tests.laws.fragments import blocks, positions
 from tests.laws.fragments.attention import attention, rotary
 from tests.laws.fragments.builder import MOST_ELEMENTS, Array, Builder, captured, info

@@ -12,8 +12,8 @@ from onnx import numpy_helper
 
 from graphopt.numerics.compare import compare
 from graphopt.numerics.contract import Close
+from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.run import run
-from graphopt.numerics.session import RunFailure
 
 ROUNDING = {"float32": 2000, "float64": 1 << 33}
 """Rounding errors that kernels and onnx's own reference differ by; narrower types get a few."""

@@ -12,9 +12,10 @@ from onnx import TensorProto, helper
 from graphopt.ir import dtypes
 from graphopt.numerics.compare import Comparison, compare
 from graphopt.numerics.contract import Close, Exact
+from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.feeds import FeedPlan, InputSpec, Real
-from graphopt.numerics.run import InProcess, PairResult, check_pair, limit_after, run
-from graphopt.numerics.session import RunFailure
+from graphopt.numerics.process import limit_after
+from graphopt.numerics.run import InProcess, PairResult, check_pair, run
 from graphopt.numerics.values import _packed, _unpacked
 from tests.numerics.models import ENDLESS, RELU, model
 

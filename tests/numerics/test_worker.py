@@ -13,12 +13,13 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from graphopt.numerics import worker as worker_module
+from graphopt.numerics import process as process_module
 from graphopt.numerics.contract import Close, Exact
+from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.feeds import FeedPlan, InputSpec
+from graphopt.numerics.process import PROGRAM
 from graphopt.numerics.run import InProcess, check_pair
-from graphopt.numerics.session import RunFailure
-from graphopt.numerics.worker import PROGRAM, Worker, best_runner
+from graphopt.numerics.worker import Worker, best_runner
 from tests.numerics.models import ENDLESS, RELU, model
 
 F4 = np.dtype(np.float32)
@@ -244,7 +245,7 @@ def test_a_crash_is_blamed_on_the_model_that_was_running(faulty, where, side, ve
 
 @pytest.mark.parametrize(("where", "side", "verdict"), [("Relu", "before", "unverified"), ("Neg", "after", "wrong")])
 def test_a_hang_in_native_code_is_killed_and_blamed(faulty, monkeypatch, where, side, verdict):
-    monkeypatch.setattr(worker_module, "GRACE_S", 0.2)
+    monkeypatch.setattr(process_module, "GRACE_S", 0.2)
     faulty.run(model(RELU), X)
     begin = time.monotonic()
     result = faulty.check_pair(model(RELU), model(NEG), [X | {"sleep": np.array(where)}], Exact(), limit_s=1)

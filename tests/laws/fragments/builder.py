@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from graphopt.numerics.session import RunFailure, Session
+from graphopt.numerics.failure import RunFailure
+from graphopt.numerics.session import Session
 
 Array = np.ndarray[Any, Any]
 
