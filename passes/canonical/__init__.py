@@ -23,6 +23,7 @@ from passes.canonical.mul_chain import mul_chain, mul_chain_integers
 from passes.canonical.negated_condition import negated_condition
 from passes.canonical.negated_operand import add_negated, multiply_negated, subtract_negated
 from passes.canonical.positive_axes import positive_axes
+from passes.canonical.root_of_two import root_of_two
 from passes.canonical.split_sequence import split_sequence
 from passes.canonical.subtract_constant import subtract_constant
 from passes.canonical.sum_of_two import sum_of_two
@@ -31,7 +32,7 @@ from passes.canonical.zero_term import zero_term
 RULES: tuple[Rule, ...] = (
     constant_right, subtract_constant, divide_by_power_of_two, divide_by_constant, zero_term, sum_of_two, cast_like,
     add_chain, add_chain_integers, mul_chain, mul_chain_integers, add_negated, subtract_negated, multiply_negated,
-    positive_axes, split_sequence, negated_condition, einsum_product,
+    positive_axes, split_sequence, negated_condition, einsum_product, root_of_two,
 )  # fmt: skip
 
 CANONICAL = rule_pass(
