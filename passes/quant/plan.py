@@ -26,11 +26,15 @@ LARGEST_BIAS = 2.0**30
 
 @dataclass(frozen=True, eq=False)
 class Weight:
-    """The constant operands of a unit. values: integers on `grid`. bias: in floats, before it is rounded; or None."""
+    """The constant operands of a unit. values: integers on `grid`. bias: in floats, before it is rounded; or None.
+
+    moves: how many steps of the grid the rounding may move a weight by: half a one to the nearest.
+    """
 
     values: Array
     grid: Grid
     bias: Array | None
+    moves: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from graphopt.ir.types import Node
 from graphopt.numerics.contract import Judged, Lossy
 from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import Refusal
-from passes.quant import floats, islands, placement, samples, saturation
+from passes.quant import floats, islands, placement, roundtrip, samples, saturation
 from passes.quant.accuracy.equalise import equalise
 from passes.quant.channels import widen
 from passes.quant.emit import WRITERS, Writer, Written
@@ -193,6 +193,7 @@ def write(context: Context, plan: Plan, settings: Settings) -> dict[str, str]:
         context.tabulate(saturation.table({name: one for name, one in emulated.items() if one.share}))
     floor = FLOOR if settings.floor is None else settings.floor
     promise = Judged() if context.calibration is None else Lossy("sqnr", floor)
+    wrong = roundtrip.broken(units, plan) if context.checks else {}
     plan, layouts = tuned(plan, units, context.shapes, integers)
     writer = WRITERS[settings.format](plan, integers, layouts)
     refused: dict[str, str] = {}
@@ -200,7 +201,8 @@ def write(context: Context, plan: Plan, settings: Settings) -> dict[str, str]:
         written = writer.unit(unit)
         rewrite = written.rewrite(context.editor.home[unit.node], unit)
         found = emulated.get(unit.name)
-        evidence = saturation.verdict(found, floor) if found is not None and found.share and held else None
+        saturated = saturation.verdict(found, floor) if found is not None and found.share and held else None
+        evidence = wrong.get(unit.name, saturated)
         activations = samples.feeds(held, _meaning(writer, written)) if held else None
         if context.apply(rewrite, RULE, promise, evidence, activations) is not None:
             writer.commit(written)

@@ -28,6 +28,8 @@ MOST_ROW = 2304
 ROWS = 64
 """Rows of a sample."""
 BLOCK = 64
+MOVES = 1.0
+"""Steps between the two points next to a weight: it moves by less."""
 SHARE = 8
 """Of so many rows one is rounded to the grids of all plans: what that moves them by is small, and alike."""
 
@@ -121,7 +123,7 @@ def _unit(unit: Unit, weight: Weight, seen: Moments, plan: int, known: dict[byte
         shift = real @ seen.mean - (known[key] * scale) @ seen.rounded(plan)
         bias = (0.0 if bias is None else bias) + shift.reshape(-1)
     values = patches.weight_of(unit, known[key], weight.values.shape).astype(weight.values.dtype)
-    return replace(weight, values=values, bias=bias)
+    return replace(weight, values=values, bias=bias, moves=MOVES)
 
 
 def _spread(seen: Moments, *, biased: bool) -> Array:
