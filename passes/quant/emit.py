@@ -15,7 +15,7 @@ import numpy as np
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
 from graphopt.ir.types import Array, Constant, Graph, Node, Tensor, Variable
 from graphopt.ir.values import constant
-from passes.quant.activations import hard_swish_gate
+from passes.quant.activations import readings
 from passes.quant.grid import Grid
 from passes.quant.kernels import Integers, Role
 from passes.quant.plan import Plan, Weight, bias_grid
@@ -122,22 +122,20 @@ class Writer:
     def activated(self, unit: Unit, integers: Tensor, written: Written) -> Tensor:
         """The result of a unit whose activation function reads these integers, on the grid that it needs.
 
-        HardSigmoid is another reading of them. HardSwish is x times what is 0 at -3 and 1 from 3 on: the same integers,
-        cut off at 3, read as (x + 3) / 6.
+        HardSigmoid is another reading of them; the others are made of two readings.
         """
         assert unit.inner is not None and unit.activation is not None  # noqa: S101, PT018 - the caller's promise
         if unit.activation.op == "HardSigmoid":
             return self.read(unit.outputs[0], integers, written)
         grid = self.plan.grids[unit.inner.name]
-        bend, gate_grid = hard_swish_gate(grid)
-        gate = integers
-        if bend < grid.high:
-            edges = (self.constant(np.asarray(edge, grid.dtype)) for edge in (grid.low, bend))
-            gate = written.call("Clip", [integers, *edges])
-        return self.product(unit, ((integers, grid), (gate, gate_grid)), written)
+        made, cut = readings(unit.activation.op, grid), integers
+        if made.low > grid.low or made.high < grid.high:
+            edges = (self.constant(np.asarray(edge, grid.dtype)) for edge in (made.low, made.high))
+            cut = written.call("Clip", [integers, *edges])
+        return self.combined(unit, made.op, tuple(zip((integers, cut), made.grids, strict=True)), written)
 
-    def product(self, unit: Unit, factors: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:
-        """The result of a unit as the product of integers, each read on a grid."""
+    def combined(self, unit: Unit, op: str, operands: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:
+        """The result of a unit as the product (Mul) or sum (Add) of integers, each read on a grid."""
         raise NotImplementedError
 
     def commit(self, written: Written) -> None:
@@ -223,10 +221,10 @@ class QDQ(Writer):
         integers = written.call("QuantizeLinear", [new, *self.grid(grid)])
         return self.read(old, self.stepped(integers, steps, written), written)
 
-    def product(self, unit: Unit, factors: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:
-        """The result of a unit as the product of integers, each read on a grid."""
-        read = [written.call("DequantizeLinear", [integers, *self.grid(grid)]) for integers, grid in factors]
-        return self._result(unit.outputs[0], written.call("Mul", read, name=unit.nodes[-1].name), written)
+    def combined(self, unit: Unit, op: str, operands: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:
+        """The result of a unit as the product (Mul) or sum (Add) of integers, each read on a grid."""
+        read = [written.call("DequantizeLinear", [integers, *self.grid(grid)]) for integers, grid in operands]
+        return self._result(unit.outputs[0], written.call(op, read, name=unit.nodes[-1].name), written)
 
 
 Operands = list[Tensor]
@@ -258,12 +256,12 @@ class QOperator(Writer):
             written.replace[old] = made
         return written
 
-    def product(self, unit: Unit, factors: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:
-        """The result of a unit as the product of integers, each read on a grid."""
-        operands = [tensor for integers, grid in factors for tensor in (integers, *self.grid(grid))]
+    def combined(self, unit: Unit, op: str, operands: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:
+        """The result of a unit as the product (Mul) or sum (Add) of integers, each read on a grid."""
+        read = [tensor for integers, grid in operands for tensor in (integers, *self.grid(grid))]
         result = unit.outputs[0]
-        operands += self.grid(self.plan.grids[result.name])
-        return self.read(result, written.call("QLinearMul", operands, MICROSOFT, unit.nodes[-1].name), written)
+        read += self.grid(self.plan.grids[result.name])
+        return self.read(result, written.call(f"QLinear{op}", read, MICROSOFT, unit.nodes[-1].name), written)
 
     def _move(self, unit: Unit, read: Held, written: Written) -> list[Variable]:
         results = [Variable(UNNAMED) for _ in unit.node.outputs]

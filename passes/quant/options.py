@@ -39,6 +39,7 @@ class Settings:
     bits: of the weights. floor: the least signal-to-noise ratio of a layer on its activations, in dB.
     exclude, only: layers by the name of their call or their output. existing: what becomes of Q/DQ already there.
     rounding: how weights are rounded where activations are integers too. equalise: channels that share a scale.
+    silu: "lines" where it may become two straight lines.
     ranges: the file in which ranges are kept, if any.
     block: rows of a weight that share a scale, where only weights are quantised. method: how those are rounded.
     """
@@ -58,6 +59,7 @@ class Settings:
     method: str = "nearest"
     rounding: str = "products"
     equalise: bool = False
+    silu: str = "exact"
     ranges: str = ""
 
     def wants(self, node: Node) -> bool:
@@ -164,6 +166,12 @@ OPTIONS: tuple[Option, ...] = (
         "by least squares on calibration data, unless said; or each to the nearest",
     ),
     Option("equalise", yes_or_no, "whether channels that share a scale are made alike, in static; no unless said"),
+    Option(
+        "silu",
+        one_of("exact", "lines"),
+        "how integers compute SiLU, in static: exact, through Sigmoid and a product, unless said; or as two straight "
+        "lines, three times as fast and 26 dB from it: judge it by --data and --metric",
+    ),
     Option("ranges", str, "a file (.json) that keeps the ranges: the same model and data need not be calibrated again"),
     Option("existing", _existing, "what becomes of quantisation that is already there; refuse unless said"),
 )

@@ -14,6 +14,7 @@ from passes.layout import LAYOUT
 from passes.opset import OPSET
 from passes.quant.mean_pool import mean_pool
 from passes.quant.options import Settings
+from passes.quant.silu import APART
 from passes.quant.unfused_conv import unfused_conv
 
 CHANNELS_SINCE = 13
@@ -33,6 +34,8 @@ def prepare(context: Context, _settings: Settings) -> None:
     if context.model.graph.opset < HARD_SWISH and any(node.op == "HardSigmoid" for node in context.model.graph.nodes):
         raise_opset(context, HARD_SWISH)
         fold(context)
+    rewrite_all(context, APART)
+    context.begin(context.step)
 
 
 def fold(context: Context) -> None:

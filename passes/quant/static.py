@@ -15,7 +15,7 @@ from graphopt.ir.reader import load
 from graphopt.ir.types import Node
 from graphopt.numerics.contract import Judged, Lossy
 from graphopt.pipeline.context import Context
-from graphopt.rewrite.driver import Refusal
+from graphopt.rewrite.driver import Refusal, rewrite_all
 from passes.quant import floats, islands, placement, roundtrip, samples, saturation
 from passes.quant.accuracy.equalise import equalise
 from passes.quant.channels import widen
@@ -26,6 +26,7 @@ from passes.quant.options import Existing, Settings
 from passes.quant.plan import Manner, Plan, make
 from passes.quant.prepare import prepare, raise_opset
 from passes.quant.processor import integers_for
+from passes.quant.silu import silu_of_pixels
 from passes.quant.trust import warning
 from passes.quant.tuning import tuned
 from passes.quant.units import Unit, find
@@ -59,6 +60,9 @@ def run(context: Context, settings: Settings) -> None:
         equalise(context)
     if integers.fours and not keep:
         widen(context)
+    if settings.silu == "lines" and integers.requantises and integers.activation.itemsize == 1:
+        rewrite_all(context, (silu_of_pixels,))
+        context.begin(context.step)
     units, reasons = find(context, integers)
     allowed = wanted(units, settings)
     chosen = placement.choose(context, allowed)

@@ -158,9 +158,9 @@ def _activation(node: Node, kernel: Kernel, editor: Editor) -> Node | None:
     if len(node.outputs) > 1 or len(result.outputs) != 1 or editor.is_output(result):
         return None
     reader = result.outputs[0]
-    if reader.domain or editor.home[reader] is not editor.home[node]:
+    if editor.home[reader] is not editor.home[node]:
         return None
-    if reader.op in CLIPS:
+    if reader.op in CLIPS and not reader.domain:
         return reader if bounds(reader) is not None else None
     return reader if kernel.role is not Role.MOVE and possible(reader) else None
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from passes.quant.activations import hard_sigmoid_grids, hard_swish_gate, hard_swish_grid
+from passes.quant.activations import hard_sigmoid_grids, hard_swish_grid, hard_swish_readings, silu_grid, silu_lines
 from passes.quant.grid import INT8, UINT8, UINT16
 from tests.passes.quant.executing import executed, first_output, quantised
 from tests.support import proto
@@ -77,12 +77,27 @@ def test_hard_sigmoid_without_such_a_grid_has_none(alpha, beta):
 @pytest.mark.parametrize("high", [0.0, 0.5, 2.9, 3.0, 4.7, 20.0, 1e4])
 def test_the_grid_of_hard_swish_starts_at_its_bend_and_reaches_as_far_as_its_operand(high, dtype):
     grid = hard_swish_grid(high, dtype)
-    bend, gate = hard_swish_gate(grid)
+    made = hard_swish_readings(grid)
+    gate, bend = made.grids[1], made.high
     assert grid.bottom == pytest.approx(-3)
     assert grid.top >= min(high, 3 * 254) * (1 - 1e-6)
     assert gate.dequantise(np.asarray(grid.low)) == 0
     assert (bend - int(gate.zero)) * float(gate.scale) == pytest.approx(1)
     assert (bend - int(grid.zero)) * float(grid.scale) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("dtype", [UINT8, INT8])
+@pytest.mark.parametrize("high", [0.0, 0.5, 2.9, 8.0, 40.0])
+def test_two_readings_of_an_integer_are_two_lines_near_silu(high, dtype):
+    grid = silu_grid(high, dtype)
+    x = np.linspace(-5, max(high, 0.69), 1001)
+    made = silu_lines(grid)
+    integers = grid.quantise(x)
+    parts = (integers, np.clip(integers, made.low, made.high))
+    found = sum(one.dequantise(part) for one, part in zip(made.grids, parts, strict=True))
+    lines = 0.55 * np.maximum(x, -0.47) + 0.5 * np.maximum(x, 0.69) - 0.32
+    assert np.abs(found - lines).max() <= 1.5 * float(grid.scale)
+    assert np.abs(lines - x / (1 + np.exp(-x)))[x < 10].max() < 0.25
 
 
 # ---- layers ----
@@ -130,3 +145,56 @@ def test_an_operand_that_others_read_too_keeps_its_own_grid(data):
     result = quantised(model, data)
     assert "QLinearMul" not in executed(result.model.to_proto())
     assert noise(model, result) > 25
+
+
+SILUS = {
+    "product": (17, "g = Sigmoid (a)\n    h = Mul (a, g)"),
+    "swish": (24, "h = Swish (a)"),
+    "quick": (17, "h = com.microsoft.QuickGelu <alpha: float = 1.0> (a)"),
+}
+
+
+def silu_layer(spelling):
+    opset, activation = SILUS[spelling]
+    text = LAYER.replace('["" : {opset}]', '["" : {opset}, "com.microsoft" : 1]')
+    return proto(text.format(opset=opset, activation=activation), WEIGHTS)
+
+
+@pytest.mark.parametrize("spelling", SILUS)
+def test_silu_is_a_sigmoid_and_a_product_of_integers(spelling, data):
+    model = silu_layer(spelling)
+    result = quantised(model, data)
+    found = executed(result.model.to_proto())
+    assert found["QLinearSigmoid"] == found["QLinearMul"] == 1
+    assert found["QuantizeLinear"] == found["DequantizeLinear"] == 1
+    assert noise(model, result) > 30
+
+
+@pytest.mark.parametrize("written", ["qdq", "qoperator"])
+@pytest.mark.parametrize("spelling", SILUS)
+def test_silu_becomes_two_lines_when_asked(spelling, written, data):
+    model = silu_layer(spelling)
+    result = quantised(model, data, passes=f"quant:scheme=static:silu=lines:format={written}")
+    assert not result.report.rolled_back
+    found = executed(result.model.to_proto())
+    assert found["QLinearAdd"] == found["Clip"] == 1
+    assert not {"QLinearSigmoid", "QLinearMul", "QuickGelu"} & found.keys()
+    assert 24 < noise(model, result) < 40
+
+
+@pytest.mark.parametrize(
+    "activation",
+    ["e = Relu (a)\n g = Sigmoid (e)\n h = Mul (e, g)", "g = Sigmoid (a)\n m = Mul (a, g)\n h = Add (m, a)"],
+    ids=["of another operator", "others read the operand"],
+)
+def test_silu_stays_exact_where_lines_have_no_grid(activation, data):
+    model = layer(activation)
+    result = quantised(model, data, passes="quant:scheme=static:silu=lines")
+    assert "QuickGelu" not in {node.op_type for node in result.model.to_proto().graph.node}
+    assert noise(model, result) > 30
+
+
+def test_silu_of_single_pixels_stays_exact(data):
+    model = layer("p = GlobalAveragePool (a)\n c = Conv (p, v)\n g = Sigmoid (c)\n s = Mul (c, g)\n h = Mul (a, s)")
+    result = quantised(model, data, passes="quant:scheme=static:silu=lines")
+    assert executed(result.model.to_proto())["QLinearSigmoid"] == 1
