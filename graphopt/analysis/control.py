@@ -40,12 +40,12 @@ class Inference(Protocol):
 
 
 def owners(graph: Graph) -> dict[Tensor, Node]:
-    """For every input of every subgraph, the node that holds the subgraph."""
+    """For every input of every body, the Loop or Scan that gives it; an If gives none."""
     return {
         tensor: node
         for inner in graphs(graph)
         for node in inner.nodes
-        if node.attrs
+        if node.attrs and node.op != "If"
         for body in subgraphs(node)
         for tensor in body.inputs
     }
@@ -123,7 +123,8 @@ def _fixpoint(
         if turn == ROUNDS - 1:
             carried = [Type(t.dtype) for t in carried]
         shapes.forget(inside)
-        for tensor, type_ in zip(body.inputs, (*first, *carried, *last), strict=False):
+        given = (*first, *carried, *last, *[UNKNOWN] * len(body.inputs))
+        for tensor, type_ in zip(body.inputs, given, strict=False):
             shapes.assume(tensor, type_, None)
         found = [shapes.inferred(t) for t in body.outputs[skip:]]
         after = [join(a, b) for a, b in zip(carried, found, strict=False)]

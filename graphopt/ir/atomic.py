@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from graphopt.errors import ModelError, OutputError
+from graphopt.ir.scratch import Scratch
 from graphopt.ir.storage import File
 from graphopt.ir.types import Array
 
@@ -65,20 +66,22 @@ class Pending:
         """Append zeros up to `offset`."""
         self._out.write(bytes(offset - self._out.tell()))
 
-    def copy(self, source: File, offset: int, length: int) -> None:
+    def copy(self, source: File | Scratch, offset: int, length: int) -> None:
         """Append a range of another file, by the kernel where it can, else in pieces."""
-        source.check()
+        if isinstance(source, File):
+            source.check()
         self._out.flush()
         end = offset + length
         offset = self._copy_by_kernel(source, offset, end)
         while offset < end:
             piece = os.pread(source.fd, min(_CHUNK, end - offset), offset)
             if not piece:
-                raise ModelError(f"{source.path} was cut by another program while it was being copied")
+                place = source.path if isinstance(source, File) else "the file of weights that were made"
+                raise ModelError(f"{place} was cut by another program while it was being copied")
             self._out.write(piece)
             offset += len(piece)
 
-    def _copy_by_kernel(self, source: File, offset: int, end: int) -> int:
+    def _copy_by_kernel(self, source: File | Scratch, offset: int, end: int) -> int:
         """How far it came."""
         while offset < end:
             try:

@@ -38,7 +38,7 @@ class Scratch:
         written = 0
         try:
             while written < len(content):
-                written += os.pwrite(self._file, content[written:], start + written)
+                written += os.pwrite(self.fd, content[written:], start + written)
         except OSError as error:
             folder = tempfile.gettempdir()
             raise OutputError(f"weights cannot be kept in {folder}: {error.strerror} (TMPDIR names another)") from error
@@ -46,11 +46,11 @@ class Scratch:
 
     def read(self, offset: int, length: int) -> Array:
         """A mapping of what was put at `offset`, which the array alone keeps alive."""
-        mapped = mmap.mmap(self._file, length, offset=offset, access=mmap.ACCESS_READ)
+        mapped = mmap.mmap(self.fd, length, offset=offset, access=mmap.ACCESS_READ)
         return np.frombuffer(mapped, np.uint8)
 
     @property
-    def _file(self) -> int:
+    def fd(self) -> int:
         """The descriptor of the file, which is made when it is first needed."""
         if self._descriptor is None:
             with tempfile.TemporaryFile(prefix="graphopt-") as file:

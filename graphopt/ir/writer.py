@@ -27,6 +27,7 @@ from graphopt.ir import weights, wire
 from graphopt.ir.atomic import Pending, alone, sync_folder, told
 from graphopt.ir.emit import constants, emit
 from graphopt.ir.model import Model
+from graphopt.ir.scratch import Scratch
 from graphopt.ir.storage import File, Payload, encode, loaded
 from graphopt.ir.weights import Beside, Chunk, Hollow, Marked, Referring, Weights
 from graphopt.ir.words import counted
@@ -107,7 +108,7 @@ def _stream(out: Pending, chunk: Chunk) -> None:
     if not isinstance(held, Payload):
         out.write(encode(loaded(held)))
     elif chunk.field == held.field or held.plain:
-        if isinstance(held.source, File):
+        if isinstance(held.source, File | Scratch):
             out.copy(held.source, held.place.offset, held.place.length)
         else:
             out.write(held.source.read(held.place.offset, held.place.length))

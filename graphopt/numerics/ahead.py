@@ -7,18 +7,20 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from graphopt.numerics.run import PairResult
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from graphopt.ir.types import Array
     from graphopt.numerics.contract import Contract
+    from graphopt.numerics.failure import RunFailure
     from graphopt.numerics.feeds import FeedPlan
-    from graphopt.numerics.run import PairResult
-    from graphopt.numerics.session import RunFailure
     from graphopt.numerics.values import Value
     from graphopt.numerics.worker import Worker
 
 CAPACITY = 64 << 20
-"""Bytes of models that may wait; whoever has more waits for the oldest."""
+"""Bytes of models and their weights that may wait; whoever has more waits for the oldest."""
 
 TICKET = 1
 """Under which the runner keeps what the one model gives that is compared in the end."""
@@ -38,13 +40,22 @@ class Ahead:
         self._runner.limit_memory(memory)
 
     def check_pair(
-        self, before: bytes, after: bytes, feeds: Sequence[FeedPlan], contract: Contract, *, limit_s: float
+        self,
+        before: bytes,
+        after: bytes,
+        feeds: Sequence[FeedPlan],
+        contract: Contract,
+        *,
+        given: Mapping[str, Array] | None = None,
+        limit_s: float,
     ) -> Future[PairResult]:
         """As `Runner.check_pair`; the result comes later."""
         while sum(size for _, size in self._waiting) > CAPACITY or (self._waiting and self._waiting[0][0].done()):
             self._waiting.popleft()[0].result()
-        future = self._thread.submit(self._runner.check_pair, before, after, feeds, contract, limit_s=limit_s)
-        self._waiting.append((future, len(before) + len(after)))
+        future = self._thread.submit(
+            self._runner.check_pair, before, after, feeds, contract, given=given, limit_s=limit_s
+        )
+        self._waiting.append((future, len(before) + len(after) + sum(array.nbytes for array in (given or {}).values())))
         return future
 
     def expect(self, model: str | bytes, feeds: Sequence[FeedPlan | Mapping[str, Value]], *, limit_s: float) -> None:
@@ -66,7 +77,10 @@ class Ahead:
         *,
         limit_s: float,
     ) -> PairResult:
-        """As `Runner.check_pair`, with the model and the feeds of `expect`."""
+        """As `Runner.check_pair`, with the model and the feeds of `expect`. What took too long is not tried again."""
+        failure = None if self._expected is None else self._expected.result()
+        if failure is not None and failure.kind == "timeout":
+            return PairResult(failure=failure, side="before")
         return self._runner.check_pair(model, after, feeds, contract, limit_s=limit_s, ticket=TICKET)
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from graphopt.ir.dtypes import INTEGERS, DType, elem_type
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite, implied_imports
 from graphopt.ir.emit import call_proto, constant_proto
 from graphopt.ir.model import Model
-from graphopt.ir.types import Array, Constant, Graph, Node, Tensor
+from graphopt.ir.types import Array, Constant, Graph, Node, Stored, Tensor
 from graphopt.numerics.domains import domain_of
 from graphopt.numerics.feeds import InputSpec
 from graphopt.numerics.nondeterminism import nondeterministic
@@ -28,6 +28,8 @@ from graphopt.numerics.nondeterminism import nondeterministic
 if TYPE_CHECKING:
     from graphopt.analysis.shapes import Shapes
 
+BULK = 1 << 20
+"""Constants of at least so many bytes can be fed instead of being written into models, which copies them."""
 SMALL = 4096
 """Constants of up to this many bytes keep their values, whether or not a rule looked at them."""
 RUNTIME_IR = 13
@@ -89,11 +91,17 @@ class Region:
         held = {tensor: tensor.values for tensor in self.inputs if isinstance(tensor, Constant)}
         return [{name: (held | {**batch})[tensor] for tensor, name in self.inputs.items()} for batch in batches]
 
-    def models(self) -> tuple[bytes, bytes]:
-        """Both sides as serialised models with the same inputs and outputs."""
-        return self._model(self.before, self.old), self._model(self.after, self.new)
+    @cached_property
+    def bulk(self) -> dict[Constant, str]:
+        """The large ones among the constants that keep their values."""
+        held = {tensor: name for tensor, name in self.embedded.items() if isinstance(tensor, Constant)}
+        return {tensor: name for tensor, name in held.items() if tensor.nbytes >= BULK and tensor.dtype.kind != "O"}
 
-    def _model(self, calls: tuple[Call, ...], wanted: tuple[Tensor, ...]) -> bytes:
+    def models(self, *, whole: bool = True) -> tuple[bytes, bytes]:
+        """Both sides as serialised models with the same inputs and outputs; if not whole, `bulk` has to be fed too."""
+        return self._model(self.before, self.old, whole=whole), self._model(self.after, self.new, whole=whole)
+
+    def _model(self, calls: tuple[Call, ...], wanted: tuple[Tensor, ...], *, whole: bool) -> bytes:
         names = self._names(calls)
         graph = onnx.GraphProto(name="region")
         graph.node.extend(call_proto(call, names) for call in calls)
@@ -103,8 +111,10 @@ class Region:
         for tensor, output in zip(wanted, outputs, strict=True):
             graph.node.add(op_type="Identity", input=[names[tensor]], output=[output])
         used = {tensor for call in calls for tensor in _reads(call)} | set(wanted)
-        kept = (t for t in self.embedded if isinstance(t, Constant) and t in used)
-        graph.initializer.extend(constant_proto(t, names[t]) for t in kept)
+        kept = [t for t in self.embedded if isinstance(t, Constant) and t in used]
+        fed = set() if whole else self.bulk.keys()
+        graph.initializer.extend(constant_proto(t, names[t]) for t in kept if t not in fed)
+        graph.input.extend(_value_info(names[t], t.dtype) for t in kept if t in fed)
         graph.input.extend(_value_info(name, self.dtypes[tensor]) for tensor, name in self.inputs.items())
         graph.output.extend(_value_info(name, self.dtypes[t]) for name, t in zip(outputs, self.old, strict=True))
         model = onnx.ModelProto(ir_version=min(max(self.model.ir_version, 4), RUNTIME_IR), graph=graph)
@@ -115,6 +125,16 @@ class Region:
             model.functions.extend(self.model.functions)
         content: bytes = model.SerializeToString(deterministic=True)
         return content
+
+    def bulky(self) -> dict[str, Array]:
+        """What to feed for `bulk`, besides what is drawn."""
+        return {name: tensor.values for tensor, name in self.bulk.items()}
+
+    def release(self) -> None:
+        """Give back the memory that looking at `bulk` took."""
+        for tensor in self.bulk:
+            if isinstance(tensor.stored, Stored):
+                tensor.stored.release()
 
     def _names(self, calls: tuple[Call, ...]) -> dict[Tensor, str]:
         """Names by position; nested graphs refer to tensors by name, so next to those tensors keep their own."""

@@ -13,7 +13,8 @@ from graphopt.analysis.shapes import Shapes
 from graphopt.errors import PassError
 from graphopt.ir.edit import Editor, Rewrite
 from graphopt.ir.model import Model
-from graphopt.ir.types import Array, Node, Tensor
+from graphopt.ir.scratch import Scratch
+from graphopt.ir.types import Array, Constant, Node, Stored, Tensor
 from graphopt.numerics.run import InProcess, Runner
 from graphopt.pipeline.journal import Entry, Journal, Owed, Status, Table, Verdict
 from graphopt.pipeline.structure import schema_fault
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, int]
 """A rewrite's identity in every replay of one compile: rule, place, and how many of that rule and place came before."""
+
+MADE = 64 << 20
+"""Bytes of weights that rewrites may make before they are kept in a file."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ class Context:
         self._bound: list[Shapes] | None = None
         self._rejected: set[tuple[str, str]] = set()
         self._owed: list[tuple[int, Owed]] = []
+        self._scratch, self._made = Scratch(), 0
 
     def begin(self, step: str) -> None:
         """Start a pass: node order and analyses are brought up to date."""
@@ -167,8 +172,17 @@ class Context:
         """
         place = f"{rewrite.root.op} {rewrite.root.name or rewrite.root.outputs[0].name}"
         if self.admit(rule, place, numerics, lambda: evidence or self._verdict(rewrite, rule, numerics, feeds)):
+            self._put_away(rewrite)
             return self.editor.commit(rewrite, rule)
         return None
+
+    def _put_away(self, rewrite: Rewrite) -> None:
+        """Keep the weights that a rewrite has made in a file, once there are many."""
+        for tensor in dict.fromkeys(tensor for call in rewrite.after for tensor in call.inputs):
+            if isinstance(tensor, Constant) and not tensor.outputs and not isinstance(tensor.stored, Stored):
+                self._made += tensor.nbytes
+                if self._made > MADE and tensor.dtype.kind != "O":
+                    tensor.values = self._scratch.put(tensor.values)
 
     def admit(self, rule: str, place: str, numerics: Contract, judge: Callable[[], Verdict | Owed]) -> bool:
         """Whether a change of any kind is let through: within the fuel, not left out, not wrong. It is then on record.

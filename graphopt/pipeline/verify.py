@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from graphopt.data.source import Data
 
 REGION_SECONDS = 60.0
-WHOLE_SECONDS = 600.0
+WHOLE_SECONDS, LEAST_SECONDS = 600.0, 30.0
+NODES_A_SECOND, BYTES_A_SECOND = 200, 4 << 20
+"""The model as a whole has so many seconds at the most, and at the least; between them as its nodes and weights are."""
 WHOLE_BYTES, WHOLE_NODES = 1 << 30, 30_000
 """Models with more weights or nodes are compared as a whole only at level `full`: to load them takes minutes."""
 SAMPLES = 8
@@ -134,14 +136,15 @@ class Verifier:
         return built, None if built.key is None else (built.key, numerics)
 
     def _run_ahead(self, ahead: Ahead, built: Region, key: Hashable, numerics: Contract) -> Owed:
-        before, after = built.models()
+        before, after = built.models(whole=False)
         plans = self._plans(built, numerics)
-        coming = ahead.check_pair(before, after, plans, numerics, limit_s=REGION_SECONDS)
+        coming = ahead.check_pair(before, after, plans, numerics, given=built.bulky(), limit_s=REGION_SECONDS)
+        coming.add_done_callback(lambda _: built.release())
         self.checked += 1
         self._outlines.add((built.outline, numerics))
 
         def owed() -> Verdict:
-            verdict = self._judged(coming.result(), before, plans, numerics)
+            verdict = self._judged(coming.result(), before, plans, numerics, built.bulky)
             if verdict.status is Status.WRONG:
                 self._known.pop(key, None)
             elif key is not None:
@@ -165,7 +168,14 @@ class Verifier:
             verdict = Verdict(verdict.status, verdict.error, verdict.detail, str(folder))
         return verdict
 
-    def _judged(self, result: PairResult, before: bytes, plans: Sequence[Feed], numerics: Contract) -> Verdict:
+    def _judged(
+        self,
+        result: PairResult,
+        before: bytes,
+        plans: Sequence[Feed],
+        numerics: Contract,
+        given: Callable[[], Mapping[str, Array]] = dict,
+    ) -> Verdict:
         """The verdict on a region: it may miss what was promised on some feed as far as, on that feed, it amplifies
         rounding errors itself. Scores of a Softmax that large numbers make equal but for these are an example."""
         verdict = _verdict(result, numerics)
@@ -178,7 +188,7 @@ class Verifier:
             if not math.isfinite(comparison.k) or not numerics.k:
                 return verdict
             enough = comparison.k / numerics.k
-            factor = amplification(self.runner, model, before, drawn(plan), self.seed, enough)
+            factor = amplification(self.runner, model, before, {**drawn(plan), **given()}, self.seed, enough)
             if comparison.k > numerics.k * factor:
                 return verdict
             largest = max(largest, factor)
@@ -221,7 +231,7 @@ class Verifier:
         self._ways = drawn or self._ways
         if self.ahead is not None and drawn and not self._beyond and self.feeds is None:
             self._expected = drawn[0]
-            self.ahead.expect(self.original(), self._expected, limit_s=WHOLE_SECONDS)
+            self.ahead.expect(self.original(), self._expected, limit_s=self._patience)
 
     def whole(self, context: Context) -> Verdict:
         """Whether the model as it is now agrees with the original within the sum of the contracts of its rewrites."""
@@ -241,6 +251,13 @@ class Verifier:
             return self._compare(context, str(candidate), self._ways)
 
     @property
+    def _patience(self) -> float:
+        """Seconds that the whole model may take to be loaded and run: a hostile one goes on for ever."""
+        if self.level is Level.FULL:
+            return WHOLE_SECONDS
+        return min(LEAST_SECONDS + self._nodes / NODES_A_SECOND + self._weights / BYTES_A_SECOND, WHOLE_SECONDS)
+
+    @property
     def _beyond(self) -> str:
         """What makes the model too large to be compared as a whole; empty if nothing does."""
         if self.level is Level.FULL:
@@ -257,8 +274,8 @@ class Verifier:
         sampled = _samples(context.calibration) if isinstance(contract, LOOSE) else None
         for way in ways if sampled is None else [[sampled], *ways]:
             check = self.ahead.against if self.ahead and way is self._expected else self.runner.check_pair
-            result = check(original, candidate, way, contract, limit_s=WHOLE_SECONDS)
-            if result.side != "before":
+            result = check(original, candidate, way, contract, limit_s=self._patience)
+            if result.side != "before" or (result.failure and result.failure.kind == "timeout"):
                 break
         unknown = NO_BOUND if promised is None and result.verdict == "ok" else _only_elsewhere(result, context.target)
         if unknown:

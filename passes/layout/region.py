@@ -76,13 +76,13 @@ class Region:
 
 
 def permutation(node: Node, rank: int | None) -> Order | None:
-    """What a Transpose does; None for any other node."""
+    """What a Transpose does; None for any other node, and for one that contradicts itself."""
     if node.op != "Transpose" or node.domain:
         return None
     perm = node.attrs.get("perm")
     if perm is None:
         return None if rank is None else identity(rank)[::-1]
-    return tuple(int(axis) for axis in perm)
+    return tuple(perm) if sorted(perm) == list(range(len(perm))) else None
 
 
 def grow(context: Context, seed: Node) -> Region | None:

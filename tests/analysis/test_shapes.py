@@ -303,6 +303,25 @@ def test_tensors_inside_a_body_can_be_asked_for_first():
     assert shapes.type(body.inputs[0]) == TypeInfo(np.dtype(np.int64), ())
 
 
+CONTRADICTORY = {
+    "a Loop that gives its body less than it takes": """g (float[3] x, int64 n, bool c) => (float y, float z) {
+        y, z = Loop (n, c) <body = b (int64 j, bool k, float[3] s) => (bool k2, float[3] s2, float[3] o) {
+            k2 = Identity (k) s2 = Add (s, x) o = Neg (s2) }> }""",
+    "a Loop that gives nothing": """g (float[3] x) => (float y) {
+        y = Loop () <body = b (int64 j, bool k, float[3] s) => (bool k2, float[3] s2) {
+            k2 = Identity (k) s2 = Add (s, x) }> }""",
+    "branches that take inputs": """g (float[3] x, bool c) => (float y) {
+        y = If (c) <then_branch = t (float[3] p) => (float q) { q = Neg (p) },
+                    else_branch = e (float[3] r) => (float s) { s = Neg (r) }> }""",
+}
+
+
+@pytest.mark.parametrize("kind", CONTRADICTORY)
+def test_bodies_that_are_given_too_little_are_unknown(kind):
+    shapes, y = analysed(CONTRADICTORY[kind])
+    assert shapes.static(y) in (None, (3,))
+
+
 def test_scans_slice_and_stack():
     text = """g (float[n] state, float[t, n] xs) => (float last, float all) {
         last, all = Scan<num_scan_inputs = 1, body = b (float[n] s, float[n] x) => (float[n] o, float[n] p) {

@@ -49,9 +49,27 @@ def test_models_are_written_from_it(tmp_path, external):
     assert np.array_equal(onnx.numpy_helper.to_array(written), expected)
 
 
+def test_what_rewrites_make_lies_there_once_it_is_much(monkeypatch):
+    x, w = graphopt.Value("x"), graphopt.Const("w")
+
+    @graphopt.rule(graphopt.op.MatMul(x, w), numerics=graphopt.Close(64))
+    def doubled(m, new):
+        m.require(m[w].max() == 1, "done")
+        return new.Mul(new.MatMul(m[x], m[w] * 2), np.array(0.5, np.float32))
+
+    text = "agraph (float[N, 256] x) => (float[N, 256] y) { a = MatMul(x, v) y = MatMul(a, w) }"
+    model = proto(text, {name: np.ones((256, 256), np.float32) for name in "vw"})
+    usual = graphopt.optimize(model, passes=[doubled]).model
+    monkeypatch.setattr("graphopt.pipeline.context.MADE", 1 << 18)
+    result = graphopt.optimize(model, passes=[doubled]).model
+    held = [t.stored for t in result.graph.tensors().values() if isinstance(t, Constant) and t.nbytes >= LEAST]
+    assert sorted(isinstance(one, np.ndarray) for one in held) == [False, True]
+    assert result.to_proto() == usual.to_proto()
+
+
 def test_the_file_goes_with_the_last_tensor():
     scratch = Scratch()
-    held, descriptor = scratch.put(np.zeros(LEAST, np.float32)), scratch._file
+    held, descriptor = scratch.put(np.zeros(LEAST, np.float32)), scratch.fd
     del scratch
     gc.collect()
     assert os.fstat(descriptor).st_size == 4 * LEAST

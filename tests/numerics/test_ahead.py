@@ -11,8 +11,9 @@ import pytest
 from graphopt.numerics import ahead as ahead_module
 from graphopt.numerics.ahead import Ahead
 from graphopt.numerics.contract import Exact
+from graphopt.numerics.process import PROGRAM
 from graphopt.numerics.run import PairResult
-from graphopt.numerics.worker import PROGRAM, Worker
+from graphopt.numerics.worker import Worker
 from tests.numerics.models import ENDLESS, RELU, model
 
 NEG = "agraph (float[n] x) => (float[n] y) { y = Neg(x) }"
@@ -26,7 +27,7 @@ class Held:
     def __init__(self):
         self.permission, self.asked, self.closed = threading.Semaphore(0), [], False
 
-    def check_pair(self, before, _after, _feeds, _contract, *, limit_s):
+    def check_pair(self, before, _after, _feeds, _contract, *, given, limit_s):  # noqa: ARG002
         assert limit_s == 1
         self.permission.acquire()
         self.asked.append(before)

@@ -20,6 +20,8 @@ from graphopt.ir.types import Constant, Variable
 from graphopt.numerics import worker
 from graphopt.numerics.run import InProcess
 from graphopt.pipeline.journal import Status, Verdict
+from graphopt.pipeline.level import Level
+from graphopt.pipeline.verify import LEAST_SECONDS, WHOLE_SECONDS, Verifier
 from tests.support import proto
 
 x = Value("x")
@@ -132,6 +134,40 @@ def test_a_fault_is_caught_blamed_and_undone_alone(wrong, place, how):
     assert result.report.whole.status is Status.VERIFIED
     right = optimized([double_negation], how=how)
     assert result.model.to_proto() == right.model.to_proto()
+
+
+FED = [wrong_number, wrong_axis, dropped_batch, only_for_denormal_values]
+
+
+@pytest.mark.parametrize(("wrong", "place"), [one for one in PLANTED if one[0] in FED], ids=str)
+def test_a_fault_is_caught_where_constants_are_fed_as_large_ones_are(wrong, place, monkeypatch):
+    monkeypatch.setattr("graphopt.numerics.region.BULK", 0)
+    report = optimized([wrong, double_negation]).report
+    assert [(entry.rule, entry.place) for entry in report.rolled_back] == [(wrong.name, place)]
+    assert report.hits == {"double_negation": 1}
+    assert report.whole.status is Status.VERIFIED
+
+
+def test_large_constants_are_not_copied_into_the_models_of_a_region(monkeypatch):
+    seen = []
+    check = worker.Worker.check_pair
+    monkeypatch.setattr(
+        worker.Worker, "check_pair", lambda self, *pair, **more: seen.append((pair, more)) or check(self, *pair, **more)
+    )
+    weights = {"w": np.ones((600, 600), np.float32)}
+
+    @rule(op.MatMul(x, c), numerics=Close(64))
+    def doubled(m, new):
+        m.require(m[c].max() == 1, "done")
+        return new.Mul(new.MatMul(m[x], m[c] * 2), np.array(0.5, np.float32))
+
+    report = graphopt.optimize(
+        proto("agraph (float[N, 600] x) => (float[N, 600] y) { y = MatMul(x, w) }", weights), passes=[doubled]
+    ).report
+    (before, after, *_), options = seen[0]
+    assert len(before) + len(after) < 2000
+    assert sorted(array.nbytes for array in options["given"].values()) == [1_440_000, 1_440_000]
+    assert [entry.verdict.status for entry in report.rewrites] == [Status.VERIFIED]
 
 
 @pytest.mark.parametrize("how", RUNNERS)
@@ -294,6 +330,27 @@ def test_where_the_runtime_crashes_or_hangs_nothing_is_verified_and_the_compile_
     assert result.report.whole.status is Status.UNVERIFIED
     assert words in result.report.whole.detail
     assert failing.made[-1].restarts > 0
+
+
+def test_a_model_that_never_ends_is_waited_for_once(monkeypatch):
+    monkeypatch.setattr("graphopt.pipeline.verify.LEAST_SECONDS", 1.0)
+    text = """agraph (float[N, 3] x, float[N, 3] u) => (float[N, 3] y, float[N, 3] z) {
+        n = Constant <value_int = 9223372036854775807> () c = Constant <value = bool {1}> ()
+        y = Loop (n, c, x) <body = b (int64 j, bool k, float[N, 3] s) => (bool k2, float[N, 3] s2) {
+            k2 = Identity (k) s2 = Cos (s) }>
+        a = Neg (u) z = Neg (a) }"""
+    report = graphopt.optimize(proto(text), passes=[double_negation]).report
+    assert report.whole.status is Status.UNVERIFIED
+    assert "seconds" in report.whole.detail
+    assert [entry.verdict.status for entry in report.rewrites] == [Status.VERIFIED]
+
+
+def test_how_long_a_whole_model_may_take_depends_on_its_size():
+    tiny, large, huge = (Verifier(InProcess(), dict, bytes) for _ in range(3))
+    tiny._nodes, large._nodes, huge._weights = 1, 20_000, 1 << 40
+    assert LEAST_SECONDS < tiny._patience < 31 < large._patience == 130 < huge._patience == WHOLE_SECONDS
+    tiny.level = Level.FULL
+    assert tiny._patience == WHOLE_SECONDS
 
 
 def test_a_crash_of_what_a_rewrite_made_is_its_fault(monkeypatch):

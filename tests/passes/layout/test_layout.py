@@ -18,6 +18,16 @@ def test_residual_blocks():
     fires(LAYOUT, text, {"w": (4, 4, 1, 1)}, leaves=["Relu", "Conv", "Add", "Relu", "Conv", "Add"])
 
 
+@pytest.mark.parametrize("perm", ["0, 0, 1, 2", "0, 3, 1, 9", "0, 2, 3, -3"])
+@pytest.mark.parametrize("place", ["first", "second"])
+def test_a_transpose_that_contradicts_itself_is_left_alone(perm, place):
+    wrong = f"Transpose <perm = [{perm}]>"
+    pair = (wrong, BACK) if place == "first" else (THERE, wrong)
+    text = f"g (float[N,4,8,8] x) => (float[N,4,8,8] y) {{ a = {pair[0]} (x) b = Relu (a) y = {pair[1]} (b) }}"
+    model = graphopt.optimize(proto(text), passes=[LAYOUT], verify="off").model
+    assert [node.op for node in model.graph.nodes] == ["Transpose", "Relu", "Transpose"]
+
+
 def test_what_is_pooled_is_turned_after_pooling():
     text = f"""g (float[N,4,8,8] x) => (float[N,1,1,4] y) {{ a = {THERE} (x) b = Relu (a) y = ReduceMean (b, axes) }}"""
     model = fires(LAYOUT, text, {"axes": np.array([1, 2])}, leaves=["Relu", "ReduceMean", "Transpose"])
