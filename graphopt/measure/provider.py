@@ -18,6 +18,8 @@ from graphopt.numerics.values import Value, from_runtime, is_runtime, retyped, t
 CPU = "cpu"
 MOST_THREADS = 256
 """More are refused, unless the machine has more processors."""
+LOSING = ("ConvAddActivationFusion",)
+"""Optimisations of the runtime (1.32) that take a convolution into the sum behind it, also where it is an output."""
 _SUFFIX = "ExecutionProvider"
 _LOADING = re.compile(r"^(?:Load model (?:from )?\S+ failed: ?)+")
 """What the runtime says before the reason why a file does not load."""
@@ -76,6 +78,7 @@ def open_session(
     profile: Path | None = None,
     name: str = "",
     prepack: bool = True,
+    inner: bool = False,
 ) -> Session:
     """Load a model, given as a path or as the bytes of a file, with all optimisations of the runtime.
 
@@ -85,11 +88,12 @@ def open_session(
     name: of the model in errors; by default its path.
     prepack: whether weights are copied into the layout that kernels like best; else those that lie in a file of
         external data are used where they are mapped.
+    inner: whether some of the outputs are read inside the model too; without those optimisations that lose such ones.
 
     Raises UsageError for a provider that is not there or does not start, and for absurd threads; ModelError if the
     model does not load.
     """
-    return Session(model, provider, threads, profile, name, prepack=prepack)
+    return Session(model, provider, threads, profile, name, prepack=prepack, inner=inner)
 
 
 class Session:
@@ -108,6 +112,7 @@ class Session:
         name: str,
         *,
         prepack: bool = True,
+        inner: bool = False,
     ) -> None:
         import onnxruntime as ort
 
@@ -117,7 +122,9 @@ class Session:
         options = _options(ort, self.threads, profile, others=others, prepack=prepack)
         source = model if isinstance(model, bytes) else os.fspath(model)
         try:
-            self._session = ort.InferenceSession(source, options, providers=list({self.provider: 0, _long(CPU): 0}))
+            providers = list({self.provider: 0, _long(CPU): 0})
+            without = list(LOSING) if inner else None
+            self._session = ort.InferenceSession(source, options, providers=providers, disabled_optimizers=without)
         except Exception as error:
             reason = _LOADING.sub("", failure_of(str(error)).reason)
             raise ModelError(f"{self.name} does not load: {reason}") from error

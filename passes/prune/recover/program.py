@@ -101,7 +101,7 @@ class Program:
         part = self.path.with_name(f"{next(self._files)}.onnx")
         try:
             part.write_bytes(proto.SerializeToString())
-            return open_session(part, name="a part of the model", prepack=self.size <= PACKED)
+            return open_session(part, name="a part of the model", prepack=self.size <= PACKED, inner=True)
         finally:
             part.unlink(missing_ok=True)
             _remove(kept.values())
