@@ -17,7 +17,7 @@ import graphopt
 from graphopt import Close, Exact, Pass, PassError, Value, op, rule
 from graphopt.ir.edit import Draft, Rewrite
 from graphopt.ir.types import Constant, Variable
-from graphopt.numerics import worker
+from graphopt.numerics import process, worker
 from graphopt.numerics.run import InProcess
 from graphopt.pipeline.journal import Status, Verdict
 from graphopt.pipeline.level import Level
@@ -314,7 +314,7 @@ def test_where_the_runtime_crashes_or_hangs_nothing_is_verified_and_the_compile_
     act, words = ACTS[kind]
     failing = Failing(act)
     monkeypatch.setattr(worker, "best_runner", failing)
-    monkeypatch.setattr(worker, "GRACE_S", 0.2)
+    monkeypatch.setattr(process, "GRACE_S", 0.2)
     for name in ("REGION_SECONDS", "WHOLE_SECONDS"):
         monkeypatch.setattr(f"graphopt.pipeline.verify.{name}", 1.0)
 
