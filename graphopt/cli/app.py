@@ -6,6 +6,8 @@ usage errors must not wait for onnx. A command imports what it needs when it run
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 import traceback
@@ -107,6 +109,7 @@ def _end_at_once() -> NoReturn:
 
 def main() -> NoReturn:
     """Run the program with the arguments of this process, and end it with one of the exit codes."""
+    atexit.register(gc.freeze)  # the process ends with all that it holds: there is no garbage to be looked for
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if not sys.warnoptions:

@@ -16,8 +16,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
+import numpy as np
+
+from graphopt.numerics.contract import Exact
 from graphopt.numerics.failure import RunFailure
-from graphopt.numerics.process import PROGRAM, READY, SECOND, Lost, Process
+from graphopt.numerics.feeds import FeedPlan, InputSpec
+from graphopt.numerics.process import PROGRAM, READY, SECOND, START_S, Lost, Process
 from graphopt.numerics.run import Expected, InProcess, PairResult, check_pair, expected, run
 from graphopt.numerics.sharing import Shared
 
@@ -25,10 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from graphopt.numerics.contract import Contract
-    from graphopt.numerics.feeds import FeedPlan
     from graphopt.numerics.run import Runner
     from graphopt.numerics.session import ModelSource
     from graphopt.numerics.values import Value
+
+
+WARM_UP = (
+    b'\x08\x08:9\n\x12\n\x01x\x12\x01y"\x08Identity:\x00\x12\x01g'
+    b"Z\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01"
+    b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
+)
+"""A model of a single Identity of opset 13, `float[1] x` to `y`."""
 
 
 def best_runner(first: Process | None = None) -> Runner:
@@ -195,12 +206,19 @@ def serve(channel: int, requests: int, results: int, memory: int, parent: int) -
     onnxruntime.set_default_logger_severity(4)
     connection, inbound, outbound = Connection(channel), Shared(requests), Shared(results)
     connection.send(READY)
+    _warm_up()
     kept: dict[int, Expected] = {}
     with contextlib.suppress(EOFError):
         while True:
             request = inbound.take(connection.recv())
             outbound.clear()
             connection.send(outbound.put(_answer(connection, kept, *request)))
+
+
+def _warm_up() -> None:
+    """Have numpy and the runtime load what they load at the first draw and run, while nothing is asked yet."""
+    x = InputSpec("x", np.dtype(np.float32), (1,))
+    check_pair(WARM_UP, WARM_UP, [FeedPlan((x,), 0, "edge")], Exact(), limit_s=START_S)
 
 
 def _answer(

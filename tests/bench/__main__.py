@@ -5,6 +5,7 @@ is not installed is left out and said to be. Times are medians of runs that alte
 latencies of models are measured as `graphopt bench` does.
 
 `python -m tests.bench latency [OPTIONS]` times large networks beside all tools, in as many pieces as one likes.
+`python -m tests.bench speed --only WORD...` and `--profile` measure or explain single files.
 `python -m tests.bench corruption [OPTIONS]` and the other hunts look for faults until they are told to stop; each
 ends with exit code 1 if it finds something. All of these have options of their own (--help) and run alone.
 """
@@ -36,6 +37,7 @@ from tests.bench import (
     skip_norm,
     speed,
     steadiness,
+    wide_layers,
 )
 
 TABLES = {
@@ -51,6 +53,7 @@ TABLES = {
     "steadiness": steadiness.main,
     "groups": groups.main,
     "pruning": pruning.main,
+    "wide_layers": wide_layers.main,
     **{f"pruning_{name}": part for name, part in pruning.PARTS.items()},
     "distillation": distillation.main,
     "skip_norm": skip_norm.main,
@@ -64,6 +67,7 @@ ALONE = {
     "random": random_models.main,
     "mutations": mutations.main,
     "faults": faults.main,
+    "speed": speed.main,
 }
 
 
