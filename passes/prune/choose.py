@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -35,22 +37,30 @@ def candidates(grouping: Grouping, options: Options) -> list[Group]:
         if group not in keep and (options.get("only") is None or group in only) and group.kind in kinds
     ]
     if not found:
-        pins = [f"{group.name} ({group.pins[0]})" for group in only if group.pins]
-        raise UsageError(f"prune: {', '.join(pins[:MOST_NAMES]) or 'no group is left that'} cannot be cut")
+        raise UsageError(f"prune: {_nothing_left(grouping, options, only)}")
     return found
 
 
-def _matching(groups: tuple[Group, ...], patterns: tuple[str, ...] | None, option: str) -> set[Group]:
+def _nothing_left(grouping: Grouping, options: Options, only: Collection[Group]) -> str:
+    """Why the options leave no group, in words."""
+    asked = " and ".join(f"{name}={'+'.join(options[name])}" for name in ("only", "keep", "kinds") if name in options)
+    kinds = Counter(str(group.kind) for group in grouping.groups)
+    there = ", ".join(f"{count} of {kind}" for kind, count in sorted(kinds.items()))
+    pins = "".join(f"; {group.name} stays because of {group.pins[0]}" for group in only if group.pins)
+    return f"{asked} leaves nothing to cut; there are groups {there}{pins}"
+
+
+def _matching(groups: tuple[Group, ...], patterns: tuple[str, ...] | None, option: str) -> dict[Group, None]:
     """The groups with a name that fits one of the patterns, each of which must fit one."""
-    found: set[Group] = set()
+    found: dict[Group, None] = {}
     for pattern in patterns or ():
-        fitting = {group for group in groups if any(fnmatchcase(name, pattern) for name in _names(group))}
+        fitting = [group for group in groups if any(fnmatchcase(name, pattern) for name in _names(group))]
         if not fitting:
             some = ", ".join(group.name for group in groups[:MOST_NAMES])
             raise UsageError(
                 f"prune: {option}={pattern} matches no group; some are {some}. graphopt inspect --groups shows all."
             )
-        found |= fitting
+        found.update(dict.fromkeys(fitting))
     return found
 
 

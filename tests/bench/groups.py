@@ -22,7 +22,7 @@ from tests.corpus import files
 from tests.passes.prune.test_law import taken_out, zeroed
 
 SHARES = (0.25, 0.5)
-SIZES = (10_000, 100_000)
+SIZES = (1_000, 10_000, 100_000)
 WIDTH = 16
 
 

@@ -19,44 +19,41 @@ def _groups(call: Call, kept: Kept) -> Change:
 @ties("Conv", "com.microsoft.FusedConv", retune=_groups)
 def conv(call: Call) -> None:
     """Output channels are rows of the weight; input channels are summed over, within their group."""
-    groups = int(call.attr("group", 1))
-    if groups == 1:
-        call.letters("nc*,oc*,o,no*->no*", SLIDES)
-        return
-    w = call.inputs[1]
-    _around(call, producer=0)
-    call.same(w, 0, call.y, 1)
-    if call.size(w, 1) == 1:
-        _depthwise(call, groups)
-        return
-    call.role(1, 1, Role.CONSUMER)
-    _alike(call, call.axes(call.x)[1], call.axes(w)[1], call.size(w, 1))
-    out = call.size(w, 0) // groups
-    _alike(call, call.axes(call.y)[1], call.sites.inner(call.node, out), out)
+    if groups := _grouped(call, "nc*,oc*,o,no*->no*", producer=0):
+        w = call.inputs[1]
+        call.same(w, 0, call.y, 1)
+        if call.size(w, 1) == 1:
+            _depthwise(call, groups)
+            return
+        call.role(1, 1, Role.CONSUMER)
+        _alike(call, call.axes(call.x)[1], call.axes(w)[1], call.size(w, 1))
+        out = call.size(w, 0) // groups
+        _alike(call, call.axes(call.y)[1], call.sites.inner(call.node, out), out)
 
 
 @ties("ConvTranspose", retune=_groups)
 def conv_transpose(call: Call) -> None:
     """As Conv, with the axes of the weight in the other order."""
+    if groups := _grouped(call, "nc*,co*,o->no*", producer=1):
+        w = call.inputs[1]
+        call.same(w, 0, call.x, 1)
+        if call.size(w, 0) == groups:
+            call.pin(w, 1, "every group has so many outputs")
+            _depthwise(call, groups)
+            return
+        call.role(1, 0, Role.CONSUMER)
+        inside = call.size(w, 0) // groups
+        _alike(call, call.axes(call.x)[1], call.sites.inner(call.node, inside), inside)
+        _alike(call, call.axes(call.y)[1], call.axes(w)[1], call.size(w, 1))
+
+
+def _grouped(call: Call, letters: str, *, producer: int) -> int:
+    """How many groups there are, with what all of them have in common said: the batch, the axes along which the kernel
+    slides, the bias. 0 for a single one, of which the letters say everything."""
     groups = int(call.attr("group", 1))
     if groups == 1:
-        call.letters("nc*,co*,o->no*", SLIDES)
-        return
-    w = call.inputs[1]
-    _around(call, producer=1)
-    call.same(w, 0, call.x, 1)
-    if call.size(w, 0) == groups:
-        call.pin(w, 1, "every group has so many outputs")
-        _depthwise(call, groups)
-        return
-    call.role(1, 0, Role.CONSUMER)
-    inside = call.size(w, 0) // groups
-    _alike(call, call.axes(call.x)[1], call.sites.inner(call.node, inside), inside)
-    _alike(call, call.axes(call.y)[1], call.axes(w)[1], call.size(w, 1))
-
-
-def _around(call: Call, producer: int) -> None:
-    """What all groupings have in common: the batch, the axes along which the kernel slides, the bias."""
+        call.letters(letters, SLIDES)
+        return 0
     call.same(call.x, 0, call.y, 0)
     for tensor in (call.x, call.inputs[1], call.y):
         for axis in range(2, call.rank(tensor)):
@@ -65,6 +62,7 @@ def _around(call: Call, producer: int) -> None:
     if call.has(2):
         call.same(call.inputs[2], 0, call.y, 1)
         call.role(2, 0, Role.FOLLOWER)
+    return groups
 
 
 def _depthwise(call: Call, groups: int) -> None:

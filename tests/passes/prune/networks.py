@@ -225,11 +225,94 @@ def filled(net: Network) -> None:
     net.x = net.op("Mul", net.x, one)
 
 
+FUNCTIONS = (
+    *(
+        "Acos",
+        "Asin",
+        "Asinh",
+        "Atan",
+        "Atanh",
+        "Ceil",
+        "Cos",
+        "Cosh",
+        "Dropout",
+        "Erf",
+        "Exp",
+        "Floor",
+        "Gelu",
+        "Log",
+        "Reciprocal",
+    ),
+    *("Round", "Shrink", "Sign", "Sinh", "Softplus", "Sqrt", "Tan", "ThresholdedRelu"),
+)
+"""Of a single number between 1/4 and 3/4."""
+POOLS = (
+    ("GlobalMaxPool", {}),
+    ("LpPool", {"kernel_shape": [SIDE, SIDE]}),
+)
+REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Min", "Prod", "Sum", "SumSquare")
+
+
+def functions(net: Network) -> None:
+    """Every function of a single number that is not an activation."""
+    half, quarter, one = (net.w(values=np.float32(value)) for value in (0.5, 0.25, 1))
+    small = net.op("Add", net.op("Mul", net.op("Sigmoid", net.x), half), quarter)
+    for op in FUNCTIONS:
+        net.x = net.op("Add", net.x, net.op(op, small))
+    net.x = net.op("Add", net.x, net.op("Acosh", net.op("Add", small, one)))
+    net.x = net.op("Div", net.x, net.op("Pow", net.op("CastLike", small, net.x), half))
+    net.x = net.op("Add", net.x, net.op("Gelu", net.x, domain=MICROSOFT))
+
+
+def logic(net: Network) -> None:
+    """Comparisons, and what is made of them."""
+    orders = ("Less", "LessOrEqual", "GreaterOrEqual", "Equal")
+    a, b, c, d = (net.op(op, net.x, net.w(net.width, 1, 1)) for op in orders)
+    strange = net.op("Or", net.op("IsNaN", net.x), net.op("IsInf", net.x))
+    chosen = net.op("Xor", net.op("And", a, net.op("Not", b)), net.op("Or", c, net.op("And", d, strange)))
+    net.x = net.op("Where", chosen, net.x, net.w(net.width, 1, 1))
+
+
+def integers(net: Network) -> None:
+    """Arithmetic with bits."""
+    wide = (net.width, 1, 1)
+    bits = [net.w(values=net.rng.integers(0, 16, wide).astype(np.uint32)) for _ in range(5)]
+    held = net.op("Cast", net.op("Abs", net.op("Mul", net.x, net.w(values=np.float32(8)))), to=TensorProto.UINT32)
+    held = net.op("BitShift", held, net.w(values=np.full(wide, 2, np.uint32)), direction="LEFT")
+    for op, other in zip(("BitwiseAnd", "BitwiseOr", "BitwiseXor"), bits, strict=False):
+        held = net.op(op, held, other)
+    held = net.op("Mod", net.op("BitwiseNot", held), net.w(values=np.full(wide, 7, np.uint32)))
+    net.x = net.op("Add", net.x, net.op("Cast", held, to=TensorProto.FLOAT))
+
+
+def reduced(net: Network) -> None:
+    """One number for each channel, in every way."""
+    positive = net.op("Exp", net.op("Tanh", net.x))
+    for op in REDUCTIONS:
+        net.x = net.op("Add", net.x, net.op("Tanh", net.op(f"Reduce{op}", positive, net.w(values=np.array([2, 3])))))
+    for op, attrs in POOLS:
+        net.x = net.op("Add", net.x, net.op("Tanh", net.op(op, positive, **attrs)))
+    whole = net.op(
+        "Squeeze", net.op("ReduceSum", net.x, net.w(values=np.array([2, 3]))), net.w(values=np.array([2, 3]))
+    )
+    net.x = net.op("Sub", net.x, net.op("Unsqueeze", whole, net.w(values=np.array([2, 3]))))
+
+
+def largest(net: Network) -> None:
+    """What is divided by a spread, which may be none; where the largest and the smallest number of a row are."""
+    normal = net.op("MeanVarianceNormalization", net.x, axes=[2, 3])
+    net.x = net.op("Add", net.op("LpNormalization", normal, axis=2), net.op("Hardmax", net.x, axis=3))
+    for op in ("ArgMax", "ArgMin"):
+        net.x = net.op("Add", net.x, net.op("Cast", net.op(op, net.x, axis=3), to=TensorProto.FLOAT))
+
+
 PICTURES: tuple[Layer, ...] = (
-    *(pointwise, along_pictures, filled),
+    *(pointwise, along_pictures, filled, functions, reduced),
     *(conv, grouped, depthwise, transposed, batch_norm, instance_norm, group_norm, raw_group_norm, residual, dense),
     *(gated, sliced, squeezed, shuffled, interleaved, resized, last),
 )
+JUMPING: tuple[Layer, ...] = (logic, integers, largest)
+"""As PICTURES, but a rounding error may become a large one: not to be drawn."""
 
 
 def linear(net: Network, wide: int = 0) -> None:
@@ -390,10 +473,13 @@ def fused_norms(net: Network) -> None:
     """Of ONNX Runtime, with what they take in besides, around a bias that is part of an activation."""
     start, wide = net.x, net.width
     net.x, net.width = net.op("BiasGelu", net.op("MatMul", net.x, net.w(wide, 8)), net.w(8), domain=MICROSOFT), 8
-    net.x = net.op("QuickGelu", net.x, domain=MICROSOFT)
+    net.x = net.op("FastGelu", net.op("QuickGelu", net.x, domain=MICROSOFT), net.w(8), domain=MICROSOFT)
+    net.x = net.op("FusedMatMul", net.x, net.w(6, 8), domain=MICROSOFT, transB=1)
+    net.width = 6
     linear(net, wide)
     net.x = net.op("SkipLayerNormalization", net.x, start, net.w(wide), net.w(wide), net.w(wide), domain=MICROSOFT)
     net.x = net.op("RMSNormalization", net.x, net.w(wide))
+    net.x = net.op("SkipSimplifiedLayerNormalization", net.x, start, net.w(wide), domain=MICROSOFT)
 
 
 def sequence(net: Network) -> None:

@@ -86,7 +86,7 @@ def test_the_law_holds_for_sequences(layers, seed, share):
     holds(networks.tokens(seed, layers), seed, share)
 
 
-@pytest.mark.parametrize("layer", networks.PICTURES, ids=lambda layer: layer.__name__)
+@pytest.mark.parametrize("layer", networks.PICTURES + networks.JUMPING, ids=lambda layer: layer.__name__)
 def test_channels_around_every_layer_of_pictures(layer):
     kinds, grouping = holds(networks.pictures(0, [layer]), 0, 0.5)
     assert "channels" in kinds
