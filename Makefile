@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 JOBS   ?= auto
 MODELS ?=
+# What pip takes to install PyTorch for processors alone, such as torch==2.13.0+cpu where an index has it: then the tests
+# of training run too. What the usual index has brings 2.9 GB of libraries for graphics cards, so no group names it.
+TORCH  ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -46,4 +49,5 @@ $(BIN)/python:
 
 $(VENV)/%.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable . --group $*
+	$(if $(TORCH),$(BIN)/python -m pip install --quiet $(TORCH))
 	@touch $@
