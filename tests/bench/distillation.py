@@ -24,16 +24,19 @@ from tests.corpus.files import ROOT
 
 PREPROCESS = "unit:mean=0.4914+0.4822+0.4465:std=0.247+0.2435+0.2616"
 FUSE = "clean,fix(canonical,fold,fuse,clean)"
-TRAIN = "augment=flip+crop:features=1"
+VIEWS = "augment=flip+crop:features=1"
+MIDDLE = "prune:only=/l/l.5/b1*:ratio=0.5:round_to=16"
+TRAIN = f"distill:epochs=24:{VIEWS},{MIDDLE},distill:epochs=12:{VIEWS}"
+TUNE = f"distill:epochs=3:rate=2e-4:{VIEWS}"
 NARROW = "prune:only=/l/l.[678]/b1*:ratio=0.5:round_to=16"
 PIPELINES = {
     "half of the multiply-adds": f"{FUSE},prune:macs=0.5",
-    "half of the multiply-adds, trained": f"{FUSE},prune:macs=0.5,distill:epochs=12:{TRAIN}",
+    "half of the multiply-adds, trained": f"{FUSE},prune:macs=0.5,distill:epochs=12:{VIEWS}",
     "integers": f"{FUSE},quant",
-    "fewer blocks, narrower, trained, integers": f"{FUSE},depth:blocks=2,clean,{NARROW},distill:epochs=30:{TRAIN},"
-    "quant,strip",
+    "fewer blocks, narrower, trained, integers": f"{FUSE},depth:blocks=2,clean,{NARROW},{TRAIN},"
+    f"quant,{TUNE},clean,strip",
 }
-SPEED_ONLY = f"{FUSE},prune:macs=0.5:round_to=16:importance=l2:allocate=uniform:recover=none,quant"
+SPEED_ONLY = f"{FUSE},prune:macs=0.4:round_to=16:importance=l2:allocate=uniform:recover=none,quant"
 """For a network of drawn weights, whose scores mean nothing."""
 
 
