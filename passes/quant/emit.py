@@ -147,7 +147,11 @@ class Writer:
 
 
 class QDQ(Writer):
-    """Float calls between conversions."""
+    """Float calls between conversions.
+
+    The bias of a convolution stays float: ONNX Runtime rounds it to the grid of the sums as it loads the model, so
+    that the file need not hold a scale for each element. That of a matrix product it would not.
+    """
 
     def unit(self, unit: Unit) -> Written:
         """The calls for a unit."""
@@ -204,7 +208,11 @@ class QDQ(Writer):
         place, weight = unit.kernel.weight or 0, self.plan.weights[unit.name]
         operands[place] = self._dequantised(weight.values, weight.grid, written)
         written.reads += [held for held in (unit.weight, unit.bias) if held is not None]
-        if weight.bias is not None and unit.kernel.bias is not None:
+        if weight.bias is None or unit.kernel.bias is None:
+            return
+        if unit.node.op == "Conv" and self.integers.activation.itemsize == 1:
+            operands[unit.kernel.bias :] = [self.constant(weight.bias.astype(np.float32))]
+        else:
             grid = bias_grid(self.plan.grids[unit.data[0].name], weight.grid)
             bias = self._dequantised(grid.quantise(weight.bias), grid, written)
             operands[unit.kernel.bias :] = [bias]

@@ -83,6 +83,19 @@ def test_a_weight_that_two_layers_share_is_stored_once(tmp_path):
     assert len(weights) == 1
 
 
+def test_weights_that_constant_nodes_give(tmp_path):
+    model = proto(
+        net("a = Conv (x, w, b)\n r = Relu (a)\n y = Conv (r, v)"), {"w": (8, 8, 3, 3), "b": (8,), "v": (4, 8, 1, 1)}
+    )
+    graph, x = model.graph, samples(IMAGE)
+    for tensor in reversed(graph.initializer):
+        graph.node.insert(0, onnx.helper.make_node("Constant", [], [tensor.name], value=tensor))
+    del graph.initializer[:]
+    result = quantised(model, saved(tmp_path, x=x))
+    assert executed(result.model)["QLinearConv"] == 2
+    assert sqnr(run(model, x=x)[0], run(result.model, x=x)[0]) > 25
+
+
 def test_a_weight_that_is_an_input_stays_with_the_reason(tmp_path):
     text = net("a = Conv (x, v)\n y = Conv (a, w)", x="float[1, 8, 10, 10]", more=", float[8, 8, 3, 3] w")
     model = proto(text, {"v": (8, 8, 3, 3)})
