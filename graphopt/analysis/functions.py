@@ -11,12 +11,16 @@ from graphopt.analysis.fallback import attribute_protos, proto_of
 from graphopt.analysis.inference import Result
 from graphopt.analysis.types import UNKNOWN, SymbolicArray, Type
 from graphopt.errors import ModelError
+from graphopt.ir.inline import check_growth
 from graphopt.ir.reader import load
 
 if TYPE_CHECKING:
     from graphopt.analysis.call import Call
     from graphopt.ir.model import Model
     from graphopt.ir.types import Tensor
+
+MOST_NODES = 100_000
+"""Bodies of more nodes are not looked into."""
 
 
 class Inference(Protocol):
@@ -63,8 +67,9 @@ def infer_function(call: Call, model: Model, overload: str, shapes: type[Inferen
 
 
 def _inlined(model: onnx.ModelProto) -> Model | None:
-    """The model with all calls replaced by bodies; None for functions that contradict themselves."""
+    """The model with all calls replaced by bodies; None for functions that contradict themselves, or explode."""
     try:
+        check_growth(model, MOST_NODES)
         inlined = inliner.inline_local_functions(model)
         del inlined.functions[:]  # what could not be inlined stays unknown
         return load(inlined)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from graphopt.errors import ModelError, UnsafeModelError
@@ -10,7 +11,10 @@ from graphopt.ir import walk
 from graphopt.ir.model import Model
 from graphopt.ir.storage import File, Payload
 from graphopt.ir.types import Constant
-from graphopt.ir.words import quoted
+from graphopt.ir.words import counted, quoted
+
+OVERLAP, SLACK = 4, 1 << 26
+"""Tensors may share so many times what a data file holds, and so many bytes."""
 
 
 class Folder:
@@ -21,6 +25,8 @@ class Folder:
         self._allow_outside = allow_outside
         self._files: dict[Path, File] = {}
         self._locations: dict[str, File] = {}
+        self._claimed: dict[File, dict[tuple[int, int], None]] = {}
+        self._bytes: Counter[File] = Counter()
 
     def file(self, location: str) -> File:
         """The file at `location`. Raises ModelError if it is missing, UnsafeModelError if it lies outside."""
@@ -32,6 +38,21 @@ class Folder:
                 found = self._files[path] = self._open(path, location)
             self._locations[location] = found
         return found
+
+    def claim(self, file: File, offset: int, length: int) -> None:
+        """Take note that a tensor lies there; a place counts once, however many tensors share it.
+
+        Raises UnsafeModelError where tensors overlap so much that the result would be many times as large as the file.
+        """
+        claimed = self._claimed.setdefault(file, {})
+        if (offset, length) not in claimed:
+            claimed[offset, length] = None
+            self._bytes[file] += length
+        if self._bytes[file] > OVERLAP * file.size + SLACK:
+            raise UnsafeModelError(
+                f"its data overlap with that of others: together they would be more than {OVERLAP} times as large as "
+                f"the file in which they lie ({counted(file.size, 'byte')})"
+            )
 
     def _resolve(self, location: str) -> Path:
         if self._model is None:

@@ -33,7 +33,7 @@ def inline_functions(model: Model) -> Model:
         return model
     marked = Marked()
     proto = emit(model, marked)
-    _check_growth(proto)
+    check_growth(proto)
     try:
         inlined = inliner.inline_local_functions(proto)
     except RuntimeError as error:
@@ -48,8 +48,12 @@ def inline_functions(model: Model) -> Model:
     return result
 
 
-def _check_growth(proto: onnx.ModelProto) -> None:
-    """Count the nodes of the inlined model, which may be exponentially many, and how deep calls nest."""
+def check_growth(proto: onnx.ModelProto, most: int = _MOST_NODES) -> None:
+    """Count the nodes of the inlined model, which may be exponentially many, and how deep calls nest.
+
+    Raises UnsafeModelError if there are more than `most`, or if calls nest deeper than an inliner bears; ModelError if
+    a function calls itself.
+    """
     bodies = {calls.key(function): function for function in proto.functions}
     sizes: dict[calls.Key, int] = {}
     depths: dict[calls.Key, int] = {}
@@ -61,5 +65,5 @@ def _check_growth(proto: onnx.ModelProto) -> None:
             raise UnsafeModelError(f"its functions call each other more than {_DEEPEST} levels deep")
     found = Counter(map(calls.called, calls.nodes(proto.graph.node)))
     size = sum(count * sizes.get(callee, 1) for callee, count in found.items())
-    if size > _MOST_NODES:
+    if size > most:
         raise UnsafeModelError(f"with its functions inlined, the model would have {counted(size, 'node')}")

@@ -117,6 +117,7 @@ class Tensors:
                 f"the data file {quoted(location)} is too short: {counted(length, 'byte')} expected at {offset:,}, "
                 f"the file has {counted(file.size, 'byte')}"
             )
+        self._folder.claim(file, offset, length)
         return Payload(shape, dtype, file, wire.Place(wire.RAW_DATA, offset, length), outside=True)
 
     def bring_in(self, message: ProtoMessage) -> None:

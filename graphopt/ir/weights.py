@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +116,7 @@ class Beside(Weights):
         """Offset and content of each payload."""
         self.size = 0
         self._locations: list[TensorProto] = []
+        self._placed: dict[Hashable, int] = {}
 
     def inside(self, proto: TensorProto, values: Array | Stored) -> None:
         """Into the message."""
@@ -134,12 +136,23 @@ class Beside(Weights):
         if chunk.length < self.limit:
             put_whole(proto, held)
             return
+        locate(proto, "", self._offset(chunk), chunk.length)
+        self._locations.append(proto)
+
+    def _offset(self, chunk: Chunk) -> int:
+        """Where a payload goes: tensors that lie in one place still do."""
+        held = chunk.held
+        place = (held.source, held.place, held.dtype) if isinstance(held, Payload) else None
+        known = self._placed.get(place) if place else None
+        if known is not None:
+            return known
         step = self._PAGE if chunk.length >= self._BIG else self._LINE
         offset = -(-self.size // step) * step
         self.chunks.append((offset, chunk))
         self.size = offset + chunk.length
-        locate(proto, "", offset, chunk.length)
-        self._locations.append(proto)
+        if place:
+            self._placed[place] = offset
+        return offset
 
     def name(self, location: str) -> None:
         """Say in every message what the data file is called."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import resource
+from itertools import pairwise
 
 import onnx
 import onnx.parser
@@ -130,6 +131,26 @@ def test_constants_that_would_grow_without_end_are_left_alone(here, kind):
     assert result.exit_code == 0, result.output
     assert (here / "out.onnx").stat().st_size < 20_000
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 3 << 20
+
+
+@pytest.mark.parametrize(("levels", "calls"), [(10_000, 1), (60, 2)], ids=["deep", "doubled and doubled again"])
+def test_functions_that_explode_are_left_alone(here, levels, calls):
+    """Each calls the next, once, ten thousand deep, or twice, so that their bodies would be 2^60 nodes."""
+    model = proto("agraph (float[3] x) => (float[3] y) { a = own.f0(x) b = Neg(a) c = Neg(b) y = Identity(c) }")
+    imports = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("own", 1)]
+    model.opset_import.add(domain="own", version=1)
+    for level in range(levels):
+        names = ["p", *(f"t{call}" for call in range(calls - 1)), "q"]
+        op, domain = (f"f{level + 1}", "own") if level + 1 < levels else ("Neg", "")
+        nodes = [onnx.helper.make_node(op, [a], [b], domain=domain) for a, b in pairwise(names)]
+        model.functions.append(onnx.helper.make_function("own", f"f{level}", ["p"], ["q"], nodes, imports))
+    onnx.save(model, here / "m.onnx")
+    result = run("optimize", "m.onnx", "-o", "out.onnx", "--verify", "structure")
+    assert result.exit_code == 0, result.output
+    assert [node.op_type for node in onnx.load(here / "out.onnx").graph.node] == ["f0"]
+    inlined = run("optimize", "m.onnx", "-o", "other.onnx", "--inline")
+    assert inlined.exit_code == 2
+    assert inlined.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("size", [10**9, 2**62])

@@ -182,6 +182,35 @@ class TestBroken:
             load(path)
 
 
+def overlapping(folder, step):
+    """A model of three tensors of 40,000 bytes, each `step` bytes behind the one before it in the same file."""
+    model = parse("g (float[10000] x) => (float[10000] y) { a = Add(x, u) b = Add(a, v) y = Add(b, w) }")
+    for index, name in enumerate("uvw"):
+        tensor = TensorProto(name=name, dims=[10_000], data_type=TensorProto.FLOAT)
+        weights.locate(tensor, "all.bin", index * step, 40_000)
+        model.graph.initializer.append(tensor)
+    (folder / "all.bin").write_bytes(np.arange(10_000 + step // 2, dtype=np.float32).tobytes())
+    (folder / "m.onnx").write_bytes(model.SerializeToString())
+    return folder / "m.onnx"
+
+
+class TestOverlapping:
+    @pytest.mark.parametrize("step", [0, 4, 20_000])
+    def test_each_tensor_has_what_lies_there(self, tmp_path, step):
+        save(load(overlapping(tmp_path, step)), tmp_path / "out.onnx")
+        for at, tensor in enumerate(onnx.load(tmp_path / "out.onnx").graph.initializer):
+            assert np.array_equal(numpy_helper.to_array(tensor), np.arange(10_000) + at * step / 4)
+        assert (tmp_path / "out.onnx.data").stat().st_size < 41_000 * (3 if step else 1)
+
+    def test_a_small_file_does_not_become_a_huge_one(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("graphopt.ir.external.SLACK", 1000)
+        monkeypatch.setattr("graphopt.ir.external.OVERLAP", 2)
+        assert load(overlapping(tmp_path, 20_000))
+        assert load(overlapping(tmp_path, 0))
+        with pytest.raises(UnsafeModelError, match=r"tensor 'w': its data overlap .* 2 times .* \(40,008 bytes\)"):
+            load(overlapping(tmp_path, 4))
+
+
 class TestOutside:
     @pytest.fixture(params=["dots", "absolute", "file link", "folder link"])
     def reaching_out(self, request, path):
