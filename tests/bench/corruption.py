@@ -133,7 +133,7 @@ def outcome(folder: Path, seed: int) -> str:
     """What the command makes of a case, in this process."""
     from graphopt.numerics import run, worker
 
-    worker.best_runner = run.InProcess  # a child may die itself
+    worker.best_runner = lambda _=None: run.InProcess()  # a child may die itself
     path, out = folder / f"{seed}.onnx", folder / f"{seed}.opt.onnx"
     path.write_bytes(source(seed)[1])
     os.chdir(folder)

@@ -300,7 +300,7 @@ class Failing:
             "worker.serve(*map(int, sys.argv[2:]))"
         )
 
-    def __call__(self) -> worker.Worker:
+    def __call__(self, _: process.Process | None = None) -> worker.Worker:
         self.made.append(worker.Worker(program=self.program()))
         return self.made[-1]
 
