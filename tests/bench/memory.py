@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.bench import generate
 from tests.bench.scale import compiled
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 def main() -> None:
