@@ -45,7 +45,7 @@ class VerificationError(GraphoptError):
 
 
 class BudgetError(GraphoptError):
-    """No result stays within the budget. `result`: the best that was found, with its report (graphopt.compile.Result)."""
+    """No result stays within the budget. `result`: the best that was found, with its report (`graphopt.Result`)."""
 
     def __init__(self, message: str, result: Any) -> None:
         super().__init__(message)

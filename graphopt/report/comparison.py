@@ -18,12 +18,12 @@ from graphopt.ir.types import Tensor
 from graphopt.ir.words import listed, quoted
 from graphopt.numerics import compare, metrics
 from graphopt.numerics.contract import Contract
+from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.feeds import feeds as feeds_of
 from graphopt.numerics.inputs import Feeds, fitting, input_specs, required
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.region import Unverifiable
 from graphopt.numerics.run import Runner
-from graphopt.numerics.failure import RunFailure
 from graphopt.report.encode import to_json
 from graphopt.report.record import Size, measure
 

@@ -11,9 +11,10 @@ from passes.quant.mean_pool import mean_pool
 from passes.quant.options import OPTIONS, Existing, Settings, settings
 from passes.quant.prepare import RULES
 from passes.quant.schemes import SCHEMES
+from passes.quant.silu import quick_gelu_apart, silu_of_pixels, swish_apart
 from passes.quant.unfused_conv import unfused_conv
 
-__all__ = ["QUANT", "RULES", "mean_pool", "unfused_conv"]
+__all__ = ["QUANT", "mean_pool", "quick_gelu_apart", "silu_of_pixels", "swish_apart", "unfused_conv"]
 
 
 def _requires(model: Model, options: Options) -> str | None:
@@ -68,7 +69,7 @@ exactly where the target has kernels for them, and every quantised layer is chec
 calibration data feeds it; the report says what stayed float, and why.
 
 Schemes: {", ".join(SCHEMES)}.""",
-    RULES,
+    (*RULES, quick_gelu_apart, swish_apart, silu_of_pixels),
     OPTIONS,
     safe=False,
     native=True,

@@ -16,10 +16,10 @@ from graphopt.ir import walk
 from graphopt.ir.reader import load
 from graphopt.numerics.compare import Comparison, compare
 from graphopt.numerics.contract import parse_contract
+from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.numerics.run import InProcess, run
 from graphopt.numerics.sensitivity import amplification
-from graphopt.numerics.failure import RunFailure
 
 VARIANTS = {
     "published": "nothing frozen",

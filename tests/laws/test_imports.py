@@ -88,7 +88,7 @@ def test_the_public_face_is_what_it_says():
 
 LIGHT = """
     distill distill.settings prune prune.kind prune.settings quant quant.mean_pool quant.options quant.prepare
-    quant.schemes quant.unfused_conv
+    quant.schemes quant.silu quant.unfused_conv
 """
 
 

@@ -16,9 +16,9 @@ import graphopt
 from graphopt.ir.reader import load
 from graphopt.numerics.compare import compare
 from graphopt.numerics.contract import parse_contract
+from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.run import InProcess, run
 from graphopt.numerics.sensitivity import amplification, hidden_roundings
-from graphopt.numerics.failure import RunFailure
 from graphopt.target.target import UNOFFICIAL
 from passes.fold.growth import SLACK
 from tests.laws.random_graphs import Case, random_model
