@@ -43,7 +43,7 @@ PAIRS, STEADY = (5, 15), 0.005
 What a processor does besides comes and goes in seconds, and slows some models down more than others."""
 
 TRIES = 3
-"""Turns of a model in a round, of which the fastest counts."""
+"""Turns of a model in a round, of which the median counts: the fastest are those of a processor at its best."""
 
 Run = Callable[[], object]
 
@@ -93,7 +93,7 @@ def _beside(contents: Sequence[bytes], feeds: Mapping[str, Value]) -> float:
         found = []
         for number in range(int(np.clip(PAIR_SECONDS / turn, *ROUNDS))):
             order = (0, 1) if number % 2 else (1, 0)
-            took = {place: min(timing(runs[place], count) for _ in range(TRIES)) for place in order}
+            took = {place: statistics.median(timing(runs[place], count) for _ in range(TRIES)) for place in order}
             found.append(took[1] / took[0])
     return statistics.median(found)
 

@@ -19,6 +19,8 @@ NEAR = 0.02
 """How far from the target, as a share of it, a plan may be that is taken at once."""
 PLACES = (0.5, 0.75, 0.9)
 """Between two plans, where others are looked for if there is none where the target should be."""
+PARTS = (2, 3, 4)
+"""Of the groups in which two plans differ, one in so many is taken from the slow one in a mixture of the two."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,18 @@ def _measured(plan: Plan, asked: float, measure: Callable[[Plan], float]) -> Poi
 
 def _between(fast: Point, slow: Point, target: float, at: Callable[[float], Plan]) -> Iterator[tuple[float, Plan]]:
     """Plans between two others, with the shares of the predicted time for which they are made: first the one that has
-    the target if time grows evenly from one to the other, last a mixture of the two."""
+    the target if time grows evenly from one to the other, last mixtures of the two."""
     place = (target - fast.share) / max(slow.share - fast.share, target * NEAR)
     for share in (min(place, 1.0), *PLACES):
         asked = fast.asked + share * (slow.asked - fast.asked)
         yield asked, at(asked)
-    yield (fast.asked + slow.asked) / 2, _mixed(fast.plan, slow.plan)
+    for plan in _mixtures(fast.plan, slow.plan):
+        yield (fast.asked + slow.asked) / 2, plan
 
 
-def _mixed(fast: Plan, slow: Plan) -> Plan:
-    """Of the groups in which two plans differ every second one as in the slow plan, the others as in the fast one."""
+def _mixtures(fast: Plan, slow: Plan) -> Iterator[Plan]:
+    """Plans of which some groups are as in the slow plan, the others as in the fast one."""
     differing = [group for group in fast if len(fast[group]) != len(slow[group])]
-    return {**fast, **{group: slow[group] for group in differing[::2]}}
+    for parts in PARTS:
+        for first in range(parts):
+            yield {**fast, **{group: slow[group] for group in differing[first::parts]}}

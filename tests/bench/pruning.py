@@ -1,7 +1,7 @@
-"""Pruning without training: score against cost, what --max-drop allows, measured time, and memory.
+"""Pruning without training: score against cost, what --max-drop allows, and measured time.
 
     python -m tests.bench pruning
-    python -m tests.bench pruning_curve pruning_limit pruning_latency pruning_memory
+    python -m tests.bench pruning_curve pruning_limit pruning_latency
 
 The second makes the same tables one by one, each in a few minutes. Times need a machine that does nothing else.
 Pictures and networks are those of the corpus beside the checkout; without it there is only the digits network.
@@ -9,9 +9,6 @@ Pictures and networks are those of the corpus beside the checkout; without it th
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
 
 import graphopt
 from graphopt.budget.limits import Budget
@@ -41,7 +37,6 @@ TIMED, ASKED = ("resnet20-cifar10", "resnet8-cifar10", "vww-mobilenet"), (0.75, 
 SECONDS = 10.0
 KEPT_BACK = 5
 """Of the ImageNet pictures every fifth is to calibrate with, the others are to judge by."""
-WIDE, DEEP = 4096, 4
 
 
 @dataclass(frozen=True)
@@ -136,28 +131,6 @@ def timed(model: Path, share: float, folder: Path) -> None:
     print(f"| {model.stem} | {share} | {found} | {spelled(ratio)} |", flush=True)
 
 
-def wide(folder: Path) -> None:
-    """Peak memory of pruning layers of 4,096 units, in a process of its own."""
-    rng = np.random.default_rng(0)
-    weights = [
-        numpy_helper.from_array((rng.standard_normal((WIDE, WIDE)) / 64).astype("f4"), f"w{i}") for i in range(DEEP)
-    ]
-    nodes: list[onnx.NodeProto] = []
-    for i in range(DEEP):
-        nodes.append(helper.make_node("MatMul", [f"x{i}", f"w{i}"], [f"p{i}"]))
-        nodes.append(helper.make_node("Relu", [f"p{i}"], [f"x{i + 1}"]))
-    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", WIDE]) for name in ("x0", f"x{DEEP}")]
-    graph = helper.make_graph(nodes, "wide", ends[:1], ends[1:], weights)
-    path = folder / "wide.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    np.savez(folder / "wide.npz", x0=rng.standard_normal((256, WIDE)).astype("f4"))
-    command = [sys.executable, "-m", "graphopt.cli", "optimize", str(path), "-o", str(folder / "cut.onnx"), "--passes"]
-    command += ["prune:ratio=0.5:importance=activation", "--calibration", str(folder / "wide.npz"), "--verify", "off"]
-    subprocess.run([*command, "--no-cache"], check=True, stdout=subprocess.DEVNULL)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"{DEEP} layers of {WIDE:,} units, {path.stat().st_size / 2**20:,.0f} MB of weights: peak {peak:,.0f} MB")
-
-
 def _with_cases(use: Callable[[dict[str, Case]], object]) -> None:
     with tempfile.TemporaryDirectory() as name:
         use({case.name: case for case in cases(Path(name))})
@@ -183,13 +156,7 @@ def latencies() -> None:
                 timed(ROOT / "nets" / f"{stem}.onnx", share, Path(name))
 
 
-def memory() -> None:
-    """Peak memory."""
-    with tempfile.TemporaryDirectory() as name:
-        wide(Path(name))
-
-
-PARTS = {"curve": curves, "limit": limits, "latency": latencies, "memory": memory}
+PARTS = {"curve": curves, "limit": limits, "latency": latencies}
 
 
 def main() -> None:
