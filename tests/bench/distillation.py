@@ -25,9 +25,8 @@ from tests.corpus.files import ROOT
 PREPROCESS = "unit:mean=0.4914+0.4822+0.4465:std=0.247+0.2435+0.2616"
 FUSE = "clean,fix(canonical,fold,fuse,clean)"
 VIEWS = "augment=flip+crop:features=1"
-MIDDLE = "prune:only=/l/l.5/b1*:ratio=0.5:round_to=16"
-TRAIN = f"distill:epochs=24:{VIEWS},{MIDDLE},distill:epochs=12:{VIEWS}"
-TUNE = f"distill:epochs=3:rate=2e-4:{VIEWS}"
+TRAIN = f"distill:epochs=48:{VIEWS}"
+TUNE = f"distill:epochs=5:rate=2e-4:{VIEWS}"
 NARROW = "prune:only=/l/l.[678]/b1*:ratio=0.5:round_to=16"
 PIPELINES = {
     "half of the multiply-adds": f"{FUSE},prune:macs=0.5",
