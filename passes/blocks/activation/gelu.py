@@ -42,6 +42,7 @@ def fast_gelu(m: Match, new: Builder) -> Tensor:
     """x/2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) is FastGelu(x), where the opset has no Gelu."""
     m.require(m.opset < OFFICIAL, f"opset {m.opset} has Gelu: the pass fuse writes it")
     m.require(m.dtype(tanh_operand) != np.float64, "of float64 it keeps only part of the precision")
+    m.require(m.shape(tanh_operand) != (), "the kernel of FastGelu takes no scalar")
     pointwise(m, tanh_operand)
     return contrib(new, "FastGelu", m[tanh_operand])
 

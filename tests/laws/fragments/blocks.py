@@ -63,7 +63,7 @@ def kernel(g: Builder, inputs: int, outputs: int, *size: int) -> Value:
 def plain_conv(g: Builder, x: Value, outputs: int, size: int | None = None, **attrs: Any) -> Value:
     """A convolution that keeps the spatial lengths, of kernel 1 or 3."""
     inputs, spatial = x.sizes[1], x.rank - 2
-    if inputs is None or x.dtype != g.dtype:
+    if inputs is None or spatial < 1 or x.dtype != g.dtype:
         raise Impossible
     size = size or g.rng.choice([1, 3])
     weights = [kernel(g, inputs, outputs, *(size,) * spatial)]

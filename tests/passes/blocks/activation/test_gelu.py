@@ -28,6 +28,10 @@ def test_the_hyperbolic_tangent_is_fast_gelu_before_opset_20(x: str):
     fires(fast_gelu, spelled(TANH, opset=17, x=x), leaves=["FastGelu"])
 
 
+def test_the_kernel_takes_no_scalar():
+    refuses(fast_gelu, spelled(TANH, opset=17, x="float", y="float"), reason="no scalar")
+
+
 @pytest.mark.parametrize(("rule", "body"), [(fused_gelu, EXACT), (fast_gelu, TANH)])
 def test_the_standard_operator_is_preferred(rule, body: str):
     refuses(rule, spelled(body, opset=20), reason="opset 20 has Gelu")
