@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from graphopt import Builder, Close, Match, rule
 from graphopt.ir import values
 from graphopt.ir.types import Tensor
@@ -28,6 +30,7 @@ def standard_attention(m: Match, new: Builder) -> Tensor:
     faster = m.target.runs("MultiHeadAttention", "com.microsoft", m.dtype(product))
     m.require(not faster, f"the target {m.target} runs MultiHeadAttention, which is faster")
     takes(m, value, "Attention")
+    m.require(m.dtype(value) != np.float16, "in ONNX Runtime's kernel, scores of float16 overflow")
     attention = read(m, grouped=True, layouts=(FLAT,))
     heads = attention.operands.heads
     many, shared = length(heads.all), length(heads.shared)

@@ -91,3 +91,9 @@ def test_it_keeps_only_part_of_the_precision_of_float64():
     inputs = "double[b, s, 32] q, double[b, s, 32] k, double[b, s, 32] v"
     text = attention(**NEW, inputs=inputs, output="double[b, s, 32] y")
     refuses(standard_attention, text, weights(text, root=np.float64(0.3)), reason="float64", target="portable")
+
+
+def test_scores_in_float16_may_overflow():
+    text = attention(**NEW, inputs=PARTS["inputs"].replace("float[", "float16["), output="float16[b, s, 32] y")
+    half = weights(text) | {"root": np.float16(8**-0.5)}
+    refuses(standard_attention, text, half, target="portable", reason="scores of float16 overflow")
