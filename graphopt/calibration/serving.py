@@ -30,7 +30,8 @@ def served(model: Model, change: Callable[[onnx.ModelProto], T], threads: int | 
     if sum(constant.nbytes for constant in constants(model)) <= IN_MEMORY:
         proto = writer.to_proto(model)
         made = change(proto)
-        with open_session(proto.SerializeToString(), threads=threads, name=name) as session:
+        inner = _read_inside(proto.graph)
+        with open_session(proto.SerializeToString(), threads=threads, name=name, inner=inner) as session:
             del proto
             yield session, made
         return
@@ -40,5 +41,11 @@ def served(model: Model, change: Callable[[onnx.ModelProto], T], threads: int | 
         proto = onnx.load_model(path, load_external_data=False)
         made = change(proto)
         path.write_bytes(proto.SerializeToString())
-        with open_session(path, threads=threads, name=name) as session:
+        with open_session(path, threads=threads, name=name, inner=_read_inside(proto.graph)) as session:
             yield session, made
+
+
+def _read_inside(graph: onnx.GraphProto) -> bool:
+    """Whether a node of the outermost graph reads an output: some fusions of the runtime lose such a one."""
+    outputs = {output.name for output in graph.output}
+    return any(name in outputs for node in graph.node for name in node.input)
