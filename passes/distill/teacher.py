@@ -24,7 +24,7 @@ class Teacher:
         with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
             path = Path(folder) / "teacher.onnx"
             model.save(path)
-            self._session = open_session(path, threads=threads, name="the teacher")
+            self._session = open_session(path, threads=threads, name="the teacher", inner=bool(also))
 
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, torch.Tensor]:
         """Outputs by name."""
