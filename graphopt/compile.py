@@ -34,7 +34,7 @@ from graphopt.pipeline.text import Pipeline, parse
 from graphopt.pipeline.verify import Verifier
 from graphopt.report.record import Report, Size, measure
 from graphopt.rewrite.rule import Rule
-from graphopt.target import Target, target_named
+from graphopt.target import Target, advice, target_named
 
 if TYPE_CHECKING:
     from graphopt.budget import Budget
@@ -262,19 +262,20 @@ def _report(
     context = outcome.context
     journal = context.journal
     kept = tuple(entry for entry in journal.entries if entry.kept)
+    after = measure(context.model)
     return Report(
         model=name,
         pipeline=text,
         level=str(level),
         before=before,
-        after=measure(context.model),
+        after=after,
         steps=tuple(journal.steps),
         rewrites=kept,
         rolled_back=(*journal.rolled_back, *outcome.blamed),
         unverified=tuple(journal.unverified),
         whole=outcome.whole,
         refusals=tuple(journal.refusals.values()),
-        notes=tuple(journal.notes),
+        notes=(*journal.notes, *advice(context.target, before.operators, after.operators)),
         tables=tuple(journal.tables),
         contract=str(combined(parse_contract(entry.contract) for entry in kept) or "none"),
         seconds=seconds,

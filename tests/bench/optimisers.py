@@ -32,12 +32,12 @@ Tool = Callable[[Path, Path], object]
 
 
 def tools(kind: Kind | None) -> Mapping[str, Tool]:
-    """Every tool by name, ours first; that for transformers where the network is of a kind that it knows."""
+    """Every tool by name, ours for a CPU and for both providers first; that for transformers where the network is of a kind that it knows."""
     return TOOLS if kind is None else {**TOOLS, "ort_transformers": lambda a, b: _transformers(a, b, kind)}
 
 
-def _ours(source: Path, target: Path) -> None:
-    result = graphopt.optimize(source)
+def _ours(source: Path, target: Path, where: str = "cpu") -> None:
+    result = graphopt.optimize(source, target=where)
     assert not result.report.rolled_back
     result.model.save(target)
 
@@ -84,6 +84,7 @@ def _transformers(source: Path, target: Path, kind: Kind) -> None:
 
 TOOLS: Mapping[str, Tool] = {
     "graphopt": _ours,
+    "graphopt_ort": lambda source, target: _ours(source, target, "ort"),
     "onnxslim": _slim,
     "onnxsim": _sim,
     "onnxscript_ort": _onnxscript,

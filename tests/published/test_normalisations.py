@@ -33,21 +33,21 @@ def test_skip_layer_norm(what):
     text = model(f"{SKIPS[what]} {NORM}", f"{A}, {B}", "float[16, 32, 4] C", opset=17)
     weights = {name: number for name, number in NUMBERS.items() if name != "bias" or "bias" in SKIPS[what]}
     counts = PIECES | {"Add": 0, "LayerNormalization": 0, "SkipLayerNormalization": 1}
-    leaves(text, counts, weights, target="cuda")
+    leaves(text, counts, weights)
 
 
 @pytest.mark.parametrize("what", ["a bias before", "a bias behind"])
 def test_skip_layer_norm_of_a_sum_that_is_an_output(what):
     outputs = "float[16, 32, 4] C, float[16, 32, 4] t"
     text = model(f"{SKIPS[what]} {NORM}", f"{A}, {B}", outputs, opset=17)
-    leaves(text, PIECES | {"Add": 1, "SkipLayerNormalization": 1}, NUMBERS, target="cuda")
+    leaves(text, PIECES | {"Add": 1, "SkipLayerNormalization": 1}, NUMBERS)
 
 
 def test_skip_layer_norm_gives_the_sum_too():
     outputs = "float[16, 32, 4] C, float[16, 32, 4] x"
     text = model(f"{SKIPS['no bias']} {NORM}", f"{A}, {B}", outputs, opset=17)
     weights = {name: number for name, number in NUMBERS.items() if name != "bias"}
-    leaves(text, PIECES | {"Add": 0, "SkipLayerNormalization": 1}, weights, target="cuda")
+    leaves(text, PIECES | {"Add": 0, "SkipLayerNormalization": 1}, weights)
 
 
 def test_layer_norm_with_another_dtype_behind():
@@ -104,10 +104,10 @@ FUSED["EmbedLayerNormalization"] = 1
 @pytest.mark.parametrize(("cast", "limit"), [("c = Cast<to = 7>(g1)", "c"), ("", "g1")])
 def test_embeddings_whose_positions_are_counted(cast, limit):
     text = model(COUNTED.format(cast=cast, limit=limit) + SUMMED, IDS, "float[batch, 3, 8] y", opset=17)
-    leaves(text, FUSED, TABLES | {"zero": np.array([0])}, target="cuda")
+    leaves(text, FUSED, TABLES | {"zero": np.array([0])})
 
 
 def test_embeddings_whose_positions_are_constant():
     text = model(SUMMED, IDS, "float[batch, 3, 8] y", opset=17)
     tables = {name: TABLES[name] for name in ("words", "types", "gamma", "beta")}
-    leaves(text, FUSED, tables | {"at": (1, 3, 8)}, target="cuda")
+    leaves(text, FUSED, tables | {"at": (1, 3, 8)})

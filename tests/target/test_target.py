@@ -120,3 +120,21 @@ def test_an_unknown_target_is_a_mistake_of_the_user():
 
 def test_operators_of_a_model_are_those_that_are_left():
     assert operators(apply(bias_gelu, GELU, target="portable").model) == {"Add": 1, "Gelu": 1}
+
+
+SKIP = (
+    "agraph (float[n, 4, 8] x, float[n, 4, 8] k) => (float[n, 4, 8] y) { s = Add(x, k) y = LayerNormalization(s, g) }"
+)
+SKIP = f'<ir_version: 10, opset_import: ["" : 17]> {SKIP}'
+
+
+@pytest.mark.parametrize(("target", "advised"), [("ort", True), ("cpu", False), ("cuda", False)])
+def test_who_runs_a_model_only_on_a_cpu_is_told_of_the_target_for_it(target: str, advised: bool):
+    report = apply("blocks", SKIP, {"g": np.ones(8, np.float32)}, target=target).report
+    assert ("SkipLayerNormalization" in " ".join(report.after.operators)) == (target != "cpu")
+    assert any("say --target cpu" in note for note in report.notes) == advised
+
+
+def test_a_model_that_was_fused_before_gets_no_such_advice():
+    model = apply("blocks", SKIP, {"g": np.ones(8, np.float32)}).model
+    assert not graphopt.optimize(model, passes="clean").report.notes

@@ -12,14 +12,13 @@ def test_every_rule_is_exported_by_its_name():
     assert rules.keys() | {"BLOCKS", "RULES"} == set(package.__all__)
 
 
-def test_what_is_slower_on_the_cpu_runs_only_where_it_is_not():
+def test_what_is_slower_on_the_cpu_is_not_written_for_it():
     assert set(RULES).isdisjoint(OPTIONAL)
     text = """g (float[N,S,8] x, float[N,S,8] k) => (float[N,S,8] y) {
         t = Add(x, k) n = LayerNormalization(t, w) y = Add(n, t) }"""
     weights = {"w": (8,)}
-    assert operators(apply("blocks", text, weights).model) == {"Add": 2, "LayerNormalization": 1}
-    asked = apply("blocks", text, weights, target="cuda")
-    assert operators(asked.model) == {"SkipLayerNormalization": 1, "Add": 1}
+    assert operators(apply("blocks", text, weights, target="cpu").model) == {"Add": 2, "LayerNormalization": 1}
+    assert operators(apply("blocks", text, weights).model) == {"SkipLayerNormalization": 1, "Add": 1}
 
 
 def test_a_second_run_changes_nothing():
