@@ -11,7 +11,7 @@ auto        of all these, the one with the least mean squared error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,9 @@ SHRINKING = tuple(0.96**i for i in range(30))
 """The shares of an edge that are tried: down to 30 %."""
 ROUNDS = 2
 MOST_VALUES = 1 << 10
-"""Values on which errors are measured."""
+"""Values on which errors are measured to find edges,"""
+COMPARED = 1 << 12
+"""and to choose between them."""
 AUTO = "auto"
 
 
@@ -40,21 +42,31 @@ class Steps:
 
     def error(self, sample: Sample, edges: Edges) -> float:
         """The mean squared error that quantisation does to values."""
-        return float(
-            np.average(np.square(self.quantised(sample.values, edges) - sample.values), weights=sample.weights)
-        )
+        return float(self.errors(sample, [edges])[0])
 
-    def quantised(self, values: Array, edges: Edges) -> Array:
-        """The values after quantisation with a range that is widened to hold zero; zero stays zero."""
-        low, high = min(edges[0], 0.0), max(edges[1], 0.0)
+    def errors(self, sample: Sample, edges: Sequence[Edges]) -> Array:
+        """The same for each of some edges."""
+        off = self.quantised(sample.values, edges)
+        off -= sample.values
+        found: Array = np.square(off, out=off) @ sample.weights / sample.weights.sum()
+        return found
+
+    def quantised(self, values: Array, edges: Sequence[Edges]) -> Array:
+        """The values (count) after quantisation with ranges that are widened to hold zero; zero stays zero.
+
+        Returns (ranges, count).
+        """
+        low, high = np.minimum([one[0] for one in edges], 0.0), np.maximum([one[1] for one in edges], 0.0)
         if self.symmetric:
-            high = max(-low, high)
+            high = np.maximum(-low, high)
             low = -high
         step = (high - low) / (self.levels - 1)
-        if step == 0:
-            return np.zeros_like(values)
-        zero = round(-low / step)
-        return np.asarray((np.clip(np.rint(values / step) + zero, 0, self.levels - 1) - zero) * step)
+        some = np.where(step > 0, step, 1.0)
+        zero = np.rint(-low / some)[:, None]
+        steps = np.rint(values / some[:, None])
+        np.clip(steps, -zero, self.levels - 1 - zero, out=steps)
+        steps *= step[:, None]
+        return steps
 
 
 Method = Callable[[Observed, Sample, Steps], Edges]
@@ -79,11 +91,16 @@ def percentile(seen: Observed, sample: Sample, steps: Steps) -> Edges:  # noqa: 
 
 def mse(seen: Observed, sample: Sample, steps: Steps) -> Edges:
     """Shrinking the upper edge, then the lower one, and again, while the error sinks."""
-    sample, low, high = sample.thinned(MOST_VALUES), seen.low, seen.high
+    sample, found = sample.thinned(MOST_VALUES), (seen.low, seen.high)
     for _ in range(ROUNDS):
-        high = min((seen.high * share for share in SHRINKING), key=lambda edge: steps.error(sample, (low, edge)))
-        low = min((seen.low * share for share in SHRINKING), key=lambda edge: steps.error(sample, (edge, high)))
-    return low, high
+        found = _least(sample, steps, [(found[0], seen.high * share) for share in SHRINKING])
+        found = _least(sample, steps, [(seen.low * share, found[1]) for share in SHRINKING])
+    return found
+
+
+def _least(sample: Sample, steps: Steps, tried: Sequence[Edges]) -> Edges:
+    """The edges with the least error, the first of equals."""
+    return tried[int(steps.errors(sample, tried).argmin())]
 
 
 def entropy(seen: Observed, sample: Sample, steps: Steps) -> Edges:
@@ -91,7 +108,7 @@ def entropy(seen: Observed, sample: Sample, steps: Steps) -> Edges:
     length = seen.high - seen.low
     edges = []
     for side in (-1, 1):
-        held = sample[sample.values * side > 0]
+        held = sample[sample.values * side > 0][::side]
         most = max(0.0, seen.high if side > 0 else -seen.low)
         levels = round(steps.levels / 2 if steps.symmetric else steps.levels * most / length) if length else 0
         worth = len(held.values) and levels > 1
@@ -122,7 +139,7 @@ def edges(seen: Observed, method: str, steps: Steps) -> Edges:
 
 
 def _best(seen: Observed, steps: Steps) -> Edges:
-    return min((edges(seen, one, steps) for one in METHODS), key=lambda one: steps.error(seen.sample, one))
+    return _least(seen.sample.thinned(COMPARED), steps, [edges(seen, one, steps) for one in METHODS])
 
 
 def _inside(found: Edges, seen: Observed) -> Edges:
@@ -130,21 +147,28 @@ def _inside(found: Edges, seen: Observed) -> Edges:
 
 
 def _threshold(sample: Sample, most: float, levels: int) -> float:
-    """Where to cut positive values off: the histogram up to there, its tail put into its last bin, against the same
-    merged into `levels` and spread again over the bins that were not empty."""
-    counts, borders = np.histogram(sample.values, BINS, (0.0, most), weights=sample.weights)
+    """Where to cut positive values off, given in ascending order.
+
+    The histogram up to there, its tail put into its last bin, is compared with the same merged into `levels` and spread
+    again over the bins that were not empty.
+    """
+    borders = np.linspace(0.0, most, BINS + 1)
+    places = np.append(np.searchsorted(sample.values, borders[:-1]), len(sample.values))
+    sums = np.concatenate([[0.0], sample.weights.cumsum()])[places]
+    counts = np.diff(sums)
+    members = np.concatenate([[0.0], (counts > 0).cumsum()])
     ends = np.unique(np.linspace(min(levels, BINS), BINS, len(SHRINKING)).astype(int))
-    return float(borders[min(ends, key=lambda end: _divergence(counts, end, levels))])
+    return float(borders[min(ends, key=lambda end: _divergence(counts, sums, members, end, levels))])
 
 
-def _divergence(counts: Array, end: int, levels: int) -> float:
-    inside = counts[:end].astype(float)
-    real = inside.copy()
-    real[-1] += counts[end:].sum()
-    level = np.arange(end) * levels // end
-    used = inside > 0
-    sums, members = np.bincount(level, inside, levels), np.bincount(level, used, levels)
-    rough = np.where(used, (sums / np.maximum(members, 1))[level], 0.0)
+def _divergence(counts: Array, sums: Array, members: Array, end: int, levels: int) -> float:
+    """sums, members: of the counts before each bin, and of the bins among those that are not empty."""
+    borders = -(-np.arange(levels + 1) * end // levels)
+    inside, merged = np.diff(sums[borders]), np.diff(members[borders])
+    rough = np.repeat(inside / np.maximum(merged, 1.0), np.diff(borders))
+    real = counts[:end].copy()
+    rough[real <= 0] = 0.0
+    real[-1] += sums[-1] - sums[end]
     both = (real > 0) & (rough > 0)
     p, q = real[both] / real.sum(), rough[both] / max(rough.sum(), 1.0)
     lost = 1.0 - p.sum()  # what only the real one has, in bins that were empty before the tail was added
