@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto
+from onnx import TensorProto, helper
+from onnx.defs import get_schema
+from onnx.shape_inference import infer_node_outputs
 
 from graphopt.ir.dtypes import FLOATS
 from graphopt.numerics.contract import Close
@@ -244,6 +246,21 @@ def group_norm(call: Call) -> None:
         call.prepare(at, "Reshape", np.array([channels], np.int64))
 
 
+# ---- windows ----
+
+
+def windows(call: Call) -> None:
+    """Windows that begin behind the last element count no more, with `ceil_mode`, in the shape of the result."""
+    shape = call.shapes.shape(call.inputs[0])
+    if not call.attrs.get("ceil_mode", 0) or shape is None:
+        return
+    node = helper.make_node(call.op, ["x"], ["y"], **call.attrs)
+    given = {"x": helper.make_tensor_type_proto(TensorProto.FLOAT, shape)}
+    old, new = (infer_node_outputs(get_schema(call.op, version), node, given)["y"] for version in (21, 22))
+    if old != new:
+        call.refuse("ceil_mode counts a window that begins behind the last element, which newer versions leave out")
+
+
 # ---- resizing ----
 
 
@@ -293,6 +310,7 @@ ADAPTERS: dict[tuple[str, int], Adapter] = {
     **{(op, 13): softmax for op in ("Softmax", "LogSoftmax", "Hardmax")},
     **{(op, 7): without("output_sequence") for op in ("GRU", "LSTM", "RNN")},
     **{(op, 2): integer_p for op in ("LpPool", "GlobalLpPool")},
+    **{(op, 22): windows for op in ("AveragePool", "LpPool", "MaxPool")},
     ("BatchNormalization", 7): test_mode,
     ("BatchNormalization", 9): batch_norm_spatial,
     ("BatchNormalization", 14): batch_norm_outputs,

@@ -11,11 +11,11 @@ from onnx import defs
 NEWEST: int = defs.onnx_opset_version()
 
 _REVIEWED = """
-Abs 13  Add 14  ArgMax 11 12 13  ArgMin 11 12 13  Attention 24 25  AveragePool 7 10 11 19 22
+Abs 13  Add 14  ArgMax 11 12 13  ArgMin 11 12 13  Attention 24 25  AveragePool 7 10 11 19
 BatchNormalization 6 15  BitShift 28  Cast 9 13 19 24  CastLike 19 24  Ceil 13  Clip 13  Concat 11
 Constant 11 12  ConvTranspose 11  DepthToSpace 11 13  DequantizeLinear 13 19 21 23  Div 6 14  Floor 13  GRU 14
 Gather 11 13  GatherElements 13  GatherND 12 13  Gemm 11 13  Hardmax 11  LRN 13  LSTM 14  LogSoftmax 11
-Loop 11 13 16  LpPool 18  Max 8  MaxPool 8 10 12 22  Mean 8  MeanVarianceNormalization 13  Min 8  Mod 13 28
+Loop 11 13 16  LpPool 18  Max 8  MaxPool 8 10 12  Mean 8  MeanVarianceNormalization 13  Min 8  Mod 13 28
 Mul 14  NegativeLogLikelihoodLoss 13  OneHot 11  OptionalGetElement 18  OptionalHasElement 18  PRelu 16
 Pad 13 18 19  QuantizeLinear 13 19 21 23 25  RNN 14  ReduceL1 11 13  ReduceL2 11 13  ReduceLogSum 11 13
 ReduceLogSumExp 11 13  ReduceMax 12 13 20  ReduceMean 11 13  ReduceMin 12 13 20  ReduceProd 11 13  ReduceSum 11

@@ -355,6 +355,27 @@ def test_versions_that_do_not_exist(version):
         graphopt.optimize(proto(model(11, "y = Relu(x)")), passes=f"opset:version={version}")
 
 
+@pytest.mark.parametrize(
+    ("length", "how", "out"),
+    [(4, "", 3), (5, "pads=[1, 1]", 4), (5, "pads=[0, 2]", 4), (4, 'auto_pad="SAME_UPPER"', 3)],
+)
+@pytest.mark.parametrize("op", ["AveragePool", "LpPool", "MaxPool"])
+def test_windows_that_begin_behind_the_last_element_are_refused(op, length, how, out):
+    body = f"y = {op} <{', '.join(filter(None, [how, 'kernel_shape=[1], strides=[2], ceil_mode=1']))}> (x)"
+    text = model(18, body, f"float[1, 2, {length}] x", f"float[1, 2, {out}] y")
+    onnx.checker.check_model(proto(text), full_check=True)
+    with pytest.raises(UsageError, match="begins behind the last element"):
+        raised(text)
+
+
+@pytest.mark.parametrize(
+    "how", ["strides=[2], ceil_mode=1", "strides=[3]", "ceil_mode=1, pads=[1, 1]", 'ceil_mode=1, auto_pad="SAME_UPPER"']
+)
+def test_windows_that_begin_within_the_input_mean_the_same(how):
+    (node,) = spelled(model(18, f"y = MaxPool <kernel_shape=[2], {how}> (x)", "float[1, 2, 5] x"))
+    assert node.op == "MaxPool"
+
+
 def test_lowering_is_refused():
     with pytest.raises(UsageError, match="lowered"):
         raised(model(13, "y = Relu(x)"), 12)
