@@ -57,6 +57,7 @@ class Rewrite:
     after: new nodes in topological order; their inputs are existing tensors, new constants or each other's outputs.
         A `Node` among them is one of a graph nested in `before`: it moves to the place of the root.
     reads: constants whose values influenced the replacement.
+    unsorted: whether new nodes may stand before what they read, as something beside the root is replaced too.
     """
 
     graph: Graph
@@ -65,6 +66,7 @@ class Rewrite:
     after: tuple[Draft | Node, ...]
     replace: Mapping[Tensor, Tensor]
     reads: frozenset[Constant] = frozenset()
+    unsorted: bool = False
 
 
 class Editor:
@@ -158,7 +160,7 @@ class Editor:
             if new not in computed or old_of[new] is not old:
                 stands[new] = self.redirect(old, stands.get(new, new), rewrite.root)
         self.remove_unused(rewrite.before)
-        if len(places) > 1:
+        if rewrite.unsorted or len(places) > 1:
             self._dirty[rewrite.graph] = True
         return made
 
@@ -253,10 +255,6 @@ class Editor:
             for graph in walk.graphs(self.graph):
                 graph.initializers[:] = [held for held in graph.initializers if held not in orphans]
         self._orphans.clear()
-
-    def disorder(self, graph: Graph) -> None:
-        """Say that a rewrite may have put nodes before what they read: `flush` then sorts the graph."""
-        self._dirty[graph] = True
 
     def drop_unused_initializers(self) -> int:
         """Remove initializers that nothing reads, returns or names as a quantisation parameter. Returns how many."""

@@ -92,9 +92,7 @@ def _above(region: Region, tensor: Tensor) -> Iterator[Node]:
 def _apply(context: Context, plan: Plan, group: list[Node]) -> bool:
     errors = sum(plan.region.members[node].error for node in group)
     contract: Contract = Close(errors) if errors else Exact()
-    rewrite = Change(plan, group).rewrite(group[-1])
-    context.editor.disorder(plan.region.graph)
-    return context.apply(rewrite, RULE, contract) is not None
+    return context.apply(Change(plan, group).rewrite(group[-1]), RULE, contract) is not None
 
 
 def _refuse(context: Context, seed: Node, region: Region) -> bool:

@@ -43,7 +43,8 @@ class Change:
         replace = {old: new for old, new in replace.items() if self.plan.editor.is_used(old)}
         views = dict.fromkeys(view.producer for use in touched.values() for view in use.views if view is not use.root)
         before = (*self.group, *(node for node in views if node is not None), *others)
-        return Rewrite(self.region.graph, root, before, tuple(self.drafts), replace, frozenset(self.reads))
+        reads = frozenset(self.reads)
+        return Rewrite(self.region.graph, root, before, tuple(self.drafts), replace, reads, unsorted=True)
 
     def _respelled(self, use: Use, replace: dict[Tensor, Tensor]) -> list[Node]:
         """Let other Transposes of a value read it as it is made. Returns those that were written anew."""

@@ -44,7 +44,6 @@ def rebuild(
     made = context.apply(builder.rewrite(), rule, numerics, evidence)
     if made is None:
         return False
-    context.editor.disorder(context.editor.graph)
     new = dict(zip(builder.after, made, strict=True))
     grouping.renamed({node: new[draft] for node, draft in builder.draft.items()})
     return True
@@ -113,7 +112,7 @@ class _Builder:
         held = [leaf(tensor) for node in self.before for tensor in node.inputs]
         reads = frozenset(one for one in held if one is not None)
         graph = self.editor.home[root]
-        return Rewrite(graph, root, tuple(self.before), tuple(self.after), self.replace, reads)
+        return Rewrite(graph, root, tuple(self.before), tuple(self.after), self.replace, reads, unsorted=True)
 
     def add(self, node: Node, values: Mapping[int, Array], change: Change) -> None:
         """A node as it is today, with other values for some constants."""

@@ -196,8 +196,7 @@ def _rewrite(context: Context, site: Site, factors: Array) -> Rewrite:
         if node in site.readers:
             replace[node.outputs[0]] = made
     graph = context.editor.home[site.maker]
-    context.editor.disorder(graph)
-    return Rewrite(graph, site.maker, before, tuple(drafts), replace, frozenset(reads))
+    return Rewrite(graph, site.maker, before, tuple(drafts), replace, frozenset(reads), unsorted=True)
 
 
 def _scaled(values: Array, factors: Array, axis: int) -> Array:

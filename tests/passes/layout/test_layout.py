@@ -121,3 +121,14 @@ def test_large_graphs_take_one_region():
     model = generate.turned(2000)
     result = graphopt.optimize(model, passes=[LAYOUT], verify="off")
     assert operators(result.model)["Transpose"] == 0
+
+
+def test_what_moves_before_a_constant_that_it_reads_is_put_behind_it():
+    """Also next to nested graphs, for whose sake the nodes are put in order before each check."""
+    text = f"""g (float[N,4,8,8] x, bool go) => (float[N,4,8,8] y, float z) {{
+        a = {THERE} (x) s = Slice (a, first, last, axis) m = Mul (s, two) b = Add (m, a)
+        c = Constant <value = float {{1.5}}> () d = Div (b, c) y = {BACK} (d)
+        z = If (go) <then_branch = h () => (float o) {{ o = Constant <value = float {{1.0}}> () }},
+                     else_branch = k () => (float q) {{ q = Constant <value = float {{2.0}}> () }}> }}"""
+    numbers = {"first": np.array([3]), "last": np.array([4]), "axis": np.array([3]), "two": np.float32([2])}
+    fires(LAYOUT, text, numbers, leaves=["Slice", "Mul", "Add", "Constant", "Div", "If"])
