@@ -32,7 +32,7 @@ Tool = Callable[[Path, Path], object]
 
 
 def tools(kind: Kind | None) -> Mapping[str, Tool]:
-    """Every tool by name, ours for a CPU and for both providers first; that for transformers where the network is of a kind that it knows."""
+    """Every tool by name, ours first, for a CPU and by default; that for transformers where it knows the network."""
     return TOOLS if kind is None else {**TOOLS, "ort_transformers": lambda a, b: _transformers(a, b, kind)}
 
 
