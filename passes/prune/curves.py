@@ -1,7 +1,8 @@
 """What a network loses as a group gets smaller: measured at its outputs, one group at a time.
 
 Each group is taken down in steps, its readers making up for what is gone in closed form, and the whole network runs on
-samples. The loss is the mean square of the change of the outputs, in units of their variance.
+samples that they were not fitted to. The loss is the mean square of the change of the outputs, in units of their
+variance.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from passes.prune.cut import masked
 from passes.prune.grouping import Grouping
 from passes.prune.groups import Group
 from passes.prune.recover.layers import Layer, layer_of
-from passes.prune.recover.program import Feeds, Program
+from passes.prune.recover.program import Part, Program
 from passes.prune.recover.reconstruction import System, refitted, second_moments, systems
-from passes.prune.recover.squares import TINY
+from passes.prune.recover.squares import RIDGES, TINY
 
 SHARES = (0.0625, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 """Of a group's atoms, but for one, that are gone in the steps of its curve."""
@@ -26,6 +27,8 @@ ENOUGH = 0.5
 """The loss at which a curve ends: nobody wants more."""
 LOOKED = (32, 192)
 """Samples on which losses are measured, at least and at most."""
+STRENGTHS = (*RIDGES[1:], np.inf)
+"""Ridges with which readers make up for what is gone; with the last they do not."""
 WORK = 1e12
 """Multiply-adds that all of it may take, as long as so few samples allow it."""
 AT_ONCE = 1 << 28
@@ -66,7 +69,7 @@ class Seen:
     moments: Moments
 
 
-def seen(program: Program, groups: Sequence[Group], feeds: Feeds, seed: int) -> Iterator[Seen]:
+def seen(program: Program, groups: Sequence[Group], feeds: Part, seed: int) -> Iterator[Seen]:
     """Groups with the moments of what reads them, in their order: a pass over the samples for as many as fit."""
     for batch in _batches(groups):
         moments = _moments(program, batch, feeds, seed)
@@ -74,15 +77,25 @@ def seen(program: Program, groups: Sequence[Group], feeds: Feeds, seed: int) -> 
             yield Seen(group, systems(group, moments), moments)
 
 
-def curve(grouping: Grouping, known: Seen, order: Array, judge: Outputs) -> Curve:
-    """How the network's loss rises as atoms of a group go in this order."""
+def curve(grouping: Grouping, known: Seen, order: Array, judge: Outputs, *, refit: bool) -> Curve:
+    """How the network's loss rises as atoms of a group go in this order. refit: whether its readers make up for them,
+    with a ridge that gets stronger where that helps."""
     group, held = known.group, known.held
-    gone, losses = [0], [0.0]
-    for count in sorted({max(1, round(share * (group.size - 1))) for share in SHARES} if group.size > 1 else ()):
+    strengths = STRENGTHS if refit and held is not None else STRENGTHS[-1:]
+
+    def loss(count: int, ridge: float) -> float:
         removed = order[:count]
-        change = _masks(grouping, group, removed) if held is None else _refits(group, held, known.moments, removed)
+        if held is None or np.isinf(ridge):
+            return judge.loss(_masks(grouping, group, removed))
+        return judge.loss(_refits(group, held, known.moments, removed, ridge))
+
+    gone, losses, level = [0], [0.0], 0
+    for count in sorted({max(1, round(share * (group.size - 1))) for share in SHARES} if group.size > 1 else ()):
+        least = loss(count, strengths[level])
+        while level + 1 < len(strengths) and (other := loss(count, strengths[level + 1])) < least:
+            level, least = level + 1, other
         gone.append(count)
-        losses.append(judge.loss(change))
+        losses.append(least)
         if losses[-1] > ENOUGH:
             break
     return Curve(group, order, tuple(gone), tuple(losses))
@@ -94,13 +107,13 @@ def _masks(grouping: Grouping, group: Group, gone: Array) -> dict[str, Array]:
     return {node.inputs[place].name: array for node, values in after.items() for place, array in values.items()}
 
 
-def _refits(group: Group, held: Sequence[System], moments: Moments, gone: Array) -> dict[str, Array]:
+def _refits(group: Group, held: Sequence[System], moments: Moments, gone: Array, ridge: float) -> dict[str, Array]:
     """The consumers of a group refitted without some atoms, by name."""
     changed: dict[str, Array] = {}
     start = 0
     for member in group.consumers:
         layer, _ = moments[member.user]
-        parts = [refitted(system, gone) for system in held[start : start + layer.groups]]
+        parts = [refitted(system, gone, ridge) for system in held[start : start + layer.groups]]
         start += layer.groups
         matrix, weights = np.stack(parts), layer.weight.values
         changed[layer.weight.tensor.name] = layer.weights(matrix[:, :-1], weights.shape).astype(np.float32)
@@ -130,7 +143,7 @@ def _bytes(shape: tuple[int, ...], axis: int) -> int:
     return 8 * (inputs + 1) ** 2
 
 
-def _moments(program: Program, groups: Sequence[Group], feeds: Feeds, seed: int) -> dict[Node, tuple[Layer, Array]]:
+def _moments(program: Program, groups: Sequence[Group], feeds: Part, seed: int) -> dict[Node, tuple[Layer, Array]]:
     readers = dict.fromkeys(member.user for group in groups for member in group.consumers)
     found = [layer for node in readers if (layer := layer_of(node)) is not None]
     return {
@@ -142,7 +155,7 @@ def _moments(program: Program, groups: Sequence[Group], feeds: Feeds, seed: int)
 class Outputs:
     """What a network gives on samples, and how far it is from that with other weights."""
 
-    def __init__(self, program: Program, feeds: Feeds) -> None:
+    def __init__(self, program: Program, feeds: Part) -> None:
         self.program, self.feeds = program, feeds
         with program.session(program.outputs) as session:
             self.given = [_floats(session.run(feed)) for feed in feeds]
@@ -150,11 +163,12 @@ class Outputs:
         joined = {name: np.concatenate([given[name].reshape(-1) for given in self.given]) for name in names}
         self.powers = {name: max(float(array.var()), TINY) for name, array in joined.items()}
 
-    def loss(self, weights: Mapping[str, Array]) -> float:
-        """The mean square of the change, in units of the variance; of several outputs the mean."""
+    def loss(self, weights: Mapping[str, Array], program: Program | None = None) -> float:
+        """The mean square of the change, in units of the variance; of several outputs the mean. program: another
+        network with the same outputs, to be compared."""
         total = dict.fromkeys(self.powers, 0.0)
         count = dict.fromkeys(self.powers, 0)
-        with self.program.session(self.program.outputs, weights) as session:
+        with (program or self.program).session(self.program.outputs, weights) as session:
             for feed, given in zip(self.feeds, self.given, strict=True):
                 made = session.run(feed)
                 for name, array in given.items():

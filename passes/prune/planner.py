@@ -91,17 +91,21 @@ class Planner:
         if work.feeds is None:
             raise LookupError("there are no samples")
         measure = settings.allocate == "sensitivity"
-        judge = Outputs(work.original, work.feeds.first(self._looked())) if measure else None
+        fitted, held = work.feeds.fitted, work.feeds.held
+        judge = Outputs(work.original, (held if held.count else fitted).first(self._looked())) if measure else None
+        refit = settings.recover == "squares" and held.count > 0
         rates = self._slopes()
         found: dict[str, Rated] = {}
-        for known in seen(work.original, self.groups, work.feeds, settings.seed):
+        for known in seen(work.original, self.groups, fitted, settings.seed):
             group = known.group
             work.context.say(f"prune: what {group.name} is worth ({len(found) + 1} of {len(self.groups)})")
             rated = rates.get(group)
             if rated is None:
                 rated = scores(settings.importance, work.grouping, group, known.held, settings.seed)
             order = group.atoms[np.argsort(rated, kind="stable")]
-            line = curve(work.grouping, known, order, judge) if judge else Curve(group, order, (0,), (0.0,))
+            line = (
+                curve(work.grouping, known, order, judge, refit=refit) if judge else Curve(group, order, (0,), (0.0,))
+            )
             found[group.name] = (rated, line.gone, line.losses)
         return found
 

@@ -47,7 +47,8 @@ class Settings:
     @property
     def measured(self) -> tuple[object, ...]:
         """What decides what is measured of the groups."""
-        return (self.importance, self.allocate, self.keep, self.only, self.kinds, self.samples, self.seed)
+        chosen = (self.keep, self.only, self.kinds, self.samples, self.seed)
+        return (self.importance, self.allocate, self.recover == "squares", *chosen)
 
 
 def settings_of(options: Options, seed: int) -> Settings:

@@ -12,13 +12,14 @@ from graphopt.ir.reader import load
 from graphopt.ir.types import Array
 from graphopt.numerics.contract import Judged
 from graphopt.pipeline.context import Context
+from passes.prune.curves import Outputs
 from passes.prune.cut import cut
 from passes.prune.grouping import Grouping
 from passes.prune.kind import Kind
 from passes.prune.rebuild import rebuild
 from passes.prune.recover.layers import Layer, layers
 from passes.prune.recover.program import Feeds, Program
-from passes.prune.recover.squares import recovered
+from passes.prune.recover.squares import Kept, recovered
 from passes.prune.recover.statistics import corrected
 from passes.prune.settings import Settings
 from passes.prune.targets import Plan
@@ -81,16 +82,22 @@ def weights_for(work: Work, model: Model, grouping: Grouping, plan: Plan) -> Map
         return {}
     key = _key(work, plan)
     if key not in work.context.memo:
-        program = Program(model)
-        behind = list(_behind(model, grouping))
-        kept, say = grouping.kept, work.context.say
-        if work.settings.recover == "squares":
-            recovered(work.original, program, behind, work.feeds, kept, seed=work.settings.seed, say=say)
-        else:
-            corrected(work.original, program, behind, work.feeds, kept, say=say)
-        work.context.memo[key] = program.weights
+        work.context.memo[key] = _found(work, work.feeds, Program(model), list(_behind(model, grouping)), grouping.kept)
     found: Mapping[str, Array] = work.context.memo[key]
     return found
+
+
+def _found(work: Work, feeds: Feeds, cut: Program, behind: Iterable[Layer], kept: Kept) -> Mapping[str, Array]:
+    """The weights, or none if with them the outputs are no nearer to the original's, on samples that were held back."""
+    if not feeds.held.count:
+        return {}
+    judge = Outputs(work.original, feeds.held)
+    before, say = judge.loss({}, cut), work.context.say
+    if work.settings.recover == "squares":
+        recovered(work.original, cut, behind, feeds, kept, seed=work.settings.seed, say=say)
+    else:
+        corrected(work.original, cut, behind, feeds, kept, say=say)
+    return {} if judge.loss({}, cut) > before else cut.weights
 
 
 def _key(work: Work, plan: Plan) -> Hashable:

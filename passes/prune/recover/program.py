@@ -30,6 +30,8 @@ PACKED = 1 << 27
 """Bytes of a model up to which a session may have weights twice, once in the layout that its kernels like best."""
 HELD = 1 << 28
 """Bytes of samples up to which they are held in memory; more are read anew for every pass over them."""
+BACK = 4
+"""One batch of so many is held back, to judge a fit by."""
 
 
 class Program:
@@ -146,15 +148,16 @@ class Program:
 
 
 class Feeds:
-    """Samples of which no labels are looked at, batch by batch.
+    """Samples of which no labels are looked at, batch by batch; in batches small enough that some can be held back.
 
-    limit: at most so many. Raises UsageError for data without samples.
+    limit: at most so many. count: how many there are. Raises UsageError for data without samples.
     """
 
     def __init__(self, data: Data, limit: int) -> None:
         self.data, self.limit = data, limit
         self._kept: list[Mapping[str, Array]] | None = None
-        self.count = sum(1 if batch.whole else batch.count for batch in data.batches(None, limit))
+        self._size, self._counts = _cut(data, limit)
+        self.count = sum(self._counts)
         if not self.count:
             raise UsageError(f"{data.name} holds no samples to calibrate with")
 
@@ -164,7 +167,7 @@ class Feeds:
             return
         kept: list[Mapping[str, Array]] = []
         size = 0
-        for batch in self.data.batches(None, self.limit):
+        for batch in self.data.batches(self._size, self.limit):
             size += sum(array.nbytes for array in batch.feeds.values())
             if size <= HELD:
                 kept.append(batch.feeds)
@@ -172,9 +175,54 @@ class Feeds:
         if size <= HELD:
             self._kept = kept
 
-    def first(self, samples: int) -> Feeds:
-        """So many of them, from the start."""
-        return Feeds(self.data, min(samples, self.limit))
+    @property
+    def fitted(self) -> Part:
+        """What layers are fitted to: all but those that are held back."""
+        return Part(self, self._counts, [index for index in range(len(self._counts)) if not self._back(index)])
+
+    @property
+    def held(self) -> Part:
+        """What a fit is judged by: every fourth batch, or the last of two or three; none of a single one."""
+        return Part(self, self._counts, [index for index in range(len(self._counts)) if self._back(index)])
+
+    def _back(self, index: int) -> bool:
+        every = min(BACK, len(self._counts))
+        return every > 1 and index % every == every - 1
+
+
+class Part:
+    """Some batches of samples. count: how many samples they hold."""
+
+    def __init__(self, feeds: Feeds, counts: Sequence[int], chosen: Sequence[int]) -> None:
+        self._feeds, self._counts, self._chosen = feeds, counts, chosen
+        self.count = sum(counts[index] for index in chosen)
+
+    def __iter__(self) -> Iterator[Mapping[str, Array]]:
+        chosen = frozenset(self._chosen)
+        return (feed for index, feed in enumerate(self._feeds) if index in chosen)
+
+    def first(self, samples: int) -> Part:
+        """As few of the batches, from the start, as hold so many samples, or all."""
+        totals = itertools.accumulate((self._counts[index] for index in self._chosen), initial=0)
+        return Part(
+            self._feeds, self._counts, [i for i, total in zip(self._chosen, totals, strict=False) if total < samples]
+        )
+
+
+def _cut(data: Data, limit: int) -> tuple[int | None, list[int]]:
+    """The size of batches, None for what the data takes by default, and how many samples each of them holds."""
+
+    def counts(size: int | None) -> list[int]:
+        return [1 if batch.whole else batch.count for batch in data.batches(size, limit)]
+
+    usual = counts(None)
+    if len(usual) >= BACK or sum(usual) == len(usual):
+        return None, usual
+    smaller = -(-sum(usual) // BACK)
+    try:
+        return smaller, counts(smaller)
+    except UsageError:  # exported for batches of one size
+        return None, usual
 
 
 def _reads(node: NodeProto) -> Iterator[str]:

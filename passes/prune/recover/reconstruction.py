@@ -16,7 +16,7 @@ from graphopt.ir.types import Array, Node
 from passes.prune.groups import Group
 from passes.prune.recover.elimination import quadratic, solve_in_place, subtract
 from passes.prune.recover.layers import Layer, rows_of
-from passes.prune.recover.program import Feeds, Program
+from passes.prune.recover.program import Part, Program
 from passes.prune.recover.squares import RIDGE, TINY, added, products, rows_wanted, with_one
 
 STEPS = 96
@@ -44,7 +44,7 @@ class System:
         return max(total - float(sums @ sums) / rows, TINY)
 
 
-def second_moments(program: Program, found: Sequence[Layer], feeds: Feeds, seed: int) -> list[Array]:
+def second_moments(program: Program, found: Sequence[Layer], feeds: Part, seed: int) -> list[Array]:
     """Of what layers read, and 1 ([groups, inputs + 1, inputs + 1] each), from one pass over the samples."""
     rngs = [np.random.default_rng((seed, index)) for index in range(len(found))]
     totals: list[Array | None] = [None] * len(found)

@@ -11,8 +11,8 @@ import numpy as np
 
 from graphopt.ir.types import Array
 from passes.prune.recover.layers import Layer
-from passes.prune.recover.program import Feeds, Program
-from passes.prune.recover.squares import TINY, Kept, adjust, alike, held
+from passes.prune.recover.program import Feeds, Part, Program
+from passes.prune.recover.squares import TINY, Kept, adjust, alike, today
 
 MOST = 4.0
 """By so much a channel is scaled at most."""
@@ -32,11 +32,11 @@ def corrected(
         if layer.bias is None:
             continue
         say(f"prune: correcting {layer.weight.tensor.name}")
-        now, before = _moments(original, cut, layer, feeds, kept)
+        now, before = _moments(original, cut, layer, feeds.fitted, kept)
         scale = np.clip(np.sqrt(before[1] / np.maximum(now[1], TINY)), 1 / MOST, MOST)
-        bias = held(cut, layer.bias.tensor.name, layer.bias.values).astype(np.float64)
+        bias = today(cut, layer.bias.tensor.name, layer.bias.values).astype(np.float64)
         shift = before[0] - now[0] * scale + bias * (scale - 1)
-        matrix = layer.matrix(held(cut, layer.weight.tensor.name, layer.weight.values)).astype(np.float64)
+        matrix = layer.matrix(today(cut, layer.weight.tensor.name, layer.weight.values)).astype(np.float64)
         scale, shift = scale.reshape(layer.groups, 1, -1), shift.reshape(layer.groups, 1, -1)
         change = np.concatenate([matrix * (scale - 1), shift], axis=1)
         if np.isfinite(change).all():
@@ -44,7 +44,7 @@ def corrected(
 
 
 def _moments(
-    original: Program, cut: Program, layer: Layer, feeds: Feeds, kept: Kept
+    original: Program, cut: Program, layer: Layer, feeds: Part, kept: Kept
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Mean and variance of each channel of the output, of the cut network and of the original."""
     name = layer.node.outputs[0].name if layer.bias is None else layer.bias.node.outputs[0].name
