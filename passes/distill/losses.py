@@ -15,6 +15,8 @@ from graphopt.ir.types import Tensor
 from passes.distill.settings import Settings
 
 TINY = 1e-8
+PICTURES = 4
+"""Axes of activations that are laid out with the channels last."""
 
 
 def divergence(found: torch.Tensor, wanted: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -26,9 +28,13 @@ def divergence(found: torch.Tensor, wanted: torch.Tensor, temperature: float) ->
 
 
 def squared(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """The mean squared error, as a share of the variance of what is wanted."""
-    wanted = wanted.float()
-    return functional.mse_loss(found.float(), wanted) / (wanted.var(correction=0) + TINY)
+    """The mean squared error, as a share of the variance of what is wanted.
+
+    Channels of pictures are compared as the last axis, as which they lie in memory: in another order, the gradients
+    that PyTorch gives back take several times as long to add.
+    """
+    found, wanted = (x.float().movedim(1, -1) if x.ndim == PICTURES else x.float() for x in (found, wanted))
+    return functional.mse_loss(found, wanted) / (wanted.var(correction=0) + TINY)
 
 
 class Losses:

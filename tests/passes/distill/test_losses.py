@@ -36,6 +36,16 @@ def test_squared_errors_count_in_units_of_the_variance():
     torch.testing.assert_close(squared(100 * ONE + 1, 100 * ONE), squared(ONE + 0.01, ONE))
 
 
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=str)
+def test_gradients_of_pictures_lie_in_memory_as_those_do_with_channels_last(layout):
+    found = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last).requires_grad_()
+    wanted = torch.randn(2, 3, 4, 5).contiguous(memory_format=layout)
+    loss = squared(found, wanted)
+    torch.testing.assert_close(loss, torch.nn.functional.mse_loss(found, wanted) / wanted.var(correction=0))
+    (gradient,) = torch.autograd.grad(loss, found)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_outputs_of_samples_and_classes_are_distributions_others_numbers():
     loss = Losses(PLAIN, Settings())
     torch.testing.assert_close(loss({"y": ONE}, {"y": OTHER + 1}, None), divergence(ONE, OTHER, 4.0))
