@@ -1,8 +1,9 @@
 """Mutation tests: what small mistakes in the rules do their tests let through?
 
-`python -m tests.bench mutations [--only TEXT] [--each N] [--seconds S] [--jobs J] [--seed N]`: for every module with a
-rule, N mistakes (all without --each), each in a process in which the module is imported with it and the rule's own
-tests run. A mistake that no test notices survives: a test is missing there, or the mistake makes no difference.
+`python -m tests.bench mutations [--only TEXT] [--each N] [--sample N] [--seconds S] [--jobs J] [--seed N]`: for every
+module with a rule, N mistakes (--each; all without it) or a fair share of N for all of them (--sample), each in a
+process in which the module is imported with it and the rule's own tests run until one fails. A mistake that no test
+notices survives: a test is missing there, or the mistake makes no difference.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import argparse
 import functools
 import importlib.abc
 import importlib.util
+import itertools
 import os
 import random
 import re
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -34,11 +36,14 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench mutations")
     parser.add_argument("--only", default="", help="modules with this text in their path")
     parser.add_argument("--each", type=int, help="so many mistakes in each module")
+    parser.add_argument("--sample", type=int, help="so many mistakes in all, spread over the modules")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="no new ones after so long")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0, help="chooses the mistakes")
     given = parser.parse_args(arguments)
     chosen = plan(given.only, given.each, given.seed)
+    if given.sample:
+        chosen = spread(chosen, given.sample, given.seed)
     survivors = hunt(chosen, jobs=given.jobs, seconds=given.seconds)
     if survivors:
         sys.exit(1)
@@ -75,6 +80,16 @@ def plan(only: str = "", each: int | None = None, seed: int = 0) -> list[Planned
     return planned
 
 
+def spread(planned: Sequence[Planned], count: int, seed: int = 0) -> list[Planned]:
+    """So many of them: one from each module in turn, then a second, and so on, in an order that does not favour any."""
+    rng = random.Random(seed)  # noqa: S311 - a choice of samples
+    groups = defaultdict[Path, list[Planned]](list)
+    for one in rng.sample(planned, len(planned)):
+        groups[one[0]].append(one)
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*groups.values()))
+    return list(itertools.islice(filter(None, turns), count))
+
+
 def hunt(planned: Sequence[Planned], *, jobs: int = 1, seconds: float = float("inf")) -> list[str]:
     """Try them and print what came of it. Returns the survivors."""
     import onnxruntime  # noqa: F401 - before there are children
@@ -83,11 +98,15 @@ def hunt(planned: Sequence[Planned], *, jobs: int = 1, seconds: float = float("i
     import graphopt.api  # noqa: F401
 
     begun, told = time.monotonic(), defaultdict[Path, list[str]](list)
-    survivors: list[str] = []
-    planned = _sound(planned, jobs, begun + seconds)
-    case = functools.partial(outcome, planned)
-    for number, said in results(case, range(len(planned)), LIMITS, jobs=jobs, until=begun + seconds):
-        module, mutant = planned[number]
+    cases, survivors, failing = list(_controlled(planned)), list[str](), set[Path]()
+    case = functools.partial(outcome, cases)
+    for number, said in results(case, range(len(cases)), LIMITS, jobs=jobs, until=begun + seconds):
+        module, mutant = cases[number]
+        if mutant is None and said != SURVIVED:
+            failing.add(module)
+            print(f"left out  {module.relative_to(ROOT)}: its tests fail without any mistake", flush=True)
+        if mutant is None or module in failing:
+            continue
         told[module].append(said)
         if said == SURVIVED:
             survivors.append(f"{module.relative_to(ROOT)}:{mutant.line}: {mutant.what}")
@@ -101,17 +120,14 @@ def hunt(planned: Sequence[Planned], *, jobs: int = 1, seconds: float = float("i
     return survivors
 
 
-def _sound(planned: Sequence[Planned], jobs: int, until: float) -> list[Planned]:
-    """The mistakes in modules whose tests pass without any."""
-    modules = list(dict.fromkeys(module for module, _ in planned))
-    case = functools.partial(outcome, [(module, None) for module in modules])
-    sound = set()
-    for number, said in results(case, range(len(modules)), LIMITS, jobs=jobs, until=until):
-        if said == SURVIVED:
-            sound.add(modules[number])
-        else:
-            print(f"left out  {modules[number].relative_to(ROOT)}: its tests fail without any mistake", flush=True)
-    return [(module, mutant) for module, mutant in planned if module in sound]
+def _controlled(planned: Sequence[Planned]) -> Iterator[tuple[Path, Mutant | None]]:
+    """The mistakes, and before the first one of each module its tests without any: they must pass."""
+    seen = set[Path]()
+    for module, mutant in planned:
+        if module not in seen:
+            seen.add(module)
+            yield module, None
+        yield module, mutant
 
 
 def outcome(planned: Sequence[tuple[Path, Mutant | None]], number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 
@@ -84,6 +85,16 @@ def test_a_mistake_is_noticed():
     module = mutations.ROOT / "passes" / "clean" / "transpose_chain.py"
     found = [(module, mutant) for mutant in mutants.mutants(module.read_text("utf-8")) if mutant.what == "And is Or"]
     assert mutations.hunt(found) == []
+
+
+def test_a_sample_of_mistakes_is_spread_over_the_rules():
+    planned = mutations.plan(only="passes/clean/t", each=5)
+    modules = {module for module, _ in planned}
+    sample = mutations.spread(planned, 3 * len(modules))
+    assert len(modules) > 1
+    assert Counter(module for module, _ in sample) == dict.fromkeys(modules, 3)
+    assert len(set(sample)) == len(sample)
+    assert mutations.spread(planned, 3 * len(modules)) == sample
 
 
 @pytest.fixture(scope="module")
