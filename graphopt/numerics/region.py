@@ -74,14 +74,14 @@ class Region:
         """Whether both sides make the same calls, which needs no run to be believed."""
         return self._structure[0] == self._structure[1]
 
-    @property
+    @cached_property
     def key(self) -> Hashable | None:
         """Equal for regions whose runs would be equal; None where that costs more to find out than a run."""
         if self.own_names or any(t.nbytes > SMALL for t in self.embedded if isinstance(t, Constant)):
             return None
         return (*self._structure, self.feeds, tuple(_content(t) for t in self.embedded))
 
-    @property
+    @cached_property
     def outline(self) -> Hashable:
         """Equal for regions that differ at most in the values of large constants."""
         return (*self._structure, self.feeds, tuple(_outline(t) for t in self.embedded))
@@ -164,11 +164,18 @@ class _Builder:
         self.before = set(rewrite.before)
         self.producers: dict[Tensor, Call] = {t: draft for draft in rewrite.after for t in draft.outputs if t.name}
         self.context: dict[Node, None] = {}
+        self._cut()
+
+    def _cut(self) -> None:
+        """Find the calls of both sides, in topological order, and what they need from outside."""
+        (self.calls, old), (self.made, new) = self._slice(self.old), self._slice(self.new)
+        self.boundary = old | new
 
     def region(self, *, fed: bool) -> Region:
         """The region: with its feeds, and the context that they need, or just as it stands."""
-        boundary = self._boundary() if fed else self._slice((*self.old, *self.new))[1]
-        before, after = self._slice(self.old)[0], self._slice(self.new)[0]
+        if fed:
+            self._take_in()
+        before, after, boundary = self.calls, self.made, self.boundary
         own = any(isinstance(value, Graph) for call in (*before, *after) for value in call.attrs.values())
         inputs: dict[Tensor, str] = {}
         embedded: dict[Tensor, str] = {}
@@ -182,7 +189,7 @@ class _Builder:
 
     def alike(self) -> bool:
         """Whether both sides call the same operators, so that they may be the same calls."""
-        before, after = (sorted(call.op for call in self._slice(side)[0]) for side in (self.old, self.new))
+        before, after = (sorted(call.op for call in side) for side in (self.calls, self.made))
         return before == after
 
     def _inside(self, tensor: Tensor) -> Call | None:
@@ -211,10 +218,9 @@ class _Builder:
                 stack.extend((t, None) for t in reversed(list(dict.fromkeys(_reads(call)))) if t.name)
         return tuple(order), boundary
 
-    def _boundary(self) -> dict[Tensor, None]:
-        """What both sides need from outside, after taking in whatever computes integer vectors and unknown shapes."""
-        calls, boundary = self._slice((*self.old, *self.new))
-        waiting = list(boundary)
+    def _take_in(self) -> None:
+        """Take in whatever computes integer vectors and unknown shapes that both sides need from outside."""
+        waiting = list(self.boundary)
         while waiting:
             tensor = waiting.pop()
             producer = None if self._inside(tensor) is not None else self._to_take_in(tensor)
@@ -223,9 +229,10 @@ class _Builder:
                 waiting.extend(t for t in _reads(producer) if t.name)
                 if len(self.context) > MAX_CONTEXT:
                     raise Unverifiable("its shapes depend on too large a part of the model")
-        if any(nondeterministic(call) for call in (*calls, *self.context)):
+        if any(nondeterministic(call) for call in (*self.calls, *self.made, *self.context)):
             raise Unverifiable("the region draws random numbers")
-        return self._slice((*self.old, *self.new))[1] if self.context else boundary
+        if self.context:
+            self._cut()
 
     def _to_take_in(self, tensor: Tensor) -> Node | None:
         """The producer of a boundary tensor that cannot be fed with made-up values."""
@@ -290,12 +297,12 @@ def _hashable(value: Any) -> Hashable:
 
 def _outline(constant: Tensor) -> Hashable:
     if isinstance(constant, Constant) and constant.nbytes > SMALL:
-        return constant.dtype.name, str(constant.shape)
+        return constant.dtype, constant.shape
     return _content(constant)
 
 
-def _content(constant: Tensor) -> tuple[str, str, str]:
+def _content(constant: Tensor) -> Hashable:
     """dtype, shape and values of a small constant; a large one counts as equal only to itself."""
     if not isinstance(constant, Constant) or constant.nbytes > SMALL or constant.dtype.kind == "O":
-        return ("object", "", str(id(constant)))
-    return (constant.dtype.name, str(constant.shape), constant.values.tobytes().hex())
+        return id(constant)
+    return constant.dtype, constant.shape, constant.values.tobytes()
