@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from graphopt.ir.types import Node
 
 RECOVERED = "recovered_weights"
+UNFITTED = "prune: no layer is fitted, as samples that were held back gain nothing by it"
+LONE = "prune: no layer is fitted, as all samples make one batch, and none can be held back to judge a fit by"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,10 @@ def carry_out(work: Work, plan: Plan) -> None:
     wanted = {group: gone for group, gone in plan.items() if len(gone)}
     done = set(cut(work.context, work.grouping, wanted))
     made = {group: gone for group, gone in wanted.items() if group in done}
-    apply(work.context, work.grouping, weights_for(work, work.context.model, work.grouping, made))
+    weights = weights_for(work, work.context.model, work.grouping, made)
+    if made and work.feeds is not None and work.settings.recover != "none" and not weights:
+        work.context.note(UNFITTED if work.feeds.held.count else LONE)
+    apply(work.context, work.grouping, weights)
 
 
 def weights_for(work: Work, model: Model, grouping: Grouping, plan: Plan) -> Mapping[str, Array]:

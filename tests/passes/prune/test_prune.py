@@ -86,6 +86,14 @@ def test_samples_tell_what_can_go_and_win_back_what_it_cost(samples: Path) -> No
     assert errors[1] < errors[0]
 
 
+def test_a_single_sample_fits_nothing_and_that_is_said(samples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "one.npz"
+    np.savez(path, x=np.load(samples)["x"][:1])
+    noted = _prune(":macs=0.5", calibration=path).report
+    assert "none can be held back" in str(noted)
+    assert "none can be held back" not in str(_prune(":macs=0.5", calibration=samples).report)
+
+
 def test_half_of_each_group_goes_if_nothing_is_said() -> None:
     (table,) = _prune().report.tables
     assert table.rows == (("w1", "channels", 24, 12, 0.5),)
