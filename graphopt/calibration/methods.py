@@ -154,22 +154,36 @@ def _threshold(sample: Sample, most: float, levels: int) -> float:
     """
     borders = np.linspace(0.0, most, BINS + 1)
     places = np.append(np.searchsorted(sample.values, borders[:-1]), len(sample.values))
-    sums = np.concatenate([[0.0], sample.weights.cumsum()])[places]
-    counts = np.diff(sums)
-    members = np.concatenate([[0.0], (counts > 0).cumsum()])
+    sums = _cumulated(sample.weights)[places]
     ends = np.unique(np.linspace(min(levels, BINS), BINS, len(SHRINKING)).astype(int))
-    return float(borders[min(ends, key=lambda end: _divergence(counts, sums, members, end, levels))])
+    return float(borders[ends[_divergences(sums, ends, levels).argmin()]])
 
 
-def _divergence(counts: Array, sums: Array, members: Array, end: int, levels: int) -> float:
-    """sums, members: of the counts before each bin, and of the bins among those that are not empty."""
-    borders = -(-np.arange(levels + 1) * end // levels)
-    inside, merged = np.diff(sums[borders]), np.diff(members[borders])
-    rough = np.repeat(inside / np.maximum(merged, 1.0), np.diff(borders))
-    real = counts[:end].copy()
-    rough[real <= 0] = 0.0
-    real[-1] += sums[-1] - sums[end]
-    both = (real > 0) & (rough > 0)
-    p, q = real[both] / real.sum(), rough[both] / max(rough.sum(), 1.0)
-    lost = 1.0 - p.sum()  # what only the real one has, in bins that were empty before the tail was added
-    return float((p * np.log(p / q)).sum() + lost * np.log(BINS))
+def _divergences(sums: Array, ends: Array, levels: int) -> Array:
+    """For each end the divergence between the bins before it and the levels that they are merged into.
+
+    sums: of the bins before each border. The terms p log p are sums over bins, and p log q, as q is the same wherever
+    it is not zero in a level, over levels.
+    """
+    counts, total = np.diff(sums), sums[-1]
+    borders = -(-np.arange(levels + 1) * ends[:, None] // levels)
+    inside, bins = np.diff(sums[borders]), np.diff(_cumulated(counts > 0)[borders])
+    height = np.log(np.where(inside > 0, inside, 1.0) / np.maximum(bins, 1.0))
+    before, last = sums[ends], counts[ends - 1]
+    tail = np.where(last > 0, total - before, 0.0)
+    lost = total - before - tail  # what only the real one has, in a bin that was empty before the tail was added
+    real = _cumulated(_terms(counts))[ends] - _terms(last) + _terms(last + tail) - (before + tail) * np.log(total)
+    rough = (inside * height).sum(1) + tail * height[:, -1] - (before + tail) * np.log(np.maximum(before, 1.0))
+    found: Array = (real - rough + lost * np.log(BINS)) / total
+    return found
+
+
+def _cumulated(values: Array) -> Array:
+    """The sums of all before each value, and of all."""
+    return np.concatenate([[0.0], values.cumsum()])
+
+
+def _terms(values: Array) -> Array:
+    """Each times its logarithm; 0 of 0."""
+    terms: Array = values * np.log(np.where(values > 0, values, 1.0))
+    return terms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,16 @@ class Sample:
         count = len(self.values)
         if count <= most:
             return self
-        steps = np.geomspace(1, count, most // 4) - 1
-        places = np.unique(np.concatenate([np.linspace(0, count - 1, most // 2), steps, count - 1 - steps]).astype(int))
+        places = _spread(count, most)
         sums = np.add.reduceat(self.weights, places)
         return Sample(self.values[places], sums)
+
+
+@lru_cache(maxsize=16)
+def _spread(count: int, most: int) -> Array:
+    """About `most` places of `count`: half of them evenly, the others closer to each other towards either end."""
+    steps = np.geomspace(1, count, most // 4) - 1
+    return np.unique(np.concatenate([np.linspace(0, count - 1, most // 2), steps, count - 1 - steps]).astype(int))
 
 
 class Observed:

@@ -1,8 +1,8 @@
 """One pass of a model over data, in which tensors are observed.
 
-Every batch is run once. Of small tensors the edges are taken in every batch; all of a large one is only read in some,
-evenly spread: to read everything again after each layer would take as long as the layers do, and a tensor with tens of
-thousands of values a sample shows its range in few samples.
+Every batch is run once. Of small tensors the edges are taken in every batch; a large one is only read in some, evenly
+spread: to read everything again after each layer would take as long as the layers do. With as many as `LOOKED` samples
+the next one goes beyond the edges with a probability of one percent, whatever the tensor.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 
 SAMPLES = 512
 """Samples that are run, of data with more."""
-LOOKED = 48
+LOOKED = 200
 """Samples of which everything is looked at."""
-LARGE = 1 << 15
+LARGE = 1 << 12
 """Values a sample from which on a tensor is only read where everything is."""
-LEAST_DRAWS, MOST_DRAWS = 64, 1 << 14
+LEAST_DRAWS, MOST_DRAWS = 64, 1 << 12
 """Values that a batch gives of a tensor."""
-HELD, MOST_HELD = 1 << 16, 1 << 24
-"""Values that are held for one tensor, and for all of them together."""
+HELD, MOST_HELD = 1 << 14, 1 << 24
+"""Values that are held for one tensor, and for all of them together. What is rarer than one in as many as are held is
+not among them: how often such values come is guessed, from the last one held and the edges of everything."""
 TWICE = 1 << 28
 """Bytes of weights up to which they are held twice, for two ways to look."""
 _GRAIN = 2**40

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from graphopt.calibration.ranges import Range, ranges
 from graphopt.errors import UsageError
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
-from graphopt.ir.types import Node
+from graphopt.ir.types import Node, Tensor
 from graphopt.numerics.contract import Judged, Lossy
 from graphopt.pipeline.context import Context
 from graphopt.rewrite.driver import Refusal, rewrite_all
@@ -132,14 +132,19 @@ def wanted(units: list[Unit], settings: Settings) -> list[Unit]:
     return [unit for unit in units if not names[unit] & left_out and (not only or names[unit] & only)]
 
 
+def concerned(units: Sequence[Unit]) -> list[Tensor]:
+    """What units read and compute: the tensors that get grids."""
+    found = dict.fromkeys(tensor for unit in units for tensor in (*unit.data, unit.inner, *unit.outputs))
+    return [tensor for tensor in found if tensor is not None]
+
+
 def _ranges(
     context: Context, units: list[Unit], settings: Settings, manner: Manner
 ) -> tuple[dict[str, Range], dict[str, str]]:
     """The ranges of what units read and compute, and why some have none, by name. Calibrated once in a compile."""
     if context.calibration is None:
         return {}, {}
-    concerned = dict.fromkeys(tensor for unit in units for tensor in (*unit.data, unit.inner, *unit.outputs))
-    tensors = [tensor for tensor in concerned if tensor is not None]
+    tensors = concerned(units)
     names = tuple(tensor.name for tensor in tensors)
     key: Hashable = ("quant", "ranges", _state(context), names, settings.calibrate, settings.samples, manner.symmetric)
     if key not in context.memo:
