@@ -18,11 +18,12 @@ CHANNELS = (1, 3, 4)
 SHIFT = 8
 """A picture is moved by at most one part in so many of its height and width."""
 RANK = 4
+HALF = 0.5
 
 
 def _flip(x: Tensor, drawn: Generator) -> Tensor:
     """Half of the pictures, left to right."""
-    turned = torch.rand(len(x), generator=drawn) < 0.5  # noqa: PLR2004 - half of them
+    turned = torch.rand(len(x), generator=drawn) < HALF
     return torch.where(turned[:, None, None, None], x.flip(-1), x)
 
 
@@ -37,9 +38,10 @@ def _crop(x: Tensor, drawn: Generator) -> Tensor:
 
 
 def _mix(x: Tensor, drawn: Generator) -> Tensor:
-    """Each picture blended with the next one, in a proportion drawn for it."""
+    """Half of the pictures blended with the next one, in a proportion drawn for each; the others stay as they are."""
     share = torch.rand((len(x), 1, 1, 1), generator=drawn, dtype=x.dtype)
-    return share * x + (1 - share) * x.roll(1, 0)
+    blended = torch.rand((len(x), 1, 1, 1), generator=drawn) < HALF
+    return torch.where(blended, share * x + (1 - share) * x.roll(1, 0), x)
 
 
 CHANGES: Mapping[str, Callable[[Tensor, Generator], Tensor]] = {"flip": _flip, "crop": _crop, "mixup": _mix}

@@ -47,8 +47,9 @@ def test_a_crop_moves_a_picture_by_at_most_an_eighth():
         assert len(places) == 1
 
 
-def test_a_mixture_lies_between_two_neighbours():
+def test_some_pictures_become_mixtures_that_lie_between_two_neighbours():
     found = augmented({"x": PICTURES}, ["mixup"], drawn())["x"]
+    assert {torch.equal(new, old) for new, old in zip(found, PICTURES, strict=True)} == {True, False}
     low, high = torch.minimum(PICTURES, PICTURES.roll(1, 0)), torch.maximum(PICTURES, PICTURES.roll(1, 0))
     assert bool(((found >= low - 1e-3) & (found <= high + 1e-3)).all())
 
