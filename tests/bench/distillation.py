@@ -24,13 +24,13 @@ from tests.corpus.files import ROOT
 
 PREPROCESS = "unit:mean=0.4914+0.4822+0.4465:std=0.247+0.2435+0.2616"
 FUSE = "clean,fix(canonical,fold,fuse,clean)"
-VIEWS = "augment=flip+crop:features=1"
-TRAIN = f"distill:epochs=48:{VIEWS}"
-TUNE = f"distill:epochs=5:rate=2e-4:{VIEWS}"
+VIEWS = "augment=flip+crop+mixup:features=3:batch=32"
+TRAIN = f"distill:epochs=60:rate=2e-3:{VIEWS}"
+TUNE = f"distill:epochs=3:rate=3e-4:{VIEWS}"
 NARROW = "prune:only=/l/l.[678]/b1*:ratio=0.5:round_to=16"
 PIPELINES = {
     "half of the multiply-adds": f"{FUSE},prune:macs=0.5",
-    "half of the multiply-adds, trained": f"{FUSE},prune:macs=0.5,distill:epochs=12:{VIEWS}",
+    "half of the multiply-adds, trained": f"{FUSE},prune:macs=0.5,distill:epochs=12:rate=2e-3:{VIEWS}",
     "integers": f"{FUSE},quant",
     "fewer blocks, narrower, trained, integers": f"{FUSE},depth:blocks=2,clean,{NARROW},{TRAIN},"
     f"quant,{TUNE},clean,strip",
