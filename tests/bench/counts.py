@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import graphopt
-from tests.corpus.files import ALL_PEERS, best, inputs, models, peers
+from tests.corpus.files import ALL_PEERS, inputs, models, network_best, peers
 
 ELSEWHERE = ("cpu", "cuda")
 
@@ -35,12 +35,6 @@ def _row(path: Path, table: Mapping[str, Mapping[str, int | None]]) -> bool:
     row = [path.name, str(report.before.nodes), str(after), *cells, str(bar), str(report.whole.status)]
     print("| " + " | ".join([*row, reached or "NO"]) + " |", flush=True)
     return bool(reached)
-
-
-def network_best(name: str, table: Mapping[str, Mapping[str, int | None]]) -> int:
-    """The fewest nodes that any tool leaves of any export of the network."""
-    network = name.partition(".")[0]
-    return min(best(counts, ALL_PEERS) for other, counts in table.items() if other.partition(".")[0] == network)
 
 
 def _elsewhere(path: Path, bar: int) -> str:

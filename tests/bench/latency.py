@@ -4,7 +4,11 @@ Each setting of a network (threads, batch, sequence) is measured alone, and its 
 what is there already is not measured again, so a long run may be had in pieces. `--summary` measures nothing and
 prints the tables. All models of a setting run in one process, in rounds in which each has a turn, in an order that is
 drawn anew; ratios and their intervals are over rounds, and the best other tool is the one with the least median time.
-What ONNX Runtime makes the same program of, up to names, is timed once.
+What ONNX Runtime makes the same program of, up to names, is timed once. `graphopt` is what we make for a CPU,
+`graphopt_ort` what we make for the default target.
+
+`--quick` measures some of the settings, each for a shorter time, and says which it leaves out: 40 minutes on a quiet
+machine after `--prepare`, which has every tool write its models.
 """
 
 from __future__ import annotations
@@ -28,11 +32,15 @@ from tests.bench import full_size, mobile, sequences, vision
 from tests.bench.optimisers import Kind, tools
 from tests.bench.same_program import fingerprint
 
-ORIGINAL, OURS = "original", "graphopt"
+ORIGINAL, OURS, DEFAULT = "original", "graphopt", "graphopt_ort"
 FEWEST, LEAST = 6, 2
 """Rounds of a setting, fewer of which give no interval, and rounds where there is no time for so many."""
 LONG_S = 2.0
 """A run that takes longer needs no others to warm up."""
+QUICK_S, QUICK_LONGEST_S = 15.0, 60.0
+"""What a setting takes, and may take, of a quick run."""
+QUICK = frozenset({(threads, 1, length) for threads in (1, 2) for length in (0, 16, 128)} | {(1, 8, 0), (1, 8, 16)})
+"""Threads, batch and sequence of the settings that it measures."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +96,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--longest", type=float, default=240.0, help="seconds a setting may take in all")
     parser.add_argument("--total", type=float, default=math.inf, help="begin no setting after so many seconds")
     parser.add_argument("--busy", action="store_true", help="other programs run: count processor time, on one thread")
+    parser.add_argument("--quick", action="store_true", help="measure some of the settings, for a shorter time")
     parser.add_argument("--prepare", action="store_true", help="only have every tool write its models")
     parser.add_argument("--summary", action="store_true", help="only print the tables of what was measured")
     options = parser.parse_args(arguments)
     if options.busy:
         options.threads = [1]
+    if options.quick:
+        options.seconds, options.longest = QUICK_S, QUICK_LONGEST_S
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.prepare:
         for name in options.models:
-            _prepared(name, options.folder)
+            files, failed = _prepared(name, options.folder)
+            same = _alike(files)
+            print(f"{name}: {len(files)} models, {len(same)} of them programs of others; failed: {failed}", flush=True)
     elif not options.summary:
         _measure(options)
     if not options.prepare:
@@ -104,6 +117,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def settings(options: argparse.Namespace) -> Iterator[Setting]:
+    """Those that are asked for."""
+    every = list(_settings(options))
+    left = [one for one in every if options.quick and (one.threads, one.batch, one.sequence) not in QUICK]
+    if not left:
+        return iter(every)
+    kinds = dict.fromkeys(f"{one.threads} x {one.batch} x {one.sequence or '-'}" for one in left)
+    print(
+        f"left out, {len(left)} of {len(every)} settings (threads x batch x sequence): {', '.join(kinds)}", flush=True
+    )
+    return (one for one in every if one not in left)
+
+
+def _settings(options: argparse.Namespace) -> Iterator[Setting]:
     for name in options.models:
         for sequence in options.sequences if NETWORKS[name].free else [0]:
             for batch in options.batches:
@@ -148,7 +174,7 @@ def _prepared(name: str, folder: Path) -> tuple[dict[str, Path], dict[str, str]]
                     optimise(source, unfinished)
                 unfinished.rename(target)
             except Exception as fault:  # another tool's fault is a result, our own is not
-                if tool == OURS:
+                if tool in (OURS, DEFAULT):
                     raise
                 error.write_text(f"{type(fault).__name__}: {fault}"[:300])
         if error.exists():
@@ -162,13 +188,8 @@ def measured(setting: Setting, folder: Path, limits: tuple[float, float], clock:
     """Time every program that is another one than those before it, for so many seconds, and at most so many."""
     limit, longest = limits
     files, failed = _prepared(setting.network, folder)
-    unlike: dict[str, str] = {}
-    same: dict[str, str] = {}
-    for tool, path in files.items():
-        first = unlike.setdefault(_fingerprint(path), tool)
-        if first != tool:
-            same[tool] = first
-    names = list(unlike.values())
+    same = _alike(files)
+    names = [tool for tool in files if tool not in same]
     runs = [_loaded(files[tool], setting) for tool in names]
     each = [_warmed(run, clock) for run in runs]
     wanted = pace(each, limit)
@@ -176,6 +197,14 @@ def measured(setting: Setting, folder: Path, limits: tuple[float, float], clock:
     times = interleaved(runs, Pace(wanted.runs, rounds), np.random.default_rng(0), clock)
     fastest = {name: turns.min(1).tolist() for name, turns in zip(names, times, strict=True)}
     return Measured(setting, fastest, failed, same)
+
+
+def _alike(files: Mapping[str, Path]) -> dict[str, str]:
+    """The tools of whose models the runtime makes the same program as of an earlier one's, and which that is."""
+    first: dict[str, str] = {}
+    for tool, path in files.items():
+        first.setdefault(_fingerprint(path), tool)
+    return {tool: one for tool, path in files.items() if (one := first[_fingerprint(path)]) != tool}
 
 
 def _warmed(run: Callable[[], object], clock: Clock) -> float:
@@ -223,7 +252,7 @@ def _ratio(found: Measured, tool: str, to: str) -> Ratio:
 
 def _peers(found: Measured) -> list[str]:
     every = [*found.seconds, *found.same]
-    return [name for name in every if name not in (ORIGINAL, OURS)]
+    return [name for name in every if name not in (ORIGINAL, OURS, DEFAULT)]
 
 
 def _best(found: Measured) -> str:
@@ -238,31 +267,60 @@ def _cells(one: Ratio) -> str:
 def _row(found: Measured) -> str:
     setting, best = found.setting, _best(found)
     milliseconds = float(np.median(found.seconds[ORIGINAL])) * 1000
-    own, rival = (_cells(_ratio(found, OURS, to)) for to in (ORIGINAL, best))
+    own, rival, default = (_cells(_ratio(found, *pair)) for pair in ((OURS, ORIGINAL), (OURS, best), (DEFAULT, OURS)))
     cells = (setting.network, setting.threads, setting.batch, setting.sequence or "", f"{milliseconds:.1f}", own, best)
-    return "| " + " | ".join(str(cell) for cell in (*cells, rival, len(found.seconds[ORIGINAL]))) + " |"
+    return "| " + " | ".join(str(cell) for cell in (*cells, rival, default, len(found.seconds[ORIGINAL]))) + " |"
 
 
 def _tables(every: Sequence[Measured]) -> None:
-    """All settings, what failed, and the summary."""
+    """All settings, what failed, and the summaries."""
     if not every:
         print("nothing is measured yet")
         return
-    print("| network | threads | batch | sequence | original ms | ours / original | best other | ours / it | rounds |")
-    print("|---" * 9 + "|")
+    columns = ("network", "threads", "batch", "sequence", "original ms", "ours / original", "best other", "ours / it",
+               "ours by default / ours", "rounds")  # fmt: skip
+    print(f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|")
     for found in every:
         print(_row(found))
     failures = {(one.setting.network, tool, text) for one in every for tool, text in one.failed.items()}
     for network, tool, text in sorted(failures):
         print(f"{tool} failed on {network}: {text}")
-    own = [_ratio(one, OURS, ORIGINAL) for one in every]
-    mean = math.exp(-float(np.mean([math.log(one.value) for one in own])))
-    rivals = [(_ratio(one, OURS, _best(one)), one) for one in every]
-    worst, where = max(rivals, key=lambda pair: pair[0].value)
-    print(f"\n{len(every)} settings: {mean:.3f} times as fast as the original (geometric mean).")
-    print(f"Slower than the original beyond noise: {sum(one.low > 1 for one in own)}; than the best other tool: "
-          f"{sum(one.low > 1 for one, _ in rivals)}.")  # fmt: skip
-    print(f"The worst ratio to the best other tool: {_cells(worst)}, {where.setting} against {_best(where)}.")
+    _by_tool(every)
+    _by_network(every)
+
+
+def _by_tool(every: Sequence[Measured]) -> None:
+    """How many times as fast as the original each tool is, and as ours on the settings that it has."""
+    print("\n| tool | settings | times as fast as the original | times as fast as ours | slower than the original |")
+    print("|---" * 5 + "|")
+    for tool in (OURS, DEFAULT, *dict.fromkeys(peer for one in every for peer in _peers(one))):
+        ran = [one for one in every if tool in one.seconds or tool in one.same]
+        to = [_ratio(one, tool, ORIGINAL) for one in ran]
+        means = (_mean(to), _mean([_ratio(one, tool, OURS) for one in ran]))
+        slower = sum(one.low > 1 for one in to)
+        print(f"| {tool} | {len(ran)} | {means[0]:.3f} | {means[1]:.3f} | {slower} |")
+    best = _mean([_ratio(one, _best(one), OURS) for one in every])
+    print(f"| the best other of each setting | {len(every)} | | {best:.3f} | |")
+
+
+def _mean(ratios: Sequence[Ratio]) -> float:
+    """The geometric mean of the speeds that belong to ratios of times."""
+    return math.exp(-float(np.mean([math.log(one.value) for one in ratios])))
+
+
+def _by_network(every: Sequence[Measured]) -> None:
+    """The worst ratios of each network."""
+    print("\n| network | settings | worst, ours / original | worst, ours / best other | slower than it, beyond noise |")
+    print("|---" * 5 + "|")
+    for network in dict.fromkeys(one.setting.network for one in every):
+        own = [one for one in every if one.setting.network == network]
+        rivals = [(_ratio(one, OURS, _best(one)), one) for one in own]
+        first = max((_ratio(one, OURS, ORIGINAL) for one in own), key=lambda one: one.value)
+        second, where = max(rivals, key=lambda pair: pair[0].value)
+        slower = sum(one.low > 1 for one, _ in rivals)
+        place = f"{_cells(second)} {_best(where)}, {where.setting.threads} x {where.setting.batch}"
+        place += f" x {where.setting.sequence}" if where.setting.sequence else ""
+        print(f"| {network} | {len(own)} | {_cells(first)} | {place} | {slower} |")
 
 
 if __name__ == "__main__":

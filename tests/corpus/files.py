@@ -36,3 +36,9 @@ def peers() -> dict[str, Mapping[str, int | None]]:
 def best(counts: Mapping[str, int | None], tools: tuple[str, ...] = PEERS) -> int:
     """The fewest nodes that one of the tools leaves."""
     return min(count for tool in tools if (count := counts.get(tool)) is not None)
+
+
+def network_best(name: str, table: Mapping[str, Mapping[str, int | None]]) -> int:
+    """The fewest nodes that any tool leaves of any export of the network."""
+    network = name.partition(".")[0]
+    return min(best(counts, ALL_PEERS) for other, counts in table.items() if other.partition(".")[0] == network)
