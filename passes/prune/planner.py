@@ -93,7 +93,6 @@ class Planner:
         measure = settings.allocate == "sensitivity"
         fitted, held = work.feeds.fitted, work.feeds.held
         judge = Outputs(work.original, (held if held.count else fitted).first(self._looked())) if measure else None
-        refit = settings.recover == "squares" and held.count > 0
         rates = self._slopes()
         found: dict[str, Rated] = {}
         for known in seen(work.original, self.groups, fitted, settings.seed):
@@ -104,7 +103,9 @@ class Planner:
                 rated = scores(settings.importance, work.grouping, group, known.held, settings.seed)
             order = group.atoms[np.argsort(rated, kind="stable")]
             line = (
-                curve(work.grouping, known, order, judge, refit=refit) if judge else Curve(group, order, (0,), (0.0,))
+                curve(work.grouping, known, order, judge, refit=held.count > 0)
+                if judge
+                else Curve(group, order, (0,), (0.0,))
             )
             found[group.name] = (rated, line.gone, line.losses)
         return found

@@ -47,8 +47,7 @@ class Settings:
     @property
     def measured(self) -> tuple[object, ...]:
         """What decides what is measured of the groups."""
-        chosen = (self.keep, self.only, self.kinds, self.samples, self.seed)
-        return (self.importance, self.allocate, self.recover == "squares", *chosen)
+        return (self.importance, self.allocate, self.keep, self.only, self.kinds, self.samples, self.seed)
 
 
 def settings_of(options: Options, seed: int) -> Settings:
