@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from graphopt.analysis.shapes import Shapes
 from graphopt.ir import walk
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Graph, Node, Tensor, Variable, subgraphs
@@ -48,7 +49,7 @@ def probe(model: Model, tensors: Iterable[Tensor], proto: ModelProto, draws: int
     Left without one are constants, and tensors in bodies that cannot return any more than they do: those of functions,
     and of operators other than If, Loop and Scan.
     """
-    maker = _Maker({tensor for tensor in tensors if isinstance(tensor, Variable)}, _prefix(model), proto, draws)
+    maker = _Maker({tensor for tensor in tensors if isinstance(tensor, Variable)}, model, proto, draws)
     outputs = dict(maker.graph(model.graph, proto.graph))
     maker.declare()
     for name in outputs.values():
@@ -68,8 +69,9 @@ def _prefix(model: Model) -> str:
 class _Maker:
     """Writes digests into one message. wanted: the tensors. Names all begin with `prefix`."""
 
-    def __init__(self, wanted: Collection[Tensor], prefix: str, proto: ModelProto, draws: int) -> None:
-        self.wanted, self.prefix, self.proto, self.draws = wanted, prefix, proto, draws
+    def __init__(self, wanted: Collection[Tensor], model: Model, proto: ModelProto, draws: int) -> None:
+        self.wanted, self.prefix, self.proto, self.draws = wanted, _prefix(model), proto, draws
+        self.shapes = Shapes(model)
         self.positions = self.shared("positions")
         self.count = 0
 
@@ -115,6 +117,8 @@ class _Maker:
             return made
 
         values = add("Cast", [tensor.name], "values", to=TensorProto.FLOAT)
+        if self.draws:  # before anything else reads it, so that the runtime need not copy
+            values = add("Reshape", [values, self.shared("flat")], "flat")
         size = add("Size", [values], "size")
         total = add("ReduceSum", [values], "total", keepdims=0)
         doubt = add("Sub", [total, total], "doubt")  # NaN if a value is not finite, which ReduceMin may pass over
@@ -125,12 +129,17 @@ class _Maker:
         ]
         parts = [add("Reshape", [one, self.shared("one")], f"head{i}") for i, one in enumerate(head)]
         if self.draws:
-            flat = add("Reshape", [values, self.shared("flat")], "flat")
-            if not _never_empty(tensor):
-                flat = add("Concat", [flat, self.shared("filler")], "filled", axis=0)
+            filled = values
+            if not self.never_empty(tensor):
+                filled = add("Concat", [values, self.shared("filler")], "filled", axis=0)
             places = add("Mul", [self.positions, add("Cast", [size], "length", to=TensorProto.DOUBLE)], "places")
-            parts.append(add("Gather", [flat, add("Cast", [places], "indices", to=TensorProto.INT64)], "drawn"))
+            parts.append(add("Gather", [filled, add("Cast", [places], "indices", to=TensorProto.INT64)], "drawn"))
         return add("Concat", parts, "", axis=0)
+
+    def never_empty(self, tensor: Tensor) -> bool:
+        """Whether a tensor is known to have elements, whatever its batch is."""
+        shape = tensor.shape or self.shapes.shape(tensor)
+        return shape is not None and all(isinstance(dim, int) and dim > 0 for dim in shape[1:])
 
     def lifted(self, node: Node, message: NodeProto) -> list[tuple[Tensor, str]]:
         """The digests of what the bodies of a node define, as further outputs of the node."""
@@ -167,9 +176,3 @@ class _Maker:
 def _extend(attribute: AttributeProto, count: int) -> None:
     """One more zero for each further scan output: the usual axis, and the usual direction."""
     attribute.ints.extend([0] * count)
-
-
-def _never_empty(tensor: Tensor) -> bool:
-    """Whether the file says that a tensor has elements, whatever its batch is."""
-    shape = tensor.shape
-    return shape is not None and all(isinstance(dim, int) and dim > 0 for dim in shape[1:])
