@@ -28,6 +28,8 @@ product = op.MatMul(probabilities, values)
 
 SOFTMAX_AXIS = 13
 """The first opset in which Softmax goes over the last axis by default, instead of all after the first."""
+FARTHEST = 64
+"""Nodes between the scores and what makes their shape unknown, of which more are not looked through."""
 BATCHED = 3
 """Dimensions of scores: at least a batch, or heads, and queries and keys."""
 
@@ -58,14 +60,17 @@ class Attention:
 def read(m: Match, **options: Any) -> Attention:
     """The attention of a match of `product`, whose nodes it then includes. options: of `arrange`. Raises Refused."""
     size = sizes(m, m.tensor(scores))
-    if size is None or len(size) < BATCHED:
-        m.refuse("the shape of the scores is unknown, or they have no batch")
+    if size is None:
+        m.refuse(f"the shape of the scores is unknown, as that of {_unknown(m).name} is")
+    m.require(len(size) >= BATCHED, "the scores have no batch")
     axis = m.attr(softmax, "axis", -1 if m.opset >= SOFTMAX_AXIS else 1)
     m.require(axis in (-1, len(size) - 1), "Softmax does not go over the keys")
     rows = View(m.tensor(scores), tuple((Axis(one),) for one in size))
     found = read_scores(m, Reading(rows))
     if found is None:
-        m.refuse("the scores are not a product of queries and keys, or something else reads them too")
+        alone = len(m.tensor(scores).outputs) == 1 and not m.is_output(scores)
+        m.require(alone, "something else reads the scores too")
+        m.refuse("the scores are not a product of queries and keys, or something else reads that product too")
     own = sizes(m, m.tensor(values))
     if own is None or len(own) != len(size):
         m.refuse("the values have not as many dimensions as the scores")
@@ -79,6 +84,18 @@ def read(m: Match, **options: Any) -> Attention:
     m.require(len(types) == 1, "queries, keys and values have different element types")
     m.take(*found.nodes, *(node for operand in operands.all for node in operand.reading.nodes))
     return Attention(operands, found, rows, value, guard in m)
+
+
+def _unknown(m: Match) -> Tensor:
+    """From which tensor on, before the scores, shapes are unknown."""
+    tensor = m.tensor(scores)
+    for _ in range(FARTHEST):
+        inputs = () if tensor.producer is None else tensor.producer.inputs
+        before = next((one for one in inputs if one.name and sizes(m, one) is None), None)
+        if before is None:
+            break
+        tensor = before
+    return tensor
 
 
 def restored(m: Match, layout: Layout, attention: Attention, made: Tensor) -> Tensor:

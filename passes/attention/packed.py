@@ -10,7 +10,9 @@ import numpy as np
 
 from graphopt import Builder, Close, Match, Opt, Value, op, rule
 from graphopt.ir import values
-from graphopt.ir.types import Array, Node, Tensor
+from graphopt.ir.edit import UNNAMED
+from graphopt.ir.joined import Joined
+from graphopt.ir.types import Array, Constant, Node, Tensor
 
 MICROSOFT = "com.microsoft"
 FEW_QUERIES, LARGE = 48, 1 << 20
@@ -25,11 +27,12 @@ attention = op.domain(MICROSOFT).MultiHeadAttention(query, key, value, Opt(bias)
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """x W + b. columns: those of W; nodes: of which it consists."""
+    """x W + b. columns: those of W, cut: if they are not all; nodes: of which it consists."""
 
     x: Tensor
     weights: Tensor
     columns: slice
+    cut: bool
     bias: Tensor | None
     nodes: tuple[Node, ...]
 
@@ -93,11 +96,11 @@ def _projection(m: Match, tensor: Tensor) -> Projection:
     if bias is not None and m.shape(bias) not in ((width,), (1, width), (1, 1, width)):
         m.refuse("what is added to a projection is no bias")
     columns = slice(start, int(width) if stop is None else stop)  # type: ignore[arg-type]
-    return Projection(node.inputs[0], node.inputs[1], columns, bias, tuple(nodes))
+    return Projection(node.inputs[0], node.inputs[1], columns, stop is not None, bias, tuple(nodes))
 
 
 def _weights(m: Match, parts: Sequence[Projection]) -> Tensor | Array:
-    """The weights side by side; the tensor that they were cut from if it is that already."""
+    """The weights side by side, unread if they are wholes; the tensor that they were cut from if it is that already."""
     first = parts[0].weights
     whole = values.constant(first)
     columns = [part.columns for part in parts]
@@ -105,11 +108,22 @@ def _weights(m: Match, parts: Sequence[Projection]) -> Tensor | Array:
     one = whole is not None and columns[-1].stop == whole.shape[1] and all(part.weights is first for part in parts)
     if one and in_order:
         return first
-    return np.concatenate([m.held(part.weights)[:, part.columns] for part in parts], axis=1)
+    joined = None if any(part.cut for part in parts) else _joined([part.weights for part in parts])
+    return joined or np.concatenate([m.held(part.weights)[:, part.columns] for part in parts], axis=1)
 
 
-def _bias(m: Match, parts: Sequence[Projection], sizes: Sequence[int]) -> Array:
+def _joined(tensors: Sequence[Tensor | None]) -> Constant | None:
+    """Constants in a row along their last axis, unread; None if they are not all alike."""
+    held = [tensor for tensor in tensors if isinstance(tensor, Constant)]
+    alike = len({(one.dtype, one.shape[:-1]) for one in held}) == 1 and len(held) == len(tensors)
+    return Constant(UNNAMED, Joined(held, axis=-1)) if alike else None
+
+
+def _bias(m: Match, parts: Sequence[Projection], sizes: Sequence[int]) -> Constant | Array:
     """The biases in a row, zeros for those that there are not: the kernel cannot do without."""
+    joined = None if any(part.cut for part in parts) or bias in m else _joined([part.bias for part in parts])
+    if joined is not None and len(joined.shape) == 1:
+        return joined
     total: Array = np.zeros(sum(sizes), m.dtype(parts[0].weights))
     at = 0
     for part, size in zip(parts, sizes, strict=True):

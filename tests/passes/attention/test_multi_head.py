@@ -197,7 +197,7 @@ def test_probabilities_that_somebody_reads_stay():
 
 def test_scores_that_somebody_reads_stay():
     text = attention(output="float[b, s, 32] y, float[b, 4, s, s] scores")
-    refuses(multi_head_attention, text, weights(text), reason="or something else reads them too")
+    refuses(multi_head_attention, text, weights(text), reason="something else reads the scores too")
 
 
 def test_a_softmax_over_queries_is_none():
