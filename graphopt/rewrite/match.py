@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from graphopt.analysis.shapes import Shapes
     from graphopt.ir.edit import Editor
 
+FARTHEST = 1024
+"""Nodes behind a match that are looked at, to find out whether they lead back into it."""
 LITERAL_ULPS = 4
 """How many units of its dtype's precision a constant may differ from the literal that it stands for."""
 
@@ -154,6 +156,25 @@ class Match:
     def is_output(self, part: p.Pattern | Tensor) -> bool:
         """Whether a graph returns the part's tensor."""
         return self._editor.is_output(self._tensor(part))
+
+    def leads_back(self, *parts: p.Pattern | Tensor) -> bool:
+        """Whether what the root reads may be computed from the parts' tensors by way of nodes outside the match.
+
+        The root then cannot compute these tensors itself. Nodes in nested graphs, or far away, may lead anywhere.
+        """
+        home, inside = self._editor.home, set(self.nodes)
+        waiting = [node for part in parts for node in self._tensor(part).outputs if node not in inside]
+        reached = dict.fromkeys(waiting)
+        while waiting and len(reached) < FARTHEST:
+            node = waiting.pop()
+            if home[node] is not home[self.root]:
+                return True
+            further = [reader for tensor in node.outputs for reader in tensor.outputs if reader not in reached]
+            if not inside.isdisjoint(further):
+                return True
+            reached |= dict.fromkeys(further)
+            waiting += further
+        return bool(waiting)
 
     def can_stand_for(self, new: Tensor, old: Tensor) -> bool:
         """Whether `new` can replace `old` without a node that only keeps the old name."""

@@ -14,17 +14,19 @@ MICROSOFT = "com.microsoft"
 HEADS = 4
 """Dimensions of keys that were set apart: batch, heads, sequence, size."""
 
-query, mask, added = Value("query"), Value("mask"), Value("added")
+query, bias, mask, added = Value("query"), Value("bias"), Value("mask"), Value("added")
 past_key, new_key, past_value, new_value = map(Value, ("past key", "new key", "past value", "new value"))
 keys = op.Concat(past_key, new_key, axis=lambda axis: axis in (2, -2)).shared()
 values = op.Concat(past_value, new_value, axis=lambda axis: axis in (2, -2)).shared()
-attention = op.domain(MICROSOFT).MultiHeadAttention(query, keys, values, Opt(Value("bias")), Opt(mask), Opt(added))
+attention = op.domain(MICROSOFT).MultiHeadAttention(query, keys, values, Opt(bias), Opt(mask), Opt(added))
 
 
 @rule(attention, numerics=Close(64), emits="com.microsoft::MultiHeadAttention")
 def cached_attention(m: Match, new: Builder) -> dict[Node, Tensor]:
     """MultiHeadAttention of keys and values behind past ones takes the past, and returns both together."""
     m.require(len(m[attention].inputs) <= len("qkvbma") and len(m[attention].outputs) == 1, "it has a past already")
+    m.require(bias not in m, "it adds a bias to queries, keys and values")
+    m.require(not m.leads_back(keys, values), "its mask, or something else that it reads, may be made of all keys")
     operands = [_flat(m, m[part]) for part in (new_key, new_value)]
     past = [m.shape(part) for part in (past_key, past_value)]
     m.require(all(shape is not None and len(shape) == HEADS for shape in past), "the past has not four dimensions")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from passes.attention import cached_attention, multi_head_attention
 from tests.passes.attention.spelling import PARTS, attention, weights
 from tests.support import apply, fires, operators, refuses
@@ -58,3 +60,42 @@ def test_new_keys_that_have_no_heads_to_put_together_are_left_alone():
         }
     """
     refuses(cached_attention, text, reason="not projections whose heads were set apart")
+
+
+LATER = (
+    "kn = Shape<start = 2, end = 3>(ak) total = Squeeze(kn) n1 = Shape<start = 1, end = 2>(q) n = Squeeze(n1)"
+    " first = Sub(total, n) r = Range(first, total, i1) d = Unsqueeze(r, i1v) c = Range(i0, total, i1)"
+    " sees = LessOrEqual(c, d) scores = Where(sees, plain, infinite)"
+)
+
+
+def test_a_mask_that_is_made_of_all_keys_keeps_them_outside():
+    text = attention(**DECODER | {"scores": "plain = MatMul(qs, kt)", "added": LATER})
+    numbers = weights(text, i0=np.int64(0), i1=np.int64(1), i1v=np.array([1]))
+    model = apply(PASS, text, numbers).model
+    assert operators(model)["Concat"] == 2
+    assert operators(model)["Softmax"] == 0
+
+
+def test_a_cache_that_cannot_be_the_attentions_own():
+    text = """
+        <ir_version: 10, opset_import: ["" : 18, "com.microsoft" : 1]>
+        agraph (float[b, s, 32] q, float[b, s, 32] k, float[b, s, 32] v, float[b, 4, p, 8] pk, float[b, 4, p, 8] pv)
+            => (float[b, s, 32] y, float[b, 4, t, 8] ak, float[b, 4, t, 8] av)
+        {
+            k4 = Reshape(k, apart) k5 = Transpose<perm = [0, 2, 1, 3]>(k4) ak = Concat<axis = 2>(pk, k5)
+            v4 = Reshape(v, apart) v5 = Transpose<perm = [0, 2, 1, 3]>(v4) av = Concat<axis = 2>(pv, v5)
+            OTHER
+        }
+    """
+    mask = "m = ReduceSum<keepdims = 0>(ak, axes) mask = Cast<to = 6>(m)"
+    masked = f"{mask} y = com.microsoft.MultiHeadAttention<num_heads = 4>(q, ak, av, , mask)"
+    constants = {"apart": np.array([0, 0, 4, 8]), "axes": np.array([1, 3])}
+    refuses(cached_attention, text.replace("OTHER", masked), constants, reason="may be made of all keys")
+    biased = "y = com.microsoft.MultiHeadAttention<num_heads = 4>(q, ak, av, bias)"
+    refuses(
+        cached_attention,
+        text.replace("OTHER", biased),
+        {"apart": constants["apart"], "bias": np.ones(96, np.float32)},
+        reason="adds a bias to queries",
+    )
