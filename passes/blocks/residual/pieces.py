@@ -43,6 +43,8 @@ def normalised(m: Match, new: Builder, norm: Node, *parameters: Value, spread: b
     op = FUSED[m[norm].op]
     if not needed:
         return {norm: new.node(op, *operands, domain=DOMAIN, epsilon=epsilon)}
+    computed = any(m[one].producer is not None for one in parameters if one in m)
+    m.require(not (computed and m.leads_back(total)), "the scale or the offset may be made of the sum")
     made = new.node(op, *operands, domain=DOMAIN, outputs=OUTPUTS, omitted=STATISTICS, epsilon=epsilon)
     return {norm: made[0], total: made[SUM]}
 

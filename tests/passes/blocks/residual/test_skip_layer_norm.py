@@ -126,3 +126,9 @@ def test_positions_that_a_table_cuts_off():
     fires(skip_layer_norm_positions, f"g ({X} x) => ({X} y) {{ {body} }}", W | table, leaves=left)
     single = table | {"table": np.ones((1, 1, 16), np.float32)}
     refuses(skip_layer_norm_positions, f"g ({X} x) => ({X} y) {{ {body} }}", W | single, reason="same shape")
+
+
+def test_a_scale_that_is_made_of_the_sum_keeps_it_outside():
+    body = ADD + "own = ReduceMean<keepdims = 0>(t, i01) y = LayerNormalization(t, own)" + ELSEWHERE
+    text = net(body, results=f", {X} z")
+    refuses(skip_layer_norm_sum, text, {"i01": np.array([0, 1])}, reason="may be made of the sum")
