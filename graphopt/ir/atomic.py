@@ -18,7 +18,8 @@ from graphopt.ir.scratch import Scratch
 from graphopt.ir.storage import File
 from graphopt.ir.types import Array
 
-_CHUNK = 1 << 22
+_CHUNK, _SPAN = 1 << 22, 1 << 25
+"""Bytes that are written at once, and after which the disk begins with what it was given."""
 _CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 """What the kernel answers if it cannot copy between these two files by itself."""
 
@@ -32,6 +33,7 @@ class Pending:
     def __init__(self, target: Path) -> None:
         self.target = target
         self.path = target.parent / f".{target.name[:100]}.{secrets.token_hex(8)}.tmp"
+        self._end = self._begun = 0
         self.needed = False
         """Whether the file must stay under its temporary name, because another one refers to it."""
         mode = _mode(target)
@@ -60,11 +62,26 @@ class Pending:
         """Append bytes, large ones in pieces."""
         view = memoryview(content)  # type: ignore[arg-type]
         for start in range(0, len(view), _CHUNK):
-            self._out.write(view[start : start + _CHUNK])
+            self._append(view[start : start + _CHUNK])
 
     def pad(self, offset: int) -> None:
         """Append zeros up to `offset`."""
-        self._out.write(bytes(offset - self._out.tell()))
+        self._append(bytes(offset - self._end))
+
+    def _append(self, piece: bytes | memoryview) -> None:
+        self._out.write(piece)
+        self._written(len(piece))
+
+    def _written(self, length: int) -> None:
+        """Let the disk begin with what is there, so that there is less to wait for at the end.
+
+        That the pages are not needed is why the system begins; as they are not on the disk yet, it keeps them.
+        """
+        self._end += length
+        if self._end - self._begun >= _SPAN and hasattr(os, "posix_fadvise"):
+            self._out.flush()
+            os.posix_fadvise(self._fd, self._begun, self._end - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = self._end
 
     def copy(self, source: File | Scratch, offset: int, length: int) -> None:
         """Append a range of another file, by the kernel where it can, else in pieces."""
@@ -78,14 +95,14 @@ class Pending:
             if not piece:
                 place = source.path if isinstance(source, File) else "the file of weights that were made"
                 raise ModelError(f"{place} was cut by another program while it was being copied")
-            self._out.write(piece)
+            self._append(piece)
             offset += len(piece)
 
     def _copy_by_kernel(self, source: File | Scratch, offset: int, end: int) -> int:
         """How far it came."""
         while offset < end:
             try:
-                copied = os.copy_file_range(source.fd, self._fd, end - offset, offset)
+                copied = os.copy_file_range(source.fd, self._fd, min(_SPAN, end - offset), offset)
             except OSError as error:
                 if error.errno not in _CANNOT:
                     raise
@@ -93,6 +110,7 @@ class Pending:
             if not copied:
                 return offset
             offset += copied
+            self._written(copied)
         return offset
 
     def finish(self) -> None:

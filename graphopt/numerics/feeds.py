@@ -204,12 +204,13 @@ def _floats(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
 def _mix(rng: np.random.Generator, values: Array, special: tuple[float, ...]) -> Array:
     """`values`, half of them replaced by special ones, each of which occurs as often as any other.
 
-    Of large tensors fewer are replaced, as only so many become denormal.
+    Of large tensors fewer are replaced, as only so many become denormal and some places are drawn twice.
     """
     mixed = np.array(values).reshape(-1)
     count = (mixed.size + int(rng.integers(2))) // 2
     order = np.resize(rng.permutation(np.array(special, values.dtype)), count)
-    places = rng.permutation(mixed.size)[:count]
+    few = mixed.size <= SMALL
+    places = rng.permutation(mixed.size)[:count] if few else rng.integers(mixed.size, size=count)
     if values.dtype.kind == "f":
         denormal = (order != 0) & (np.abs(order) < np.finfo(values.dtype).smallest_normal)
         places, order = (np.delete(kept, np.flatnonzero(denormal)[_MOST_DENORMALS:]) for kept in (places, order))

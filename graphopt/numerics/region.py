@@ -8,6 +8,7 @@ tensors whose shape is known; so are `Constant` nodes, whose values a rule may h
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from graphopt.ir import walk
 from graphopt.ir.dtypes import INTEGERS, DType, elem_type
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite, implied_imports
 from graphopt.ir.emit import call_proto, constant_proto
+from graphopt.ir.joined import Joined
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant, Graph, Node, Stored, Tensor
 from graphopt.numerics.domains import domain_of
@@ -77,7 +79,7 @@ class Region:
     @cached_property
     def key(self) -> Hashable | None:
         """Equal for regions whose runs would be equal; None where that costs more to find out than a run."""
-        if self.own_names or any(t.nbytes > SMALL for t in self.embedded if isinstance(t, Constant)):
+        if self.own_names or any(t.nbytes > BULK for t in self.embedded if isinstance(t, Constant)):
             return None
         return (*self._structure, self.feeds, tuple(_content(t) for t in self.embedded))
 
@@ -163,6 +165,7 @@ class _Builder:
         self.old, self.new = tuple(rewrite.replace), tuple(rewrite.replace.values())
         self.before = set(rewrite.before)
         self.producers: dict[Tensor, Call] = {t: draft for draft in rewrite.after for t in draft.outputs if t.name}
+        self.producers |= {t: call for draft in rewrite.after for t in draft.inputs if (call := _joining(t))}
         self.context: dict[Node, None] = {}
         self._cut()
 
@@ -259,6 +262,14 @@ class _Builder:
         return InputSpec(name, dtype, static, domain_of(tensor, shapes))
 
 
+def _joining(tensor: Tensor) -> Draft | None:
+    """The call that computes a constant which a rewrite joined unread: other weights make no other region."""
+    joined = tensor.stored if isinstance(tensor, Constant) and not tensor.outputs else None
+    if not isinstance(joined, Joined):
+        return None
+    return Draft("Concat", list(joined.sources), [tensor], {"axis": joined.axis})
+
+
 def _reads(call: Call) -> Iterable[Tensor]:
     """What a call reads, captures included."""
     return walk.uses(call) if isinstance(call, Node) else call.inputs
@@ -302,7 +313,9 @@ def _outline(constant: Tensor) -> Hashable:
 
 
 def _content(constant: Tensor) -> Hashable:
-    """dtype, shape and values of a small constant; a large one counts as equal only to itself."""
-    if not isinstance(constant, Constant) or constant.nbytes > SMALL or constant.dtype.kind == "O":
-        return id(constant)
-    return constant.dtype, constant.shape, constant.values.tobytes()
+    """dtype, shape and values of a constant, shortened if they are long; a large one equals only itself."""
+    if not isinstance(constant, Constant) or constant.nbytes > BULK or constant.dtype.kind == "O":
+        return ("object", "", str(id(constant)))
+    values = constant.values.tobytes()
+    short = values if len(values) <= SMALL else hashlib.blake2b(values).digest()
+    return (constant.dtype.name, str(constant.shape), short.hex())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from graphopt.ir import walk
 from graphopt.ir.dtypes import bits
 from graphopt.ir.edit import Rewrite
+from graphopt.ir.joined import Joined
 from graphopt.ir.storage import File, Payload, Sparse, encode, raw_bytes
 from graphopt.ir.types import Array, Constant, Graph
 from graphopt.numerics.contract import Exact
@@ -61,7 +62,10 @@ def _parts(constants: Iterable[Constant], kind: Callable[[Constant], Hashable]) 
 
 
 def _declaration(constant: Constant) -> Hashable:
-    return None if isinstance(constant.stored, Sparse) else (constant.dtype, constant.shape)
+    """What is joined unread can only equal what has the same parts: equal parts are one already."""
+    held = constant.stored
+    joined = held.sources if isinstance(held, Joined) else ()
+    return None if isinstance(held, Sparse) else (constant.dtype, constant.shape, joined)
 
 
 def _ends(constant: Constant) -> Hashable:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import graphopt
+from graphopt.ir.joined import Joined
 from passes.attention import packed_attention
-from tests.support import fires, refuses
+from tests.support import apply, fires, proto, refuses
 
 RNG = np.random.default_rng(7)
 SQUARE = {name: RNG.standard_normal((32, 32)).astype(np.float32) / 6 for name in ("wq", "wk", "wv")}
@@ -41,6 +43,21 @@ def test_three_projections_with_biases():
     text = model(BIASED + mha("qb, kb, vb"))
     result = fires(packed_attention, text, SQUARE | BIASES, leaves=["Attention"])
     np.testing.assert_array_equal(the_attention(result).inputs[2].values, np.concatenate([*BIASES.values()]))
+
+
+def test_other_weights_are_neither_read_nor_another_region():
+    layer = "q{0} = MatMul(x{0}, wq{0}) k{0} = MatMul(x{0}, wk{0}) v{0} = MatMul(x{0}, wv{0})"
+    attention = "x{1} = com.microsoft.MultiHeadAttention<num_heads = 4>(q{0}, k{0}, v{0})"
+    body = " ".join(f"{layer} {attention}".format(at, at + 1) for at in range(3))
+    weights = {f"w{kind}{at}": (64, 64) for at in range(3) for kind in "qkv"}
+    text = model(body, "float[b, s, 64] x0", "float[b, s, 64] x3")
+    result = apply(packed_attention, text, weights)
+    assert result.report.regions_checked == 1
+    given = graphopt.load(proto(text, weights)).graph.initializers
+    for at, node in enumerate(result.model.graph.nodes):
+        assert isinstance(node.inputs[1].stored, Joined)
+        expected = np.concatenate([held.values for held in given[3 * at : 3 * at + 3]], axis=1)
+        np.testing.assert_array_equal(node.inputs[1].values, expected)
 
 
 def test_a_bias_that_is_the_attentions_own():
