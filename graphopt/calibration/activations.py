@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from onnx import ModelProto
 
-from graphopt.calibration.serving import served
+from graphopt.calibration.serving import defaults, served
 from graphopt.data.source import Data
 from graphopt.ir.dtypes import elem_type
 from graphopt.ir.model import Model
@@ -38,7 +38,8 @@ def activations(
                 value = proto.graph.output.add(name=name)
                 value.type.tensor_type.elem_type = FLOAT if tensor.dtype is None else elem_type(tensor.dtype)
 
+    known = defaults(model)
     with served(model, change, threads) as (session, _):
         for batch in data.batches(limit=samples):
-            found = {**batch.feeds, **session.run(batch.feeds)}
+            found = {**known, **batch.feeds, **session.run(batch.feeds)}
             yield {name: found[name] for name in wanted if name in found}

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import onnx
 
 from graphopt.ir import writer
 from graphopt.ir.emit import constants
 from graphopt.ir.model import Model
+from graphopt.ir.types import Array
 from graphopt.measure.provider import Session, open_session
 
 IN_MEMORY = 1 << 30
@@ -43,6 +45,11 @@ def served(model: Model, change: Callable[[onnx.ModelProto], T], threads: int | 
         path.write_bytes(proto.SerializeToString())
         with open_session(path, threads=threads, name=name, inner=_read_inside(proto.graph)) as session:
             yield session, made
+
+
+def defaults(model: Model) -> dict[str, Array]:
+    """What the inputs hold that nobody has to feed, by name."""
+    return {tensor.name: np.asarray(held.values) for tensor, held in model.graph.defaults.items()}
 
 
 def _read_inside(graph: onnx.GraphProto) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from graphopt.analysis.shapes import Shapes
-from graphopt.calibration.serving import served
+from graphopt.calibration.serving import defaults, served
 from graphopt.data.source import Data
 from graphopt.ir.dtypes import DType, elem_type
 from graphopt.ir.model import Model
@@ -32,6 +32,7 @@ def capture(model: Model, data: Data, tensors: Sequence[Tensor], shapes: Shapes)
     distinct = dict.fromkeys(tensors)
     wanted = {one.name: shapes.dtype(one) for one in distinct if isinstance(one, Variable) and constant(one) is None}
     constants = {one.name: np.asarray(held.values) for one in distinct if (held := constant(one)) is not None}
+    constants |= defaults(model)
     per_sample = 4 * sum(int(np.prod(shapes.static(one) or (1,))) for one in distinct if one.name in wanted)
     count = max(1, min(MOST_SAMPLES, MOST_BYTES // max(1, per_sample)))
     with served(model, _returning(wanted), threads=None) as (session, _):

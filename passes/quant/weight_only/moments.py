@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphopt.calibration.serving import served
+from graphopt.calibration.serving import defaults, served
 from graphopt.ir.dtypes import elem_type
 from graphopt.ir.types import Array
 from passes.quant.linear import Linear
@@ -83,9 +83,10 @@ def _groups(linears: Mapping[str, Linear]) -> Iterator[dict[str, Linear]]:
 def _observed(context: Context, linears: Mapping[str, Linear], data: Data, samples: int) -> dict[str, Moments]:
     found = {name: Moments.none(linear.rows) for name, linear in linears.items()}
     context.say(f"calibrating {len(found)} products")
+    known = defaults(context.model)
     with served(context.model, _returning(linears), threads=None) as (session, _):
         for batch in data.batches(limit=samples):
-            given = {**batch.feeds, **session.run(batch.feeds)}
+            given = {**known, **batch.feeds, **session.run(batch.feeds)}
             for name, one in found.items():
                 one.add(given[name])
     return {name: one for name, one in found.items() if one.count}

@@ -214,3 +214,17 @@ def test_every_structure(name, form, tmp_path):
     found, _ = check(text, CONSTANTS, tmp_path, scheme=f"quant:scheme=static:format={form}", least=20)
     assert found["QLinearConv"] + found["QLinearMatMul"] >= 1
     assert not {"Conv", "FusedConv", "Add", "Mul", "Concat", "AveragePool", "MatMul"} & found.keys()
+
+
+def test_inputs_with_defaults_are_fed_these(tmp_path):
+    text = net(
+        "a = Conv (x, w)\n t = Reshape (a, s)\n m = MatMul (t, v)\n y = Add (m, b)", more=", int64[2] s, float[5] b"
+    )
+    model = proto(text, {"w": (8, 8, 3, 3), "v": (512, 5)})
+    held = {"s": np.array([-1, 512]), "b": samples((5,))}
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in held.items())
+    x = samples(IMAGE)
+    result = quantised(model, saved(tmp_path, x=x), verify="region")
+    assert executed(result.model)["QLinearConv"] == 1
+    assert {value.name for value in result.model.to_proto().graph.input} == {"x", "s", "b"}
+    assert sqnr(run(model, x=x)[0], run(result.model, x=x)[0]) > 25
