@@ -4,7 +4,11 @@ import onnx
 import pytest
 
 import graphopt
+from graphopt.ir.joined import Joined
 from graphopt.ir.reader import load
+from graphopt.ir.types import Constant
+from graphopt.pipeline.context import Context
+from passes.clean.duplicate_initializers import duplicate_initializers
 from tests.support import fires, proto, refuses
 
 STEP = "clean:only=duplicate_initializers"
@@ -104,3 +108,18 @@ def test_those_that_were_only_moved():
     kept = [held.values for held in result.model.graph.initializers]
     assert sorted(np.array_equal(values, base.T) for values in kept) == [False, True]
     assert sorted(np.array_equal(values, middle.T) for values in kept) == [False, True]
+
+
+def test_what_is_joined_of_the_same_weights_is_one_and_nothing_else_is_read():
+    class Unread(Joined):
+        def load(self):
+            raise AssertionError
+
+    text = "m (float[N, 8] x) => (float[N, 8] y) { y = Sum(x, a, b, c) }"
+    model = load(proto(text, dict.fromkeys("abc", (8,))))
+    left, right = Constant("l", FOUR), Constant("r", FOUR + 1)
+    made = (Joined([left, right], 0), Joined([left, right], 0), Unread([right, left], 0))
+    for held, values in zip(model.graph.initializers, made, strict=True):
+        held.values = values
+    duplicate_initializers(Context(model))
+    assert [tensor.name for tensor in model.graph.nodes[0].inputs] == ["x", "a", "a", "c"]
