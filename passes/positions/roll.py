@@ -44,7 +44,7 @@ def _used(m: Match, node: Node) -> bool:
 def _cut(m: Match, node: Node, axis: int, length: int, rank: int) -> Array:
     """The indices, of that many along the axis, that a Slice cuts out. Raises Refused."""
     given = [m.known(tensor) if tensor.name else None for tensor in node.inputs[1:]]
-    given += [np.array([number]) for number in (0, 0, axis, 1)][len(given) :]
+    given += [np.array([number]) for number in (axis, 1)][len(given) - 2 :]
     start, end, along, step = given
     if start is None or end is None or along is None or step is None:
         m.refuse("where a piece begins or ends is unknown")

@@ -147,3 +147,9 @@ def test_gemm_beside_gemm():
     text = """g (float[N,6] x) => (float[N,4] y) {
         a = Gemm (x, w, b) c = Gemm <transB = 1, alpha = 2.0> (x, v, d) y = Add (a, c) }"""
     fires(parallel_gemm, text, {"w": (6, 4), "b": (4,), "v": (4, 6), "d": (4,)}, leaves=["Gemm"])
+
+
+def test_gemm_beside_gemm_with_something_added_between():
+    text = """g (float[N,6] x, float[N,4] z) => (float[N,4] y) {
+        a = Gemm (x, w, b) s = Add (a, z) c = Gemm (x, v) y = Add (s, c) }"""
+    fires(parallel_gemm, text, {"w": (6, 4), "b": (4,), "v": (6, 4)}, leaves=["Gemm", "Add"])

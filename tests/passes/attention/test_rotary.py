@@ -40,8 +40,9 @@ def test_it_moves_before_the_heads_are_set_apart():
     assert (node.inputs[0].name, node.attrs["num_heads"]) == ("w", 4)
 
 
-def test_angles_that_are_computed():
-    angles = "f = MatMul(p, rates) e = Concat<axis = -1>(f, f) c = Cos(e) s = Sin(e)"
+@pytest.mark.parametrize("axis", [-1, 2])
+def test_angles_that_are_computed(axis):
+    angles = f"f = MatMul(p, rates) e = Concat<axis = {axis}>(f, f) c = Cos(e) s = Sin(e)"
     angles += " cos = Unsqueeze(c, one) sin = Unsqueeze(s, one) "
     text = model(angles + HALVES + TURNED, "float[b, 4, t, 8] x, float[1, t, 1] p", "float[b, 4, t, 8] y")
     weights = CUTS | {"rates": 10.0 ** -np.arange(4, dtype=np.float32)[None], "one": np.array([1])}

@@ -61,3 +61,9 @@ def test_not_if_the_bounds_cross():
 
 def test_not_if_the_first_is_returned():
     refuses(clip_chain, "m (float[N] x) => (float[N] y, float[N] p) { p = Relu(x)  y = Clip(p, c, d) }", W)
+
+
+def test_not_of_an_unknown_type():
+    model = """<ir_version: 10, opset_import: ["" : 21, "of.others" : 1]>
+        m (float[N] x) => (float[N] y) { u = of.others.Unknown(x)  p = Relu(u)  y = Clip(p, c, d) }"""
+    refuses(clip_chain, model, W, reason="the type is unknown")

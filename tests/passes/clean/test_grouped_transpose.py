@@ -30,3 +30,10 @@ def test_a_split_into_other_lengths_stays():
 def test_a_regrouping_across_axes_stays():
     text = TEXT.format(out="16, 8", perm="0, 2, 1")
     refuses(grouped_transpose, text, targets([-1, 32, 4], [-1, 4, 16, 8]), reason="merge neighbouring")
+
+
+def test_an_unknown_rank_stays():
+    text = """<ir_version: 10, opset_import: ["" : 21, "of.others" : 1]> agraph (float[N] x) => (float[N, 4, 16, 8] y) {
+        u = of.others.Unknown(x)  a = Reshape(u, merged)  b = Transpose<perm = [0, 2, 1]>(a)  y = Reshape(b, split)
+    }"""
+    refuses(grouped_transpose, text, targets([-1, 8, 16], [-1, 4, 16, 8]), reason="a shape is unknown")

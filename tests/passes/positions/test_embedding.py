@@ -166,6 +166,17 @@ def test_a_token_before_each_sequence_is_a_position(body: str):
     fires([class_token, "clean"], text, TABLES | EIGHT, leaves=["Pad", "Add"])
 
 
+@pytest.mark.parametrize("opset", [10, 11])
+def test_a_token_needs_pads_that_are_an_input(opset: int):
+    text = f"""<ir_version: 7, opset_import: ["" : {opset}]> g (float[2,4,8] x) => (float[2,5,8] y) {{
+        j = Concat<axis = 1>(token, x) y = Add(j, positions) }}"""
+    tables = TABLES | {"token": np.tile(TABLES["token"], (2, 1, 1))}
+    if opset == 11:
+        fires(class_token, text, tables, leaves=["Pad", "Add"])
+    else:
+        refuses(class_token, text, tables, reason="needs opset 11")
+
+
 def test_a_token_for_a_known_batch():
     text = "g (float[2,4,8] x) => (float[2,5,8] y) { j = Concat<axis = -2>(token, x) y = Add(j, positions) }"
     tokens = {"token": np.tile(TABLES["token"], (2, 1, 1))}
