@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 
 from tests.bench import generate
-from tests.bench.scale import compiled
+from tests.bench.scale import Compiled, compiled
 
 ROUNDS = 3
 _PIECE = 1 << 24
 
 
 def main() -> None:
-    copies, compiles = list[float](), list[tuple[float, float, float, int, int, str]]()
+    copies, compiles = list[float](), list[Compiled]()
     with tempfile.TemporaryDirectory(prefix="graphopt-memory-") as name:
         folder = Path(name)
         source = generate.decoder(folder)
@@ -35,17 +35,17 @@ def main() -> None:
             compiles.append(compiled(source, folder / "out.onnx"))
             for made in folder.glob("out.*"):
                 made.unlink()
-    copy, seconds = statistics.median(copies), statistics.median(one[0] for one in compiles)
-    ratio = statistics.median(one[0] / beside for one, beside in zip(compiles, copies, strict=True))
-    _, _, _, before, after, whole = compiles[0]
+    copy, seconds = statistics.median(copies), statistics.median(one.seconds for one in compiles)
+    ratio = statistics.median(one.seconds / beside for one, beside in zip(compiles, copies, strict=True))
+    first = compiles[0]
     print("| GB | nodes | left | copying, s | compiling, s | ratio | peak MB | reference runs, MB | whole model |")
     print("|---|---|---|---|---|---|---|---|---|")
-    peak, reference = (max(one[at] for one in compiles) for at in (1, 2))
+    peak, reference = max(one.peak for one in compiles), max(one.reference for one in compiles)
     print(
-        f"| {gigabytes:.2f} | {before} | {after} | {copy:.2f} | {seconds:.2f} | {ratio:.2f} | {peak:.0f} "
-        f"| {reference:.0f} | {whole} |"
+        f"| {gigabytes:.2f} | {first.before} | {first.after} | {copy:.2f} | {seconds:.2f} | {ratio:.2f} | {peak:.0f} "
+        f"| {reference:.0f} | {first.whole} |"
     )
-    print(f"\neach round: copying {_all(copies)}; compiling {_all([one[0] for one in compiles])}")
+    print(f"\neach round: copying {_all(copies)}; compiling {_all([one.seconds for one in compiles])}")
 
 
 def settle(source: Path) -> None:
