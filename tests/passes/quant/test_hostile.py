@@ -62,6 +62,31 @@ def test_every_kind_of_convolution(attributes, shape, tmp_path):
     assert found["QLinearConv"] == 1
 
 
+KINDS = {
+    "grouped": ("Conv <group = 2>", (8, 4)),
+    "depthwise": ("Conv <group = 8>", (8, 1)),
+    "dilated": ("Conv <dilations = [RANK]>", (8, 8)),
+    "transposed": ("ConvTranspose", (8, 8)),
+    "grouped and transposed": ("ConvTranspose <group = 2>", (8, 4)),
+}
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 17, 21])
+@pytest.mark.parametrize("rank", [3, 4, 5])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_at_every_rank_and_opset(kind, rank, opset, tmp_path):
+    call, channels = KINDS[kind]
+    call = call.replace("RANK", ", ".join(["2"] * (rank - 2)))
+    space = (8,) * (rank - 2)
+    text = net(f"a = {call} (x, w, b)\n y = Relu (a)", opset, f"float[N, 8, {', '.join(map(str, space))}]")
+    weights = {"w": (*channels, *[3] * (rank - 2)), "b": (8,)}
+    manner = "quant:scheme=static:calibrate=minmax:rounding=nearest"
+    found, result = check(text, weights, tmp_path, (2, 8, *space), least=25, scheme=manner)
+    transposed = "ConvTranspose" in call
+    assert found["ConvTranspose" if transposed else "QLinearConv"] == 1
+    assert ("no layer with an integer kernel" in " ".join(result.report.notes)) == transposed
+
+
 def test_a_transposed_convolution_stays_float_beside_one_that_does_not(tmp_path):
     body = "a = Conv (x, w)\n y = ConvTranspose (a, v)"
     found, _ = check(net(body), {"w": (8, 8, 3, 3), "v": (8, 4, 3, 3)}, tmp_path)
