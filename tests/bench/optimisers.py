@@ -33,7 +33,7 @@ Tool = Callable[[Path, Path], object]
 
 def tools(kind: Kind | None) -> Mapping[str, Tool]:
     """Every tool by name, ours first, for a CPU and by default; that for transformers where it knows the network."""
-    return TOOLS if kind is None else {**TOOLS, "ort_transformers": lambda a, b: _transformers(a, b, kind)}
+    return TOOLS if kind is None else {**TOOLS, "ort_transformers": lambda a, b: transformers(a, b, kind)}
 
 
 def _ours(source: Path, target: Path, where: str = "cpu") -> None:
@@ -70,7 +70,7 @@ def offline(source: Path, target: Path, *, basic: bool = False) -> None:
     ort.InferenceSession(str(source), options, providers=CPU)
 
 
-def _transformers(source: Path, target: Path, kind: Kind) -> None:
+def transformers(source: Path, target: Path, kind: Kind) -> None:
     """The tool at its level 1: the runtime's basic optimisations, then its own."""
     optimizer = importlib.import_module("onnxruntime.transformers.optimizer")
     with tempfile.TemporaryDirectory() as folder:

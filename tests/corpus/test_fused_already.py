@@ -1,4 +1,4 @@
-"""Networks that ONNX Runtime has fused before, as it writes them itself: they do not grow, and stay right."""
+"""Networks that another tool has fused before, wholly or partly: they do not grow, and stay right."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 
 import graphopt
+from tests.bench.optimisers import Kind, transformers
 from tests.corpus.files import ROOT, inputs
 from tests.corpus.test_sizes_and_masks import TOLERANCE, agree
 
@@ -43,3 +44,16 @@ def test_a_network_that_is_fused_does_not_grow(name, tmp_path):
     assert result.report.after.nodes <= result.report.before.nodes
     before, after = onnx.load(path).SerializeToString(), result.model.to_proto().SerializeToString()
     agree((before, after), inputs(ROOT / "graphs" / f"{name}.onnx"), TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("bert.ts", "bert"), ("t5.ts", "t5"), ("vit.ts", "vit"), ("whisper.ts", "bart")]
+)
+def test_what_is_partly_fused_becomes_what_the_original_becomes(name, kind, tmp_path):
+    """ONNX Runtime's tool for transformers finds normalisations and activations here, and no attention."""
+    source, path = ROOT / "graphs" / f"{name}.onnx", tmp_path / "partly.onnx"
+    transformers(source, path, Kind(kind, 0, 0))
+    whole, result = (graphopt.optimize(one, verify="off") for one in (source, path))
+    assert result.report.after.nodes <= whole.report.after.nodes < result.report.before.nodes
+    before, after = onnx.load(path).SerializeToString(), result.model.to_proto().SerializeToString()
+    agree((before, after), inputs(source), TOLERANCE)
