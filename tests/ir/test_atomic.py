@@ -212,8 +212,9 @@ class TestChangedSource:
 
 
 WRITE = """
-import sys
+import signal, sys
 from tests.ir.test_atomic import model, save
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background of a shell do without
 models = [model(float(value), 500_000) for value in sys.argv[3:]]
 print("ready", flush=True)
 while True:
