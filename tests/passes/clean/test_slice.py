@@ -1,7 +1,7 @@
 import pytest
 
 from passes.clean import slice_chain, whole_slice
-from tests.support import fires, refuses
+from tests.support import apply, fires, refuses
 
 HEAD = '<ir_version: 4, opset_import: ["" : 9]>'
 
@@ -105,3 +105,13 @@ def test_not_if_a_bound_is_unknown():
 def test_not_if_the_first_is_returned():
     text = double(("{1}", "{5}", "{0}", "{1}"), ("{2}", "{5}", "{1}", "{1}")).replace("B] y)", "B] y, float[A, C] a)")
     refuses(slice_chain, text)
+
+
+@pytest.mark.parametrize(("end", "left"), [(2**31 - 2, 2), (2**31 - 1, 1), (2**63 - 1, 1)])
+def test_of_an_unknown_shape_only_an_endless_one_is_everything(end, left):
+    text = f"""<ir_version: 10, opset_import: ["" : 21, "of.others" : 1]> m (float[N] x) => (float[A] y)
+        <int64[1] starts = {{0}}, int64[1] ends = {{{end}}}> {{
+            u = of.others.Unknown(x)
+            y = Slice(u, starts, ends)
+        }}"""
+    assert len(apply(whole_slice, text).model.graph.nodes) == left
