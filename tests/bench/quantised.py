@@ -87,13 +87,14 @@ def _halves(path: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def main() -> None:
-    """A table for all networks, with the best of the peers, and one for each with all of them."""
+    """A table for each network with all of the peers, as soon as it is there, and one with the best of them."""
+    results: dict[str, Comparison] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        results = {title: compared(title, network, folder) for title, network in networks(folder).items()}
-    for title, found in results.items():
-        print(f"\n### {title}\n\n{details(found)}")
-    print(f"\n### Beside the best of the others\n\n{summary(results)}")
+        for title, network in networks(folder).items():
+            results[title] = compared(title, network, folder)
+            print(f"\n### {title}\n\n{details(results[title])}", flush=True)
+    print(f"\n### Beside the best of the others\n\n{summary(results)}", flush=True)
 
 
 @dataclass(frozen=True)
