@@ -39,3 +39,9 @@ def test_the_piece_must_be_known():
     text = CHUNKS.replace("float[2, 6] x", "float[2, 6] x, int64 first")
     model = {"n": np.array(4), "last": np.array(-1)}
     fires(split_sequence, text, model, leaves=["SplitToSequence", "SequenceAt", "Split"])
+
+
+def test_without_an_axis_it_is_the_first():
+    rows = CHUNKS.replace("<axis = 1>", "").replace("[2, 6] x", "[6, 9] x").replace("[2, 4] a", "[4, 9] a")
+    model = fires(split_sequence, rows.replace("[2, 2] b", "[2, 9] b"), {"n": np.array(4)} | AT, leaves=["Split"] * 2)
+    assert model.graph.nodes[0].outputs[0].inputs[0].inputs[1].values.tolist() == [4, 2]

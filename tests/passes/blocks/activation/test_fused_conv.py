@@ -96,6 +96,12 @@ def test_a_convolution_without_bias_gets_one():
     fires(conv_add_relu, text, {"w": (4, 4, 1, 1)}, leaves=["FusedConv"])
 
 
+def test_a_convolution_of_unknown_channels_gets_no_bias():
+    given = "float[N,4,H,H] x, float[K,4,1,1] w, float[N,K,H,H] z"
+    text = f"g ({given}) => (float[N,K,H,H] y) {{ c = Conv(x, w) s = Add(z, c) y = Relu(s) }}"
+    refuses(conv_add_relu, text, reason="the number of channels is unknown")
+
+
 @pytest.mark.parametrize("z", ["float[1,4,1,1]", "float[M,4,H,H]", "float[4,1,1]"])
 def test_a_summand_that_may_broadcast_stays(z: str):
     text = f"g (float[N,4,H,H] x, {z} z) => (float[?,4,H,H] y) {{ {ADD} }}"
