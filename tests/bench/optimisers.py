@@ -38,7 +38,7 @@ def tools(kind: Kind | None) -> Mapping[str, Tool]:
 
 def _ours(source: Path, target: Path, where: str = "cpu") -> None:
     result = graphopt.optimize(source, target=where)
-    assert not result.report.rolled_back
+    assert not result.report.rolled_back, result.report
     result.model.save(target)
 
 
