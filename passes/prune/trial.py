@@ -93,16 +93,22 @@ def weights_for(work: Work, model: Model, grouping: Grouping, plan: Plan) -> Map
 
 
 def _found(work: Work, feeds: Feeds, cut: Program, behind: Iterable[Layer], kept: Kept) -> Mapping[str, Array]:
-    """The weights, or none if with them the outputs are no nearer to the original's, on samples that were held back."""
+    """The weights with which outputs are nearest to the original's, on samples that were held back, of those after
+    each layer that is fitted: what helps a layer may harm what comes behind it. None if nothing helps."""
     if not feeds.held.count:
         return {}
-    judge = Outputs(work.original, feeds.held)
-    before, say = judge.loss({}, cut), work.context.say
+    judge, say = Outputs(work.original, feeds.held), work.context.say
     if work.settings.recover == "squares":
-        recovered(work.original, cut, behind, feeds, kept, seed=work.settings.seed, say=say)
+        steps = recovered(work.original, cut, behind, feeds, kept, seed=work.settings.seed, say=say)
     else:
-        corrected(work.original, cut, behind, feeds, kept, say=say)
-    return {} if judge.loss({}, cut) > before else cut.weights
+        steps = corrected(work.original, cut, behind, feeds, kept, say=say)
+    best: Mapping[str, Array] = {}
+    least = judge.loss({}, cut)
+    for _ in steps:
+        loss = judge.loss({}, cut)
+        if loss < least:
+            best, least = dict(cut.weights), loss
+    return best
 
 
 def _key(work: Work, plan: Plan) -> Hashable:

@@ -167,9 +167,9 @@ def recovered(
     *,
     seed: int = 0,
     say: Callable[[str], None] = lambda _text: None,
-) -> None:
+) -> Iterator[Layer]:
     """Fit the layers of a cut network, in their order, as far as samples that are held back gain by it; the weights
-    go into `cut.weights`."""
+    go into `cut.weights`. Gives each layer when it was fitted."""
     fitted, held = feeds.fitted, feeds.held
     for layer in found:
         say(f"prune: fitting {layer.weight.tensor.name}")
@@ -180,6 +180,7 @@ def recovered(
         change = best(moments, check, bias=layer.bias is not None)
         if change is not None:
             adjust(cut, layer, change)
+            yield layer
 
 
 def adjust(cut: Program, layer: Layer, change: Array) -> None:

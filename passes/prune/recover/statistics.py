@@ -5,7 +5,7 @@ What BatchNormalization would do if it were measured anew; exports have it folde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -26,8 +26,9 @@ def corrected(
     kept: Kept,
     *,
     say: Callable[[str], None] = lambda _text: None,
-) -> None:
-    """Correct the layers of a cut network that have a bias, in their order; the weights go into `cut.weights`."""
+) -> Iterator[Layer]:
+    """Correct the layers of a cut network that have a bias, in their order; the weights go into `cut.weights`. Gives
+    each layer when it was corrected."""
     for layer in found:
         if layer.bias is None:
             continue
@@ -41,6 +42,7 @@ def corrected(
         change = np.concatenate([matrix * (scale - 1), shift], axis=1)
         if np.isfinite(change).all():
             adjust(cut, layer, change)
+            yield layer
 
 
 def _moments(
