@@ -32,3 +32,8 @@ def test_a_sum_that_the_graph_returns_keeps_its_name():
     text = "agraph (float[3] x) => (float[3] y) { a = Relu(x) y = Add(a, z) }"
     model = fires(zero_term, text, {"z": np.zeros(3, np.float32)}, leaves=["Relu"])
     assert [tensor.name for tensor in model.graph.outputs] == ["y"]
+
+
+def test_large_constants_are_not_looked_at():
+    text = "agraph (float[N, 65537] x) => (float[N, 65537] y) { a = Relu(x) b = Add(a, z) y = Sigmoid(b) }"
+    refuses(zero_term, text, {"z": np.zeros(65537, np.float32)}, reason="the constant is large")
