@@ -19,6 +19,16 @@ from graphopt.rewrite.rule import Rule
 
 Weights = Mapping[str, Any]
 
+SHORTCUT = """g (float[n, 3, 8, 8] x) => (float[n, 12, 8, 8] z) {
+    a = Conv <pads = [1, 1, 1, 1]> (x, first)
+    r = Relu (a)
+    y = Conv <pads = [1, 1, 1, 1]> (r, second)
+    d = Conv (r, short)
+    p = Add (y, d)
+    z = Relu (p)
+}"""
+"""A sum of two convolutions, which the runtime may fuse: then what one of them gives is nowhere to be had."""
+
 
 def proto(text: str, weights: Weights | None = None) -> onnx.ModelProto:
     """The model that `text` spells (onnx.parser syntax). Without a header it gets IR version 10 and opset 21.

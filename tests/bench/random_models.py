@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--hashes", action="store_true", help="only print the digests of what comes out")
     given = parser.parse_args(arguments)
     seeds = range(given.first, given.first + given.cases)
+    given.keep.mkdir(parents=True, exist_ok=True)
     try_one: Callable[[int], str] = digest if given.hashes else functools.partial(outcome, given.keep)
     begun, counts = time.monotonic(), Counter[str]()
     limits = Limits(seconds=300, memory=6 << 30)

@@ -10,16 +10,9 @@ from graphopt.calibration.activations import activations
 from graphopt.data.opening import open_data
 from graphopt.ir.reader import load
 from graphopt.numerics.session import Session
+from tests.support import SHORTCUT as NET
 from tests.support import proto
 
-NET = """g (float[n, 3, 8, 8] x) => (float[n, 12, 8, 8] z) {
-    a = Conv <pads = [1, 1, 1, 1]> (x, first)
-    r = Relu (a)
-    y = Conv <pads = [1, 1, 1, 1]> (r, second)
-    d = Conv (r, short)
-    p = Add (y, d)
-    z = Relu (p)
-}"""
 WEIGHTS = {"first": (16, 3, 3, 3), "second": (12, 16, 3, 3), "short": (12, 16, 1, 1)}
 WANTED = [names for count in (1, 3, 6) for names in itertools.combinations("arydpz", count)]
 

@@ -9,16 +9,8 @@ from graphopt.errors import UsageError
 from graphopt.ir.reader import load
 from passes.prune.recover.program import Feeds, Program
 from tests.passes.distill.support import Drawn
+from tests.support import SHORTCUT as NET
 from tests.support import proto
-
-NET = """g (float[n, 3, 8, 8] x) => (float z) {
-    a = Conv<pads = [1, 1, 1, 1]>(x, first)
-    r = Relu(a)
-    y = Conv<pads = [1, 1, 1, 1]>(r, second)
-    d = Conv(r, short)
-    p = Add(y, d)
-    z = Relu(p)
-}"""
 
 
 @pytest.mark.parametrize("width", [16, 23])
