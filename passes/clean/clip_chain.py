@@ -38,6 +38,7 @@ def clip_chain(m: Match, new: Builder) -> Tensor:
     m.require("Clip" in (m[outer].op, m[inner].op), "neither is a Clip")
     low, high = bounds(m, outer)
     new_bounds = [min(max(bound, low), high) for bound in bounds(m, inner)]
+    m.require(any(new_bounds), "all is zero, of whatever sign, and a Clip leaves the sign of a zero alone")
     dtype = m.dtype(x)
     m.require(dtype is not None, "the type is unknown")
     if m.opset < FIRST_WITH_INPUTS:

@@ -59,6 +59,11 @@ def test_not_if_the_bounds_cross():
     refuses(clip_chain, text("p = Clip(x, b, a)  y = Clip(p, c, d)"), W, reason="wrong order")
 
 
+@pytest.mark.parametrize("calls", ["p = Clip(x, , a)  y = Clip(p, c, d)", "p = Clip(x, b)  y = Clip(p, a, c)"])
+def test_not_if_only_zero_is_left(calls):
+    refuses(clip_chain, text(calls), W, reason="sign of a zero")
+
+
 def test_not_if_the_first_is_returned():
     refuses(clip_chain, "m (float[N] x) => (float[N] y, float[N] p) { p = Relu(x)  y = Clip(p, c, d) }", W)
 
