@@ -12,7 +12,7 @@ from graphopt.ir import walk
 from graphopt.ir.declared import declare
 from graphopt.ir.tensors import Tensors, attribute_kind
 from graphopt.ir.types import AttributeRef, Constant, EmptyList, Graph, Node, Tensor, Variable
-from graphopt.ir.words import check_text, quoted
+from graphopt.ir.words import check_text, check_texts, quoted
 
 _DEFAULTS = 4
 """The IR version from which on an initializer that is an input is only its default."""
@@ -89,6 +89,7 @@ def build(proto: GraphProto, scope: Scope) -> Graph:
     for annotation in proto.quantization_annotation:
         copy = onnx.TensorAnnotation()
         copy.CopyFrom(annotation)
+        check_texts(copy)
         graph.quantization_annotation.append(copy)
     _begin(graph, proto, scope)
     _add_nodes(graph, proto, scope)
@@ -212,7 +213,9 @@ def _extra(proto: NodeProto) -> NodeProto | None:
         return None
     extra = NodeProto()
     extra.device_configurations.extend(proto.device_configurations)
+    check_texts(extra)
     for attribute in documented:
+        check_text(attribute.doc_string)
         extra.attribute.add(name=attribute.name, doc_string=attribute.doc_string)
     return extra
 
@@ -233,6 +236,7 @@ def _value(proto: AttributeProto, scope: Scope) -> object:
         copy = AttributeProto()
         copy.CopyFrom(proto)
         copy.ClearField("doc_string")
+        check_texts(copy)
         scope.tensors.bring_in(copy)
         return copy
     value = read(proto, scope)

@@ -14,7 +14,7 @@ from graphopt.errors import ModelError
 from graphopt.ir import dtypes
 from graphopt.ir.dtypes import DType
 from graphopt.ir.types import Shape, Tensor, Variable
-from graphopt.ir.words import check_text, quoted
+from graphopt.ir.words import check_text, check_texts, quoted
 
 
 class Declared(NamedTuple):
@@ -65,6 +65,7 @@ def declare(tensor: Tensor, info: ValueInfoProto) -> None:
     if more or info.doc_string or info.metadata_props:
         copy = ValueInfoProto()
         copy.CopyFrom(info)
+        check_texts(copy)
         tensor.info = copy
 
 

@@ -17,7 +17,7 @@ from graphopt.ir.garbage import uncollected
 from graphopt.ir.model import Model
 from graphopt.ir.storage import File, Memory, Source
 from graphopt.ir.tensors import Tensors
-from graphopt.ir.words import check_text, quoted
+from graphopt.ir.words import check_text, check_texts, quoted
 
 _OPSETS_REQUIRED = 3
 """The IR version from which on a model must say which operator sets it uses."""
@@ -89,6 +89,8 @@ def read(proto: ModelProto, tensors: Tensors) -> Model:
     opsets = _opsets(proto)
     extra = _rest(proto)
     functions = [_copied(function) for function in proto.functions]
+    for kept in (extra, *functions):
+        check_texts(kept)
     calls.check(functions)
     for kept in (extra, *functions):
         tensors.bring_in(kept)

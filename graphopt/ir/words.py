@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
 from graphopt.errors import ModelError
 
 FEW = 5
@@ -38,3 +41,15 @@ def check_text(*texts: str | bytes) -> None:
     for text in texts:
         if isinstance(text, bytes):
             raise ModelError(f"the text {text[:_LONGEST]!r} in it is not valid UTF-8")
+
+
+def check_texts(message: Message) -> None:
+    """Raises ModelError if one of the texts anywhere inside a message is not valid UTF-8."""
+    waiting = [message]
+    while waiting:
+        for field, value in waiting.pop().ListFields():
+            values = value if field.is_repeated else (value,)
+            if field.message_type is not None:
+                waiting.extend(values)
+            elif field.type == FieldDescriptor.TYPE_STRING:
+                check_text(*values)

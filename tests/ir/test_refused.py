@@ -309,6 +309,29 @@ def test_names_that_are_no_text(name):
         load(content.replace(name.encode(), name[:2].encode() + b"\xff" + name[3:].encode()))
 
 
+PLACES = {
+    "an operator in a function": lambda m: (m.functions[0].node[0], "op_type"),
+    "the doc string of a function": lambda m: (m.functions[0], "doc_string"),
+    "the doc string of an attribute": lambda m: (m.graph.node[0].attribute[0], "doc_string"),
+    "the doc string of an input": lambda m: (m.graph.input[0], "doc_string"),
+    "what an input stands for": lambda m: (m.graph.input[0].type, "denotation"),
+    "a type as an attribute": lambda m: (m.graph.node[0].attribute.add(name="t", type=13).tp, "denotation"),
+    "a device": lambda m: (m.graph.node[0].device_configurations.add(), "configuration_id"),
+    "a quantisation annotation": lambda m: (m.graph.quantization_annotation.add(), "tensor_name"),
+    "the initialisation of a training": lambda m: (m.training_info.add().initialization, "name"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_texts_that_are_no_text(place):
+    proto = onnx.parser.parse_model(TEXTS)
+    message, field = PLACES[place](proto)
+    setattr(message, field, "somewhere")
+    assert load(proto.SerializeToString()).graph.nodes[0].op == "oper"
+    with pytest.raises(ModelError, match=r"the text b'some\\xffhere' in it is not valid UTF-8"):
+        load(proto.SerializeToString().replace(b"somewhere", b"some\xffhere"))
+
+
 def test_names_are_shown_escaped():
     proto = parse(RELU)
     proto.graph.node[0].input[0] = "\x1b[31m\n" + "x" * 1000
