@@ -7,7 +7,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from graphopt.numerics.run import PairResult
+from graphopt.numerics.run import Pair, PairResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,17 +22,24 @@ if TYPE_CHECKING:
 CAPACITY = 64 << 20
 """Bytes of models and their weights that may wait; whoever has more waits for the oldest."""
 
+BATCH = 16
+"""Pairs that go to the runner in one message, where so many wait."""
+
 TICKET = 1
 """Under which the runner keeps what the one model gives that is compared in the end."""
 
 
 class Ahead:
-    """Hands pairs to a runner, one after another, from a thread of its own."""
+    """Hands pairs to a runner, in the order of asking, from a thread of its own.
+
+    What waits goes in one message: for each, this thread would wait for its turn beside the one that asks.
+    """
 
     def __init__(self, runner: Worker) -> None:
         self._runner = runner
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="graphopt-ahead")
         self._waiting: deque[tuple[Future[PairResult], int]] = deque()
+        self._unsent: deque[tuple[Pair, Future[PairResult]]] = deque()
         self._expected: Future[RunFailure | None] | None = None
 
     def limit_memory(self, memory: int) -> None:
@@ -52,11 +59,27 @@ class Ahead:
         """As `Runner.check_pair`; the result comes later."""
         while sum(size for _, size in self._waiting) > CAPACITY or (self._waiting and self._waiting[0][0].done()):
             self._waiting.popleft()[0].result()
-        future = self._thread.submit(
-            self._runner.check_pair, before, after, feeds, contract, given=given, limit_s=limit_s
-        )
-        self._waiting.append((future, len(before) + len(after) + sum(array.nbytes for array in (given or {}).values())))
+        pair = Pair(before, after, list(feeds), contract, dict(given or {}), limit_s)
+        future: Future[PairResult] = Future()
+        self._unsent.append((pair, future))
+        self._thread.submit(self._send)
+        self._waiting.append((future, len(before) + len(after) + sum(array.nbytes for array in pair.given.values())))
         return future
+
+    def _send(self) -> None:
+        """Have the pairs compared that wait by now; the turns of all but the first then find nothing to do."""
+        unsent = [self._unsent.popleft() for _ in range(min(BATCH, len(self._unsent)))]
+        batch = [(pair, future) for pair, future in unsent if future.set_running_or_notify_cancel()]
+        if not batch:
+            return
+        try:
+            results = self._runner.check_pairs([pair for pair, _ in batch])
+        except BaseException as error:  # noqa: BLE001 - it is raised where the results are asked for
+            for _, future in batch:
+                future.set_exception(error)
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                future.set_result(result)
 
     def expect(self, model: str | bytes, feeds: Sequence[FeedPlan | Mapping[str, Value]], *, limit_s: float) -> None:
         """Run a model on feeds, so that a later `against` finds what it gives."""
@@ -86,5 +109,7 @@ class Ahead:
     def close(self) -> None:
         """Forget what waits, and close the runner, which ends what is running."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+        for _, future in [*self._unsent]:
+            future.cancel()
         self._runner.close()
         self._thread.shutdown()

@@ -26,8 +26,9 @@ PROGRAM = (
 )
 """What the process runs: the modules that this process would import, whatever the current folder holds."""
 
-READY, SECOND = "ready", "second"
-"""What the process says besides answers: it can be used; it has come to the second model of a pair."""
+READY, SECOND, NEXT = "ready", "second", "next"
+"""What the process says besides answers: it can be used; it has come to the second model of a pair, or to the next of
+several pairs."""
 
 PATIENCE = 10
 """The second model of a pair may take this many times as long as the first, whatever the limit is."""
@@ -106,9 +107,10 @@ class Process:
             self._connection.send(self._requests.put(message))
             while self._connection.poll(None if limit_s is None else limit_s + GRACE_S):
                 answer = self._connection.recv()
-                if answer != SECOND:
+                if answer == SECOND:
+                    second, limit_s = True, limit_after(limit, time.monotonic() - begin)
+                elif answer != NEXT:
                     return self._results.take(answer, copy=True)
-                second, limit_s = True, limit_after(limit, time.monotonic() - begin)
         except (EOFError, ConnectionError):
             return Lost(RunFailure("crash", self._last_words()), second)
         except OSError as error:

@@ -65,6 +65,18 @@ class PairResult:
         return "" if self.verdict == "ok" else "No finite number was there to be compared."
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two models to be compared: the arguments of `check_pair`."""
+
+    before: ModelSource
+    after: ModelSource
+    feeds: list[Mapping[str, Value] | FeedPlan]
+    contract: Contract
+    given: dict[str, Value]
+    limit_s: float
+
+
 class Runner(Protocol):
     """Something that runs models. `limit_s` is for one model, loading and all its runs; None is no limit."""
 

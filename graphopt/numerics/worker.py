@@ -21,18 +21,21 @@ import numpy as np
 from graphopt.numerics.contract import Exact
 from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.feeds import FeedPlan, InputSpec
-from graphopt.numerics.process import PROGRAM, READY, SECOND, START_S, Lost, Process
+from graphopt.numerics.process import NEXT, PROGRAM, READY, SECOND, START_S, Lost, Process
 from graphopt.numerics.run import Expected, InProcess, PairResult, check_pair, expected, run
 from graphopt.numerics.sharing import Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from graphopt.numerics.contract import Contract
-    from graphopt.numerics.run import Runner
+    from graphopt.numerics.run import Pair, Runner
     from graphopt.numerics.session import ModelSource
     from graphopt.numerics.values import Value
 
+
+Request = tuple[tuple[Any, ...], dict[str, Any]]
+"""The arguments of a call, by position and by name."""
 
 WARM_UP = (
     b'\x08\x08:9\n\x12\n\x01x\x12\x01y"\x08Identity:\x00\x12\x01g'
@@ -130,10 +133,22 @@ class Worker:
         """
         arguments = (_portable(before), _portable(after), list(feeds), contract)
         options = {"given": dict(given or {}), "folder": folder, "limit_s": limit_s, "ticket": ticket}
-        answer = self._request("check_pair", arguments, options)
-        if isinstance(answer, Lost):
-            return PairResult(failure=answer.failure, side="after" if answer.second else "before")
-        return cast("PairResult", answer)
+        return _result(self._request("check_pair", arguments, options))
+
+    def check_pairs(self, pairs: Sequence[Pair]) -> list[PairResult]:
+        """As `check_pair` of each, in one message. If the process is lost over them, each gets a message of its own."""
+        requests: list[Request] = [
+            (
+                (_portable(pair.before), _portable(pair.after), pair.feeds, pair.contract),
+                {"given": pair.given, "limit_s": pair.limit_s},
+            )
+            for pair in pairs
+        ]
+        with self._turns():
+            answer = self._attempt("check_pairs", (requests,), {"limit_s": max(pair.limit_s for pair in pairs)})
+            if not isinstance(answer, Lost):
+                return list(answer)
+            return [_result(answer if self._closing else self._retried("check_pair", *one)) for one in requests]
 
     def expect(
         self, model: ModelSource, feeds: Sequence[Mapping[str, Value] | FeedPlan], *, limit_s: float, ticket: int
@@ -153,15 +168,24 @@ class Worker:
 
     def _request(self, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The answer, or `Lost`. Raises RunFailure if the process says so."""
-        with self._turn:  # in the order of asking: a thread that asks again and again would lock the others out
+        with self._turns():
+            return self._retried(method, arguments, options)
+
+    @contextlib.contextmanager
+    def _turns(self) -> Iterator[None]:
+        """Alone, in the order of asking: a thread that asks again and again would lock the others out."""
+        with self._turn:
             self._lock.acquire()
         try:
-            answer = self._attempt(method, arguments, options)
-            if isinstance(answer, Lost) and answer.failure.kind == "crash" and not self._closing:
-                answer = self._attempt(method, arguments, options)
-            return answer
+            yield
         finally:
             self._lock.release()
+
+    def _retried(self, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        answer = self._attempt(method, arguments, options)
+        if isinstance(answer, Lost) and answer.failure.kind == "crash" and not self._closing:
+            answer = self._attempt(method, arguments, options)
+        return answer
 
     def _attempt(self, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         try:
@@ -186,6 +210,13 @@ class Worker:
         if self._process is None:
             self._process = Process(self._program, self._memory)
         return self._process
+
+
+def _result(answer: Any) -> PairResult:
+    """What came of a pair, also where the process was lost over it."""
+    if isinstance(answer, Lost):
+        return PairResult(failure=answer.failure, side="after" if answer.second else "before")
+    return cast("PairResult", answer)
 
 
 def _portable(model: ModelSource) -> bytes | str:
@@ -227,7 +258,9 @@ def _answer(
     try:
         if method == "run":
             return run(*arguments, **options)
-        ticket = options.pop("ticket")
+        if method == "check_pairs":
+            return list(_compared(connection, *arguments))
+        ticket = options.pop("ticket", 0)
         if method == "expect":
             kept.clear()
             kept[ticket] = expected(*arguments, **options)
@@ -236,6 +269,13 @@ def _answer(
         return check_pair(kept.pop(ticket, before), *others, **options, on_after=lambda: connection.send(SECOND))
     except RunFailure as failure:
         return failure
+
+
+def _compared(connection: Connection, pairs: Sequence[Request]) -> Iterator[PairResult]:
+    """The results of many pairs; after each, the other process hears that there is progress."""
+    for arguments, options in pairs:
+        yield check_pair(*arguments, **options)
+        connection.send(NEXT)
 
 
 def _limit_resources(memory: int) -> None:

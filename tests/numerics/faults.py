@@ -1,6 +1,7 @@
 """Makes runs in this process misbehave as native code does. For worker processes of tests: import it there.
 
-A feed named "abort", "sleep", "fail" or "shout" does so whenever a model runs whose bytes contain the feed's text.
+A feed named "abort", "sleep", "nap", "fail" or "shout" does so whenever a model runs whose bytes contain the text that
+is fed.
 """
 
 from __future__ import annotations
@@ -30,5 +31,11 @@ def _fail():
     raise AttributeError("a mistake of ours")
 
 
-ACTS = {"abort": os.abort, "sleep": lambda: time.sleep(1000), "fail": _fail, "shout": _shout}
+ACTS = {
+    "abort": os.abort,
+    "sleep": lambda: time.sleep(1000),
+    "nap": lambda: time.sleep(0.4),
+    "fail": _fail,
+    "shout": _shout,
+}
 session.Session.run = _misbehave

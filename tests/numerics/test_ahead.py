@@ -22,16 +22,16 @@ ENDLESS_FEEDS = {"n": np.array(10**12), "x": np.zeros((), np.float32)}
 
 
 class Held:
-    """A runner whose answers wait for a permission each."""
+    """A runner whose answers wait for a permission each message."""
 
     def __init__(self):
         self.permission, self.asked, self.closed = threading.Semaphore(0), [], False
 
-    def check_pair(self, before, _after, _feeds, _contract, *, given, limit_s):  # noqa: ARG002
-        assert limit_s == 1
+    def check_pairs(self, pairs):
+        assert {pair.limit_s for pair in pairs} == {1}
         self.permission.acquire()
-        self.asked.append(before)
-        return PairResult()
+        self.asked.append([pair.before for pair in pairs])
+        return [PairResult() for _ in pairs]
 
     def close(self):
         self.closed = True
@@ -52,9 +52,30 @@ def test_asking_does_not_wait_and_order_is_kept():
     assert not any(future.done() for future in coming)
     held.permission.release(3)
     assert [future.result() for future in coming] == [PairResult()] * 3
-    assert held.asked == [b"\0", b"\1", b"\2"]
+    assert [before for message in held.asked for before in message] == [b"\0", b"\1", b"\2"]
     ahead.close()
     assert held.closed
+
+
+def test_what_waits_goes_in_one_message():
+    held = Held()
+    ahead = Ahead(held)
+    coming = [ahead.check_pair(bytes([number]), b"", [], Exact(), limit_s=1) for number in range(40)]
+    held.permission.release(40)
+    assert [future.result() for future in coming] == [PairResult()] * 40
+    assert max(map(len, held.asked)) == ahead_module.BATCH
+    ahead.close()
+
+
+def test_a_runner_that_fails_is_heard_of_where_the_result_is_asked_for():
+    class Broken(Held):
+        def check_pairs(self, _pairs):
+            raise OSError("no more memory")
+
+    ahead = Ahead(Broken())
+    with pytest.raises(OSError, match="no more memory"):
+        ahead.check_pair(b"", b"", [], Exact(), limit_s=1).result()
+    ahead.close()
 
 
 def test_what_waits_is_bounded(monkeypatch):
@@ -79,8 +100,7 @@ def test_closing_ends_what_is_running_and_forgets_what_waits():
     ahead.close()
     assert time.monotonic() - begin < 30
     assert coming[0].result().failure.kind == "crash"
-    assert coming[1].cancelled()
-    assert coming[2].cancelled()
+    assert all(future.cancelled() or future.result().failure.kind == "crash" for future in coming[1:])
     assert worker._process is None
 
 

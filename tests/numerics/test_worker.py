@@ -18,7 +18,7 @@ from graphopt.numerics.contract import Close, Exact
 from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.feeds import FeedPlan, InputSpec
 from graphopt.numerics.process import PROGRAM
-from graphopt.numerics.run import InProcess, check_pair
+from graphopt.numerics.run import InProcess, Pair, check_pair
 from graphopt.numerics.worker import Worker, best_runner
 from tests.numerics.models import ENDLESS, RELU, model
 
@@ -253,6 +253,29 @@ def test_a_hang_in_native_code_is_killed_and_blamed(faulty, monkeypatch, where, 
     assert (result.side, result.verdict, result.failure.kind) == (side, verdict, "timeout")
     assert faulty.restarts == 1
     assert faulty.run(model(RELU), X)[0].tolist() == [0, 2]
+
+
+def pair(after, feeds=X, limit_s=30.0):
+    return Pair(model(RELU), model(after), [feeds], Exact(), {}, limit_s)
+
+
+def test_many_pairs_have_the_results_of_each(worker):
+    results = worker.check_pairs([pair(RELU), pair(NEG), pair(RELU)])
+    assert [result.verdict for result in results] == ["ok", "wrong", "ok"]
+
+
+@pytest.mark.parametrize(("act", "kind"), [("abort", "crash"), ("sleep", "timeout")])
+def test_a_fault_among_many_pairs_is_blamed_on_the_one(faulty, monkeypatch, act, kind):
+    monkeypatch.setattr(process_module, "GRACE_S", 0.2)
+    results = faulty.check_pairs([pair(RELU), pair(NEG, X | {act: np.array("Neg")}, limit_s=1), pair(NEG), pair(RELU)])
+    assert [result.verdict for result in results] == ["ok", "wrong", "wrong", "ok"]
+    assert [result.failure.kind if result.failure else "" for result in results] == ["", kind, "", ""]
+
+
+def test_many_pairs_may_take_longer_than_the_limit_of_each(faulty):
+    slow = [pair(RELU, X | {"nap": np.array("Relu")}, limit_s=2) for _ in range(5)]
+    assert [result.verdict for result in faulty.check_pairs(slow)] == ["ok"] * 5
+    assert faulty.restarts == 0
 
 
 def test_an_endless_loop_is_stopped_without_losing_the_process(worker):

@@ -150,10 +150,8 @@ def test_a_fault_is_caught_where_constants_are_fed_as_large_ones_are(wrong, plac
 
 def test_large_constants_are_not_copied_into_the_models_of_a_region(monkeypatch):
     seen = []
-    check = worker.Worker.check_pair
-    monkeypatch.setattr(
-        worker.Worker, "check_pair", lambda self, *pair, **more: seen.append((pair, more)) or check(self, *pair, **more)
-    )
+    check = worker.Worker.check_pairs
+    monkeypatch.setattr(worker.Worker, "check_pairs", lambda self, pairs: seen.extend(pairs) or check(self, pairs))
     weights = {"w": np.ones((600, 600), np.float32)}
 
     @rule(op.MatMul(x, c), numerics=Close(64))
@@ -164,9 +162,9 @@ def test_large_constants_are_not_copied_into_the_models_of_a_region(monkeypatch)
     report = graphopt.optimize(
         proto("agraph (float[N, 600] x) => (float[N, 600] y) { y = MatMul(x, w) }", weights), passes=[doubled]
     ).report
-    (before, after, *_), options = seen[0]
-    assert len(before) + len(after) < 2000
-    assert sorted(array.nbytes for array in options["given"].values()) == [1_440_000, 1_440_000]
+    (pair,) = seen
+    assert len(pair.before) + len(pair.after) < 2000
+    assert sorted(array.nbytes for array in pair.given.values()) == [1_440_000, 1_440_000]
     assert [entry.verdict.status for entry in report.rewrites] == [Status.VERIFIED]
 
 
