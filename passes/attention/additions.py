@@ -49,7 +49,7 @@ def additions(m: Match, new: Builder, attention: Attention) -> Additions:
         return Additions(causal=True)
     found = [(term, of_keys(m, term, frame)) for term in terms]
     masks = [keys for _, keys in found if keys is not None]
-    mask = masks[0] if len(masks) == 1 else None
+    mask = masks[0] if len(masks) == 1 and not any(map(_overrides, terms[:-1])) else None
     rest = [term for term, keys in found if keys is None or keys is not mask]
     bias = total_bias(m, new, attention, rest)
     safe = not attention.guarded or not terms or (len(terms) == 1 and never_all(m, terms[0]))
@@ -83,18 +83,24 @@ def _shrinks(m: Match) -> bool:
 
 
 def total_bias(m: Match, new: Builder, attention: Attention, terms: list[Term | Fill]) -> Tensor | None:
-    """The sum of the terms."""
+    """The sum of the terms, of which a number in place of scores is in place of those before it, too."""
     total: Tensor | None = None
-    for term in terms:
+    for term in reversed(terms):
         one = _spread(m, new, attention, term)
         if isinstance(term, Fill):
             m.require(abs(term.number) >= HUGE, "the number in place of scores is too small to be one that is added")
-            one = new.Where(one, term.number, 0.0) if term.where else new.Where(one, 0.0, term.number)
+            kept = 0.0 if total is None else total
+            total = new.Where(one, term.number, kept) if term.where else new.Where(one, kept, term.number)
         else:
             same = m.dtype(term.view.tensor) == m.dtype(attention.value.tensor)
             m.require(same, "what is added to the scores has another dtype than values")
-        total = one if total is None else new.Add(one, total)
+            total = one if total is None else new.Add(one, total)
     return total
+
+
+def _overrides(term: Term | Fill) -> bool:
+    """Whether a term takes the place of a sum, which it would not do by being added to one that is as large."""
+    return isinstance(term, Fill) and math.isfinite(term.number)
 
 
 def _spread(m: Match, new: Builder, attention: Attention, term: Term | Fill) -> Tensor:

@@ -123,7 +123,7 @@ def _condition(m: Match, view: View, frame: Frame, number: float, *, inverted: b
             return found and replace(found, nodes=(*nodes, *found.nodes), truth=True)
         if node.op == "Not":
             found = _condition(m, View(node.inputs[0], reading.view.dims), frame, number, inverted=not inverted)
-            return found and Keys(found.mask, found.inverted, number, (*reading.nodes, node, *found.nodes))
+            return found and replace(found, nodes=(*reading.nodes, node, *found.nodes))
     return None
 
 

@@ -100,6 +100,16 @@ def test_scores_replaced_where_keys_do_not_count():
     fires(PASS, text, weights(text, **FREE), leaves=["Cast", "MultiHeadAttention"])
 
 
+@pytest.mark.parametrize("order", ["b = Cast<to = 9>(m4) n = Not(b)", "e = Not(c) n = Unsqueeze(e, i12)"])
+def test_any_number_but_zero_counts(order):
+    text = masked(
+        f"m4 = Unsqueeze(mask, i12) c = Cast<to = 9>(mask) {order} scores = Where(n, infinite, plain)",
+        "int64[b, s] mask",
+    )
+    model = fires(PASS, text, weights(text, **FREE), leaves=["Cast", "Cast", "MultiHeadAttention"])
+    assert [node.attrs["to"] for node in model.graph.nodes if node.op == "Cast"] == [9, 6]
+
+
 def test_scores_replaced_by_a_small_number_are_left_alone():
     text = masked("m4 = Unsqueeze(mask, i12) scores = Where(m4, plain, many)", "bool[b, s] mask")
     refuses(multi_head_attention, text, weights(text, **FREE), reason="too small to be one that is added")

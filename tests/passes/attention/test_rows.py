@@ -78,7 +78,7 @@ def feeds(model, batch: int, length: int, kind: str, number: float) -> dict[str,
         dtype = DTYPES[tensor.type.tensor_type.elem_type]
         drawn = 2 * rng.standard_normal(shape)
         bias = np.where(queries, 0.0, number) if tensor.name == "bias" else drawn
-        made[tensor.name] = (given if tensor.name == "mask" else bias).astype(dtype)
+        made[tensor.name] = (given if tensor.name in ("mask", "full") else bias).astype(dtype)
     return made
 
 
@@ -141,6 +141,24 @@ def test_later_keys(number, softmax, dtype):
 def test_what_takes_the_place_of_scores(name, softmax, dtype):
     spelling, mask = MASKED[name]
     holds(spelled(spelling.format(number="infinite"), mask, softmax), dtype, "MultiHeadAttention")
+
+
+TWICE = {
+    "the lowest number in place of the lowest": "s1 = Where(gone, lowest, plain) scores = Where(full, s1, lowest)",
+    "the lowest number in place of infinity": "s1 = Where(gone, infinite, plain) scores = Where(full, s1, lowest)",
+    "infinity in place of the lowest number": "s1 = Where(gone, lowest, plain) scores = Where(full, s1, infinite)",
+    "the lowest number in place of a sum": "s1 = Add(plain, bias) scores = Where(gone, lowest, s1)",
+    "the lowest number added to itself": "s1 = Where(gone, lowest, plain) scores = Add(s1, bias)",
+}
+
+
+@guards
+@pytest.mark.parametrize("name", TWICE)
+def test_two_masks(name, softmax):
+    spelling = f"m4 = Unsqueeze(mask, i12) gone = Not(m4) {TWICE[name]}"
+    inputs = f"{KEYS}, bool[b, 1, s, s] full" if "full" in spelling else f"{KEYS}, float[b, 1, s, s] bias"
+    text = masked(spelling, inputs, softmax=softmax)
+    holds(text, np.float32, "MultiHeadAttention", number=float(np.finfo(np.float32).min))
 
 
 @pytest.mark.parametrize(
