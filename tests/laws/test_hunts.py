@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.bench import corruption, faults, mutants, mutations
+from tests.bench import corruption, faults, mutants, mutations, random_models
 from tests.bench.damage import damaged
 from tests.bench.pool import Limits, results
 
@@ -22,6 +22,11 @@ def test_damaged_models_are_refused_or_compiled():
 @pytest.mark.parametrize("seed", [449, 475, 2352])
 def test_damage_that_was_once_too_much(seed):
     assert corruption.hunt([seed]) == []
+
+
+@pytest.mark.parametrize("seed", [5848, 6850, 7553, 9940, 11489])
+def test_random_models_that_once_went_wrong(seed, tmp_path):
+    assert random_models.outcome(tmp_path, seed) == random_models.FINE
 
 
 def test_damage_depends_on_its_seed_alone():

@@ -62,6 +62,16 @@ def padded(g: Builder, x: Value) -> Value:
     return g.emit("Pad", inputs, mode=mode, exact=True)
 
 
+def windows_fit(x: Value, kernel: list[int], attrs: dict[str, Any]) -> None:
+    """Raises Impossible for windows larger than what they go over: that has no result, and runtimes make one up."""
+    count = len(kernel)
+    pads, dilations = attrs.get("pads", [0] * 2 * count), attrs.get("dilations", [1] * count)
+    for array in () if attrs.get("auto_pad", "").startswith("SAME") else x.arrays:
+        for at, length in enumerate(array.shape[2:]):
+            if length + pads[at] + pads[at + count] <= dilations[at] * (kernel[at] - 1):
+                raise Impossible
+
+
 def convolution(g: Builder) -> None:
     x = image(g)
     if g.chance(0.3):
@@ -85,6 +95,8 @@ def convolution(g: Builder) -> None:
         attrs["auto_pad"] = g.rng.choice(["SAME_UPPER", "SAME_LOWER", "VALID"])
     if g.chance(0.2):
         attrs["dilations"] = [g.rng.choice([1, 2]) for _ in range(spatial)]
+    if not transposed:
+        windows_fit(x, kernel, attrs)
     inputs = [x, g.const(g.draw(shape, x.dtype), x.dtype)]
     if g.chance(0.5):
         inputs.append(g.const(g.draw([out], x.dtype), x.dtype))
@@ -107,6 +119,7 @@ def pooling(g: Builder) -> None:
         attrs["strides"] = [g.rng.choice([1, 2]) for _ in range(spatial)]
     if g.chance(0.2):
         attrs["ceil_mode"] = 1
+    windows_fit(x, attrs["kernel_shape"], attrs)
     op = g.rng.choice(["MaxPool", "AveragePool"])
     if op == "AveragePool" and g.chance(0.5):
         attrs["count_include_pad"] = 1
