@@ -25,21 +25,21 @@ def conv_conv(m: Match, new: Builder) -> Tensor:
     moves = any(stride > 1 for stride in inner.strides)
     m.require(pixels[1] or not moves, "the first leaves out pixels of which the second reads several")
     m.require(pixels[1] or inner.bias is None or not any(outer.pads), "the second pads what the first has shifted")
-    weights = _product(inner, outer)
-    m.require(weights.size <= inner.size + outer.size, "together they would take more multiplications")
     wide = inner if pixels[1] else outer
+    together = outer.weights.shape[0] * inner.inputs * math.prod(wide.kernel)
+    m.require(together <= inner.size + outer.size, "together they would take more multiplications")
     strides = tuple(i * o for i, o in zip(inner.strides, outer.strides, strict=True))
     bias = outer.bias
     if inner.bias is not None:
         summed = dense(outer.weights, outer.group, 1).reshape(*outer.weights.shape[:1], inner.bias.size, -1).sum(axis=2)
         bias = summed @ inner.bias + (0 if bias is None else bias)
+    weights = _product(inner, outer, wide.kernel)
     return convolution(m, new, m[x], Taps(weights, bias, 1, wide.first, strides, wide.dilations, wide.trim), w)
 
 
-def _product(inner: Taps, outer: Taps) -> Array:
+def _product(inner: Taps, outer: Taps, kernel: tuple[int, ...]) -> Array:
     """The weights of both, one after the other, without groups."""
     a, b = dense(inner.weights, inner.group, 1), dense(outer.weights, outer.group, 1)
     one, two = a.reshape(*a.shape[:2], -1), b.reshape(*b.shape[:2], -1)
-    kernel = max(inner.kernel, outer.kernel, key=math.prod)
-    product: Array = np.einsum("oms,mit->oist", two, one).reshape(b.shape[0], a.shape[1], *kernel)
-    return product
+    product = np.tensordot(two, one, axes=(1, 0)).transpose(0, 2, 1, 3)
+    return np.asarray(product.reshape(b.shape[0], a.shape[1], *kernel))
