@@ -96,6 +96,7 @@ class Context:
 
     model, editor: the model and the only way to change it.
     shapes: types, shapes and known integer values; up to date at the start of each pass.
+    shapes_revision: the editor's revision at which they were up to date.
     journal: what has happened so far. tried: how far each rule has been tried, at each version of ai.onnx.
     runner: runs small models, for passes that compute what the runtime would.
     bindings: numbers for the free dimensions, at which rewrites are checked; by default two that the analysis finds.
@@ -126,7 +127,7 @@ class Context:
         self._check = check
         self._limits = limits or Limits()
         self._seen: Counter[tuple[str, str]] = Counter()
-        self._shapes_revision = 0
+        self.shapes_revision = 0
         self._bindings = list(bindings)
         self._bound: list[Shapes] | None = None
         self._rejected: set[tuple[str, str]] = set()
@@ -137,10 +138,10 @@ class Context:
         """Start a pass: node order and analyses are brought up to date."""
         self.step = step
         self.editor.flush()
-        if self._shapes_revision != self.editor.revision:
+        if self.shapes_revision != self.editor.revision:
             self.shapes = self.shapes.renewed()
             self._bound = None if self._bound is None else [bound.renewed() for bound in self._bound]
-            self._shapes_revision = self.editor.revision
+            self.shapes_revision = self.editor.revision
 
     @property
     def bound(self) -> list[Shapes]:

@@ -13,7 +13,7 @@ from graphopt.ir import walk
 from graphopt.ir.dtypes import FLOATS, DType
 from graphopt.ir.edit import Draft
 from graphopt.ir.types import Node, Tensor
-from graphopt.rewrite import pattern as p
+from graphopt.rewrite.index import Index
 from graphopt.rewrite.match import Match, Matcher, Refused
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ MANY = 64
 """Readers of a node beyond which one reader less does not concern the others."""
 REWRITES_PER_NODE = 20
 """A pass that makes more rewrites than this for each node it found does not terminate."""
+
+
+Moment = tuple[int, int]
+"""The revision of the graph, and the one at which shapes were last worked out anew."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,12 @@ class Refusal:
 class Tried:
     """Where a rule need not be tried again: it was tried at every node after so many of the editor's notes.
 
-    refused: nodes at which the rule itself declined, perhaps for what was then known of shapes.
+    refused: nodes at which the rule itself declined, perhaps for what was then known of shapes, and when.
     """
 
     changed: int
     thinned: int
-    refused: dict[Node, None]
+    refused: dict[Node, Moment]
 
 
 class Context(Protocol):
@@ -57,6 +61,7 @@ class Context(Protocol):
 
     editor: Editor
     shapes: Shapes
+    shapes_revision: int
     target: Target
     tried: dict[tuple[Rule, int], Tried]
 
@@ -68,26 +73,6 @@ class Context(Protocol):
 
     def refuse(self, refusal: Refusal) -> None:
         """Take note of a refusal."""
-
-
-class Index:
-    """Rules by the operator of their root, larger patterns first, without those that cannot match in this graph."""
-
-    def __init__(self, rules: Iterable[Rule], present: Counter[str]) -> None:
-        self._by_op: dict[str, list[tuple[Rule, p.Node, frozenset[frozenset[str]]]]] = {}
-        entries = [(rule, root) for rule in rules for root in rule.roots if root.required <= present.keys()]
-        entries.sort(key=lambda entry: -entry[1].size)
-        for rule, root in entries:
-            for op in root.ops:
-                self._by_op.setdefault(op, []).append((rule, root, _producers(root)))
-
-    def candidates(self, node: Node) -> Iterable[tuple[Rule, p.Node]]:
-        """The rules and roots that the operators of `node` and of its producers do not exclude."""
-        entries = self._by_op.get(node.op)
-        if not entries:
-            return ()
-        above = {producer.op for tensor in node.inputs if (producer := tensor.producer) is not None}
-        return [(rule, root) for rule, root, needed in entries if all(not ops.isdisjoint(above) for ops in needed)]
 
 
 def rewrite_all(context: Context, rules: Sequence[Rule]) -> int:
@@ -104,8 +89,7 @@ def rewrite_all(context: Context, rules: Sequence[Rule]) -> int:
     sweeps = _Sweeps(context, usable)
     while sweeps.begin():
         while sweeps.order:
-            sweeps.visit(sweeps.order.pop())
-            if sweeps.hits.total() > limit:
+            if sweeps.visit(sweeps.order.pop()) and sweeps.hits.total() > limit:
                 worst, count = sweeps.hits.most_common(1)[0]
                 raise PassError(f"rule {worst} does not terminate: {count} rewrites of {len(editor.home)} nodes")
     sweeps.end()
@@ -120,8 +104,8 @@ class _Sweeps:
         self.hits = Counter[str]()
         self.order: list[Node] = []
         self._opset = context.editor.graph.opset
-        self._depth = max(root.height for rule in rules for root in rule.roots)
-        self._refused: dict[Rule, dict[Node, None]] = {rule: {} for rule in rules}
+        self._matcher = Matcher(self.editor, context.shapes, target=context.target)
+        self._refused: dict[Rule, dict[Node, Moment]] = {rule: {} for rule in rules}
         self._scopes: dict[Rule, Collection[Node]] | None = None
         self._everywhere: set[Rule] = set()
         self._made: set[Node] = set()
@@ -136,25 +120,26 @@ class _Sweeps:
         if self._scopes is None:
             self._scopes = self._first_scopes()
         else:
-            self._scopes, self._everywhere = dict.fromkeys(self.rules, self._near(*self._marks)), set()
+            near = _Near(self.editor)
+            self._scopes, self._everywhere = {rule: near(*self._marks, rule.height) for rule in self.rules}, set()
         self._marks, self._made = (len(self.editor.changed), len(self.editor.thinned)), set()
         distinct = {id(scope): scope for scope in self._scopes.values()}.values()
         if not self._everywhere and not any(distinct):
             return False
         nodes = list(walk.nodes(self.editor.graph))
-        self._index = Index(self.rules, Counter(node.op for node in nodes))
+        self._index = Index(self.rules, {node.op for node in nodes})
         wanted = set[Node]().union(*distinct)
-        self.order = nodes if self._everywhere else [node for node in nodes if node in wanted]
+        self.order = [node for node in nodes if node in self._index and (self._everywhere or node in wanted)]
         return True
 
-    def visit(self, node: Node) -> None:
-        """Make the first rewrite that goes through at `node`, if any; its new nodes are next."""
+    def visit(self, node: Node) -> bool:
+        """Make the first rewrite that goes through at `node`, if any; its new nodes are next. Whether there was one."""
         if not self.editor.alive(node):
-            return
+            return False
         for rule, root in self._index.candidates(node):
             if not self._is_due(rule, node):
                 continue
-            for match in Matcher(self.editor, self.context.shapes, target=self.context.target).matches(root, node):
+            for match in self._matcher.matches(root, node):
                 rewrite = attempt(self.context, rule, match, self._refused[rule])
                 if rewrite is None:
                     continue
@@ -163,7 +148,8 @@ class _Sweeps:
                     self.hits[rule.name] += 1
                     self._made.update(made)
                     self.order.extend(made)
-                    return
+                    return True
+        return False
 
     def end(self) -> None:
         """Take down that nothing is left to be tried."""
@@ -174,30 +160,45 @@ class _Sweeps:
         return rule in self._everywhere or node in self._made or node in (self._scopes or {})[rule]
 
     def _first_scopes(self) -> dict[Rule, Collection[Node]]:
-        """Where each rule is to be tried: what is near the changes since it last was, and where it declined."""
+        """Where each rule is to be tried: what is near the changes since it last was, and where it declined, unless
+        neither the graph nor what is known of it has changed since then."""
         scopes: dict[Rule, Collection[Node]] = {}
-        near: dict[tuple[int, int], set[Node]] = {}
+        near, now = _Near(self.editor), _now(self.context)
         for rule in self.rules:
             tried = self.context.tried.get((rule, self._opset))
             if tried is None:
                 self._everywhere.add(rule)
                 scopes[rule] = ()
                 continue
-            marks = (tried.changed, tried.thinned)
-            if marks not in near:
-                near[marks] = self._near(*marks)
-            scopes[rule] = near[marks] | tried.refused.keys()
+            self._refused[rule] = {node: at for node, at in tried.refused.items() if at == now}
+            again = tried.refused.keys() - self._refused[rule].keys()
+            scopes[rule] = near(tried.changed, tried.thinned, rule.height) | again
         return scopes
 
-    def _near(self, changed: int, thinned: int) -> set[Node]:
-        """The nodes at which a pattern may fit that did not before the editor made its latest notes.
 
-        A node that very many read is not new to any pattern because it lost a reader.
-        """
-        nodes = dict.fromkeys(self.editor.changed[changed:])
-        lost = dict.fromkeys(self.editor.thinned[thinned:])
-        nodes.update((n, None) for n in lost if sum(len(tensor.outputs) for tensor in n.outputs) <= MANY)
-        return _downstream((node for node in nodes if self.editor.alive(node)), self._depth)
+class _Near:
+    """The nodes at which a pattern may fit that did not before the editor made its latest notes.
+
+    A node that very many read is not new to any pattern because it lost a reader.
+    """
+
+    def __init__(self, editor: Editor) -> None:
+        self._editor = editor
+        self._known: dict[tuple[int, int, int], set[Node]] = {}
+
+    def __call__(self, changed: int, thinned: int, height: int) -> set[Node]:
+        """changed, thinned: how many notes are old. height: of the pattern."""
+        key = changed, thinned, height
+        if key not in self._known:
+            nodes = dict.fromkeys(self._editor.changed[changed:])
+            lost = dict.fromkeys(self._editor.thinned[thinned:])
+            nodes.update((n, None) for n in lost if sum(len(tensor.outputs) for tensor in n.outputs) <= MANY)
+            self._known[key] = _downstream((node for node in nodes if self._editor.alive(node)), height)
+        return self._known[key]
+
+
+def _now(context: Context) -> Moment:
+    return context.editor.revision, context.shapes_revision
 
 
 def _downstream(nodes: Iterable[Node], depth: int) -> set[Node]:
@@ -224,10 +225,10 @@ def _available(context: Context, rule: Rule) -> bool:
     return reason is None
 
 
-def attempt(context: Context, rule: Rule, match: Match, refused: dict[Node, None] | None = None) -> Rewrite | None:
+def attempt(context: Context, rule: Rule, match: Match, refused: dict[Node, Moment] | None = None) -> Rewrite | None:
     """The rule's replacement for a match, or None, with the reason noted, where it declines.
 
-    refused: takes the nodes at which it may decline only for what is known now.
+    refused: takes the nodes at which it may decline only for what is known now, and when that was.
     """
     final = False
     try:
@@ -241,9 +242,9 @@ def attempt(context: Context, rule: Rule, match: Match, refused: dict[Node, None
     if reason is None:
         return rewrite
     if refused is not None and not final:
-        refused[match.root] = None
-    size = max(root.size for root in rule.roots) + 1
-    context.refuse(Refusal(rule.name, _label(match.root), _label(match.root), size, reason))
+        refused[match.root] = _now(context)
+    label = _label(match.root)
+    context.refuse(Refusal(rule.name, label, label, rule.size + 1, reason))
     return None
 
 
@@ -280,16 +281,6 @@ def near_misses(context: Context, rule: Rule) -> list[Refusal]:
             depth, reason, at = deepest[0]
             found.append(Refusal(rule.name, _label(node), _label(at), depth, str(reason)))
     return found
-
-
-def _producers(root: p.Node) -> frozenset[frozenset[str]]:
-    """For each input of the root that must be an operator call: the operators that it may be."""
-    needed = set()
-    for child in root.inputs:
-        calls = child.alternatives if isinstance(child, p.Either) else (child,)
-        if all(isinstance(call, p.Node) for call in calls):
-            needed.add(frozenset(op for call in calls if isinstance(call, p.Node) for op in call.ops))
-    return frozenset(needed)
 
 
 def _label(node: Node) -> str:

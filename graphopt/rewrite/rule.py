@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from graphopt.ir.edit import Rewrite
@@ -43,11 +44,21 @@ class Rule:
         """What the rule does, from its function's docstring."""
         return inspect.getdoc(self.apply) or ""
 
-    @property
+    @cached_property
     def roots(self) -> tuple[Node, ...]:
         """The outermost calls of the pattern, one for each alternative."""
         alternatives = self.pattern.alternatives if isinstance(self.pattern, Either) else (self.pattern,)
         return tuple(call for call in alternatives if isinstance(call, Node))
+
+    @cached_property
+    def size(self) -> int:
+        """Number of operator calls in the largest alternative."""
+        return max(root.size for root in self.roots)
+
+    @cached_property
+    def height(self) -> int:
+        """Number of operator calls on the longest way through the pattern."""
+        return max(root.height for root in self.roots)
 
     def rewrite(self, match: Match, graph: Graph) -> Rewrite:
         """The replacement for one match. Raises `Refused` where the rule declines."""
