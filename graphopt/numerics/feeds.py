@@ -29,6 +29,9 @@ tiny and denormal values among normal ones; negative indices. nonfinite: as edge
 SMALL, REMEMBERED = 1 << 19, 128
 """Bytes of an array that is remembered, and how many are at a time."""
 
+PERIOD = (1 << 17) - 1
+"""Numbers after which the floats of a large array recur. A prime, so that no two rows of an array are alike."""
+
 _LARGE = 1e4
 _RARE = 1 / 16
 _MOST_DENORMALS = 64
@@ -181,15 +184,23 @@ def _integers(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
     return np.where(values == 0, 1, values) if isinstance(spec.domain, NonZero) else values
 
 
-def _floats(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
+def _floats(rng: np.random.Generator, spec: InputSpec, kind: Kind, copies: int = 1) -> Array:
     """Numbers in the range of the dtype, in float32 or float64."""
+    size = math.prod(spec.shape)
+    if size > PERIOD:
+        copies = -(-size // PERIOD)
+        once = _floats(rng, replace(spec, shape=(PERIOD,)), kind, copies)
+        many = np.empty((copies, PERIOD), once.dtype)
+        many[:] = once
+        return many.reshape(-1)[:size].reshape(spec.shape)
     info = _info(spec.dtype)
     wide = np.float64 if spec.dtype == np.float64 else np.float32
     values = rng.standard_normal(spec.shape, dtype=wide) * wide(2.0 ** int(rng.integers(-3, 4)))
     floor = 2.0**-4
     if kind != "normal":
         tiny = (float(info.smallest_subnormal), float(info.smallest_normal), float(info.eps) / 4)
-        values = _mix(rng, values, (0.0, -0.0, 1.0, -1.0, *tiny, -_LARGE, _LARGE, _LARGE / 3, 1e-3))
+        special = (0.0, -0.0, 1.0, -1.0, *tiny, -_LARGE, _LARGE, _LARGE / 3, 1e-3)
+        values = _mix(rng, values, special, -(-_MOST_DENORMALS // copies))
         floor = 2.0**-10
     signless = isinstance(spec.domain, Positive) or spec.dtype == _UNSIGNED_FLOAT
     if signless or isinstance(spec.domain, NonZero):
@@ -201,19 +212,18 @@ def _floats(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
     return np.asarray(values)
 
 
-def _mix(rng: np.random.Generator, values: Array, special: tuple[float, ...]) -> Array:
+def _mix(rng: np.random.Generator, values: Array, special: tuple[float, ...], most_denormals: int = 0) -> Array:
     """`values`, half of them replaced by special ones, each of which occurs as often as any other.
 
-    Of large tensors fewer are replaced, as only so many become denormal and some places are drawn twice.
+    Only so many become denormal, and the others of these keep their value.
     """
     mixed = np.array(values).reshape(-1)
     count = (mixed.size + int(rng.integers(2))) // 2
     order = np.resize(rng.permutation(np.array(special, values.dtype)), count)
-    few = mixed.size <= SMALL
-    places = rng.permutation(mixed.size)[:count] if few else rng.integers(mixed.size, size=count)
+    places = rng.permutation(mixed.size)[:count]
     if values.dtype.kind == "f":
         denormal = (order != 0) & (np.abs(order) < np.finfo(values.dtype).smallest_normal)
-        places, order = (np.delete(kept, np.flatnonzero(denormal)[_MOST_DENORMALS:]) for kept in (places, order))
+        places, order = (np.delete(kept, np.flatnonzero(denormal)[most_denormals:]) for kept in (places, order))
     mixed[places] = order
     return mixed.reshape(values.shape)
 

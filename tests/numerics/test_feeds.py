@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from graphopt.ir import dtypes
 from graphopt.numerics.feeds import (
     KINDS,
+    PERIOD,
     Between,
     Choice,
     FeedPlan,
@@ -96,6 +97,22 @@ def test_edge_feeds_hold_what_breaks_rewrites():
     assert {0.0, 1.0, -1.0, 1e4, -1e4} <= set(found.tolist())
     assert (np.signbit(found) & (found == 0)).any()
     assert ((found != 0) & (np.abs(found) < np.finfo(np.float32).tiny)).any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_of_large_arrays_recur_but_not_in_step_with_their_axes(kind):
+    found = draw(np.float32, (8, 64, 1024), Real(), kind=kind)
+    assert found.reshape(-1)[:9].tobytes() == found.reshape(-1)[PERIOD : PERIOD + 9].tobytes()
+    for axis in range(3):
+        slices = [piece.tobytes() for piece in np.moveaxis(found, axis, 0)]
+        assert len(set(slices)) == len(slices)
+
+
+@pytest.mark.parametrize("shape", [(1000,), (PERIOD,), (40, PERIOD)])
+def test_few_numbers_are_denormal(shape):
+    found = draw(np.float32, shape, Real(), kind="edge")
+    denormal = (found != 0) & (np.abs(found) < np.finfo(np.float32).tiny)
+    assert 0 < denormal.sum() <= 64 + 2 * (found.size // PERIOD)
 
 
 def test_large_values_fit_half_precision():
