@@ -38,6 +38,8 @@ def prune(context: Context, options: Options) -> None:
     planner = Planner(work, groups)
     plan = planner.plan()
     context.tabulate(table(plan, planner))
+    if not settings.round_to and (uneven := _uneven(plan)):
+        context.note(uneven)
     carry_out(work, plan)
 
 
@@ -82,6 +84,18 @@ def _allocation(settings: Settings, *, sampled: bool) -> str:
     if settings.ratio is None and sampled:
         return "sensitivity"
     return "uniform" if settings.latency is None else "global"
+
+
+def _uneven(plan: Plan) -> str:
+    """That widths were chosen by operations, not by time; "" if they suit both."""
+    widths = [group.size - len(gone) for group, gone in plan.items() if len(gone)]
+    odd = sum(width % VECTOR > 0 for width in widths)
+    if not odd:
+        return ""
+    return (
+        f"{odd} of the {len(widths)} new widths are no multiple of {VECTOR}, of which ONNX Runtime makes blocks: "
+        f"what multiplies less may take no less time; round_to={2 * VECTOR} or latency= is for that"
+    )
 
 
 def table(plan: Plan, planner: Planner) -> Table:

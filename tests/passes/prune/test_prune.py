@@ -99,6 +99,13 @@ def test_half_of_each_group_goes_if_nothing_is_said() -> None:
     assert table.rows == (("w1", "channels", 24, 12, 0.5),)
 
 
+@pytest.mark.parametrize(
+    ("options", "told"), [(":macs=0.8", True), (":macs=0.8:round_to=1", False), (":ratio=0.34", False)]
+)
+def test_that_widths_are_odd_is_told_unless_they_were_asked_for(options: str, *, told: bool) -> None:
+    assert ("1 of the 1 new widths are no multiple of 8" in str(_prune(options).report)) == told
+
+
 def test_as_much_goes_as_the_metric_allows(samples: Path) -> None:
     result = _prune(calibration=samples, data=samples, metric="top1", budget=Budget(max_drop="5%"))
     score = result.report.evaluation.score("top1", 1)
