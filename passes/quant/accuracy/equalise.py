@@ -27,8 +27,19 @@ WORTH = 0.9
 SHARES = (0.25, 0.5, 0.75, 1.0)
 HOMOGENEOUS = frozenset({"Relu", "LeakyRelu"})
 """Functions that a positive factor passes through."""
-SCALED = {"Conv": (1, 2), "LayerNormalization": (1, 2), "BatchNormalization": (1, 2)}
-"""The operands, of what computes an activation, that have a value for each of its channels along their first axis."""
+SCALED = {
+    ("", "Conv"): (1, 2),
+    ("", "BatchNormalization"): (1, 2),
+    ("", "LayerNormalization"): (1, 2),
+    ("", "SimplifiedLayerNormalization"): (1,),
+    ("", "RMSNormalization"): (1,),
+    ("com.microsoft", "SkipLayerNormalization"): (2, 3),
+    ("com.microsoft", "SkipSimplifiedLayerNormalization"): (2,),
+}
+"""The operands, of what computes an activation, that have a value for each of its channels along their first axis.
+Further outputs have none of their channels scaled."""
+OF_PICTURES = frozenset({"Conv", "BatchNormalization"})
+"""Have their channels along axis 1; the others along the last."""
 WITH_MATRICES = frozenset({"Conv", "MatMul", "Gemm"})
 MATRIX = 2
 
@@ -54,7 +65,7 @@ class Site:
     @property
     def axis(self) -> int:
         """Of the channels of the activation."""
-        return -1 if self.maker.op == "LayerNormalization" else 1
+        return 1 if self.maker.op in OF_PICTURES else -1
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,8 @@ def equalise(context: Context) -> None:
 
 def _sites(context: Context) -> Iterator[Site]:
     for maker in context.model.graph.nodes:
-        if maker.domain or maker.op not in SCALED or not _own(maker, SCALED[maker.op]):
+        places = SCALED.get((maker.domain, maker.op))
+        if places is None or not maker.outputs[0].name or not _own(maker, places):
             continue
         made = maker.outputs[0]
         through = made.outputs[0] if len(made.outputs) == 1 and made.outputs[0].op in HOMOGENEOUS else None
@@ -99,10 +111,10 @@ def _sites(context: Context) -> Iterator[Site]:
 
 def _own(node: Node, places: tuple[int, ...]) -> bool:
     """Whether operands are floating constants that nothing else reads; those after the first may be left out."""
-    held = [node.inputs[place] for place in places if place < len(node.inputs)]
+    held = [node.inputs[place] for place in places if place < len(node.inputs) and node.inputs[place].name]
     plain = all(isinstance(one, Constant) and one.dtype == np.float32 and len(one.outputs) == 1 for one in held)
     plain &= node.op in WITH_MATRICES or all(len(one.shape or ()) == 1 for one in held)
-    return bool(held) and plain and sum(bool(tensor.name) for tensor in node.outputs) == 1
+    return bool(held) and plain
 
 
 def _reads(node: Node, site: Site) -> bool:
@@ -182,7 +194,7 @@ def _rewrite(context: Context, site: Site, factors: Array) -> Rewrite:
     now: dict[Tensor, Tensor] = {}
     for node in before:
         inputs = [now.get(tensor, tensor) for tensor in node.inputs]
-        places = SCALED[node.op] if node is site.maker else (1,) if node in site.readers else ()
+        places = SCALED[node.domain, node.op] if node is site.maker else (1,) if node in site.readers else ()
         for place in places:
             held = node.inputs[place] if place < len(node.inputs) else None
             if isinstance(held, Constant):
@@ -190,11 +202,11 @@ def _rewrite(context: Context, site: Site, factors: Array) -> Rewrite:
                 axis = 0 if node is site.maker else _channel_axis(node)
                 by = 1 / factors if node is site.maker else factors
                 inputs[place] = Constant(UNNAMED, _scaled(np.asarray(held.values), by, axis))
-        made = Variable(UNNAMED)
-        drafts.append(Draft(node.op, inputs, [made], dict(node.attrs), node.domain, node.name))
-        now[node.outputs[0]] = made
-        if node in site.readers:
-            replace[node.outputs[0]] = made
+        made = [Variable(UNNAMED if tensor.name else "") for tensor in node.outputs]
+        drafts.append(Draft(node.op, inputs, made, dict(node.attrs), node.domain, node.name))
+        now[node.outputs[0]] = made[0]
+        kept = slice(0 if node in site.readers else 1, None)
+        replace |= {old: new for old, new in zip(node.outputs[kept], made[kept], strict=True) if old.name}
     graph = context.editor.home[site.maker]
     return Rewrite(graph, site.maker, before, tuple(drafts), replace, frozenset(reads), unsorted=True)
 

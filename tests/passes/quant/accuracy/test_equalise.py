@@ -37,6 +37,12 @@ NORMALISED = (
     z = MatMul (n, w4)
 }"""
 )
+SKIPPING = """<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
+net (float[N, 4, 8] x) => (float[N, 4, 6] y, float[N, 4, 8] s) {
+    n, none, nothing, s = com.microsoft.SkipLayerNormalization (x, x, gain, shift)
+    y = MatMul (n, w3)
+}"""
+WITHOUT_SHIFT = SKIPPING.replace("Skip", "SkipSimplified").replace(", shift", "").replace("none, nothing", ", ")
 WEIGHTS = {
     "w0": RNG.standard_normal((8, 3, 3, 3)).astype(np.float32) * UNEVEN.reshape(-1, 1, 1, 1),
     "b0": RNG.standard_normal(8).astype(np.float32) * UNEVEN,
@@ -47,7 +53,13 @@ WEIGHTS = {
     "w3": RNG.standard_normal((8, 6)).astype(np.float32) / UNEVEN.reshape(-1, 1),
     "w4": RNG.standard_normal((8, 5)).astype(np.float32) / UNEVEN.reshape(-1, 1),
 }
-SHAPES = {PAIR: (64, 3, 8, 8), CHAIN: (64, 3, 8, 8), NORMALISED: (64, 4, 8)}
+SHAPES = {
+    PAIR: (64, 3, 8, 8),
+    CHAIN: (64, 3, 8, 8),
+    NORMALISED: (64, 4, 8),
+    SKIPPING: (64, 4, 8),
+    WITHOUT_SHIFT: (64, 4, 8),
+}
 
 
 def model(text):
@@ -67,7 +79,7 @@ def noise(text, result, folder):
     return found.score("sqnr", 1).value.value
 
 
-@pytest.mark.parametrize(("text", "count"), [(PAIR, 1), (CHAIN, 2), (NORMALISED, 1)])
+@pytest.mark.parametrize(("text", "count"), [(PAIR, 1), (CHAIN, 2), (NORMALISED, 1), (SKIPPING, 1), (WITHOUT_SHIFT, 1)])
 def test_quantised_outputs_are_better(text, count, tmp_path):
     uneven, even = (made(text, tmp_path, equalise) for equalise in ("no", "yes"))
     assert not even.report.rolled_back
