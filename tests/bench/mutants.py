@@ -13,6 +13,8 @@ COMPARISONS = {
 }  # fmt: skip
 ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 OPERATORS = {"Add": "Sub", "Sub": "Add", "Mul": "Div", "Div": "Mul", "Max": "Min", "Min": "Max"}
+COMMUTATIVE = frozenset({"Add", "Mul", "Max", "Min", "Sum", "And", "Or", "Equal"})
+"""Operators whose operands may be swapped: that is no mistake."""
 UNTOUCHED = frozenset({"numerics", "emits", "strict"})
 """What a rule promises and what it writes are not what it does; nor is what makes a mistake of ours an error."""
 PLACES = (ast.FunctionDef, ast.Assign)
@@ -115,7 +117,9 @@ def _other_operator(node: ast.AST) -> str:
 def _second(node: ast.AST) -> str:
     """Mistakes in nodes that have another one already."""
     match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name("new"), attr=name), args=[first, second, *_]):
+        case ast.Call(func=ast.Attribute(value=ast.Name("new"), attr=name), args=[first, second, *_]) if (
+            name not in COMMUTATIVE
+        ):
             node.args[:2] = [second, first]
             return f"the operands of {name} are swapped"
         case ast.Call(func=ast.Attribute(value=ast.Name("new"), attr=name), keywords=[_, *_]):

@@ -65,9 +65,9 @@ def test_mistakes_are_of_every_kind():
     source = '''
 @rule(op.Mul(x, 2.0), numerics=Close(4), opset=7)
 def twice(m, new):
-    """2 x is x + x."""
+    """2 x is x + y - z."""
     m.require(m.rank(x) == 2 and not m[x].shared, "no")
-    return new.Add(m[x], m[y])
+    return new.Sub(new.Add(m[x], m[y]), m[z])
 '''
     found = {mutant.what: mutants.planted(source, mutant) for mutant in mutants.mutants(source)}
     assert set(found) == {
@@ -80,7 +80,8 @@ def twice(m, new):
         "a Not is missing",
         "without m.require(m.rank(x) == 2 and (not m[x].shared), 'no')",
         "Add is Sub",
-        "the operands of Add are swapped",
+        "Sub is Add",
+        "the operands of Sub are swapped",
     }
     assert len({mutants.ast.dump(tree) for tree in found.values()}) == len(found)
 

@@ -9,7 +9,6 @@ from passes.positions import (
     decided_mask,
     grid_of_counters,
     grid_of_indices,
-    one_dimension,
     repeated_constant,
     repeated_lookup,
     uniform_operand,
@@ -162,32 +161,6 @@ def test_a_constant_that_gives_the_result_its_shape_stays(shape: str, reason: st
 def test_zeros_of_both_signs_are_not_the_same():
     signs = np.array([[0.0], [-0.0]], np.float32)
     refuses(repeated_constant, "g (float[2,1] x) => (float[2,1] y) { y = Add(x, c) }", {"c": signs})
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "s = Shape(x) d = Gather(s, one) y = Unsqueeze(d, first)",
-        "s = Shape(x) y = Gather(s, last)",
-    ],
-)
-def test_one_dimension_as_a_vector(body: str):
-    weights = NUMBERS | {"last": np.array([-2])}
-    model = fires(one_dimension, f"g (float[A,B,C] x) => (int64[1] y) {{ {body} }}", weights, leaves=["Shape"])
-    assert model.graph.nodes[0].attrs == {"start": 1, "end": 2}
-
-
-def test_a_number_that_something_else_reads_stays():
-    body = "s = Shape(x) d = Gather(s, one) y = Unsqueeze(d, first) z = Neg(d)"
-    text = f"g (float[A,B] x) => (int64[1] y, int64 z) {{ {body} }}"
-    refuses(one_dimension, text, NUMBERS)
-
-
-def test_shape_has_no_limits_before_opset_15():
-    text = (
-        '<ir_version: 8, opset_import: ["": 14]> g (float[A,B] x) => (int64[1] y) { s = Shape(x) y = Gather(s, first) }'
-    )
-    refuses(one_dimension, text, NUMBERS, reason="needs opset 15")
 
 
 FILLED = "n = Shape(x) o = ConstantOfShape<value = {}>(n) "

@@ -1,5 +1,9 @@
 """SiLU on its way to integer kernels, whatever it is called."""
 
+import numpy as np
+import pytest
+
+from graphopt.ir.values import constant
 from passes.quant.silu import quick_gelu_apart, silu_of_pixels, swish_apart
 from tests.support import fires, refuses
 
@@ -22,6 +26,13 @@ def test_quick_gelu_with_its_own_slope_is_scaled_first():
     fires(quick_gelu_apart, QUICK % "1.702", leaves=["Mul", "Sigmoid", "Mul"])
 
 
+@pytest.mark.parametrize(("rule", "text", "slope"), [(quick_gelu_apart, QUICK, 1.702), (swish_apart, SWISH, 1.0)])
+def test_slopes_that_go_without_saying(rule, text, slope):
+    model = fires(rule, text.replace("<alpha = %s>", ""), leaves=["Sigmoid", "Mul"] + ["Mul"] * (slope != 1))
+    held = [constant(tensor) for node in model.graph.nodes for tensor in node.inputs]
+    assert [one.values.item() for one in held if one] == [np.float32(slope)] * (slope != 1)
+
+
 def test_swish_is_a_sigmoid_and_a_product():
     fires(swish_apart, SWISH % "1.0", leaves=["Sigmoid", "Mul"])
 
@@ -30,8 +41,20 @@ def test_swish_with_a_slope_is_scaled_first():
     fires(swish_apart, SWISH % "0.5", leaves=["Mul", "Sigmoid", "Mul"])
 
 
-def test_silu_behind_a_convolution_is_one_call():
-    fires(silu_of_pixels, PIXELS % (4, 4, 4, 4, "", ""), WEIGHTS, leaves=["Conv", "QuickGelu"])
+@pytest.mark.parametrize("size", [(4, 4), (4, 1), (1, 4)])
+def test_silu_behind_a_convolution_is_one_call(size):
+    fires(silu_of_pixels, PIXELS % (*size, *size, "", ""), WEIGHTS, leaves=["Conv", "QuickGelu"])
+
+
+@pytest.mark.parametrize("before", ["c = MaxPool<kernel_shape = [1, 1]>(x)", "c = Relu(x)"])
+def test_silu_behind_anything_else_is_left_alone(before):
+    text = PIXELS.replace("c = Conv(x, w)", before).replace(", 3, %s", ", 2, %s") % (4, 4, 4, 4, "", "")
+    refuses(silu_of_pixels, text, reason="no convolution computes")
+
+
+def test_silu_of_an_input_is_left_alone():
+    text = "g (float[1,2,4,4] c) => (float[1,2,4,4] y) { s = Sigmoid(c) y = Mul(c, s) }"
+    refuses(silu_of_pixels, text, reason="no convolution computes")
 
 
 def test_silu_of_single_pixels_is_left_alone():
