@@ -42,6 +42,12 @@ def test_refuses(convs, shapes, reason):
     refuses(concat_conv, joined(*convs), shapes, reason=reason)
 
 
+@pytest.mark.parametrize("names", ["a0, a0", "a0, a1, a0"])
+def test_refuses_one_that_is_joined_twice(names):
+    text = joined("Conv (x, u)", "Conv (x, v)").replace("a0, a1", names)
+    refuses(concat_conv, text, {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3)}, reason="joined twice")
+
+
 def test_refuses_another_axis():
     refuses(concat_conv, joined("Conv (x, u)", "Conv (x, v)", axis=2), {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3)})
 

@@ -77,6 +77,17 @@ def test_refuses_factors_of_low_rank():
     refuses(matmul_matmul, text, {"w": (6, 2), "v": (2, 8)}, reason="more multiplications")
 
 
+@pytest.mark.parametrize(
+    ("dtype", "first", "second"),
+    [("float", (6,), (6, 4)), ("float", (2, 6, 8), (8, 4)), ("float", (6, 8), (8,)), ("int32", (6, 8), (8, 4))],
+)
+def test_refuses_what_is_no_matrix_of_numbers(dtype, first, second):
+    text = f"g ({dtype}[2,3,6] x) => (y) {{ a = MatMul (x, w) y = MatMul (a, v) }}"
+    text = text.replace("a = MatMul (x, w)", "k = Unsqueeze (x, one) a = MatMul (k, w)") if first == (6,) else text
+    weights = {"w": np.ones(first, dtype.replace("float", "f4")), "v": np.ones(second, dtype.replace("float", "f4"))}
+    refuses(matmul_matmul, text, weights | {"one": np.array([1])}, reason="is no matrix of numbers")
+
+
 @pytest.mark.parametrize("shape", [(3, 8), (3, 1), (1,)])
 def test_refuses_a_summand_that_differs_between_rows(shape):
     text = "g (float[N,3,6] x) => (float[N,3,4] y) { a = MatMul (x, w) b = Add (a, c) y = MatMul (b, v) }"

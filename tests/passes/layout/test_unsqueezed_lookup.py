@@ -24,6 +24,13 @@ def test_tables_get_leading_axes(body, shape, left):
     assert graph.nodes[0].inputs[0].shape == left
 
 
+def test_a_single_element_gets_an_axis():
+    text = "g (int64 i) => (float[1] y) { r = Gather(line, i) y = Unsqueeze(r, last) }"
+    line = {"line": np.linspace(0, 1, 6, dtype=np.float32), "last": np.array([-1])}
+    graph = fires(unsqueezed_lookup, text, line, leaves=["Gather"]).graph
+    assert graph.nodes[0].inputs[0].shape == (1, 6)
+
+
 @pytest.mark.parametrize(
     ("body", "outputs", "reason"),
     [
