@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from graphopt.pipeline.passes import Pass, rule_pass
     from graphopt.pipeline.text import Pipeline
     from graphopt.report.record import Report
-    from graphopt.rewrite import Builder, Const, Match, Opt, Rest, Rule, Value, op, rule, values
+    from graphopt.rewrite import Builder, Computed, Const, Match, Opt, Rest, Rule, Value, op, rule, values
 
 _HOMES = {
     "graphopt.api": ("optimize",),
@@ -57,7 +57,19 @@ _HOMES = {
     "graphopt.pipeline.passes": ("Pass", "rule_pass"),
     "graphopt.pipeline.text": ("Pipeline",),
     "graphopt.report.record": ("Report",),
-    "graphopt.rewrite": ("Builder", "Const", "Match", "Opt", "Rest", "Rule", "Value", "op", "rule", "values"),
+    "graphopt.rewrite": (
+        "Builder",
+        "Computed",
+        "Const",
+        "Match",
+        "Opt",
+        "Rest",
+        "Rule",
+        "Value",
+        "op",
+        "rule",
+        "values",
+    ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -67,6 +79,7 @@ __all__ = [
     "BudgetError",
     "Builder",
     "Close",
+    "Computed",
     "Const",
     "Evaluation",
     "Exact",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from graphopt.analysis.inference import MALFORMED
 from graphopt.errors import PassError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from graphopt.rewrite.rule import Rule
     from graphopt.target import Target
 
+FAR = 1 << 30
+"""Steps from a change of a node that is not near any."""
 MANY = 64
 """Readers of a node beyond which one reader less does not concern the others."""
 REWRITES_PER_NODE = 20
@@ -106,8 +108,7 @@ class _Sweeps:
         self._opset = context.editor.graph.opset
         self._matcher = Matcher(self.editor, context.shapes, target=context.target)
         self._refused: dict[Rule, dict[Node, Moment]] = {rule: {} for rule in rules}
-        self._scopes: dict[Rule, Collection[Node]] | None = None
-        self._everywhere: set[Rule] = set()
+        self._scopes: dict[Rule, _Scope] | None = None
         self._made: set[Node] = set()
         self._marks = (0, 0)
 
@@ -120,16 +121,16 @@ class _Sweeps:
         if self._scopes is None:
             self._scopes = self._first_scopes()
         else:
-            near = _Near(self.editor)
-            self._scopes, self._everywhere = {rule: near(*self._marks, rule.height) for rule in self.rules}, set()
+            near = self._near(*self._marks)
+            self._scopes = {rule: _Scope(near, rule.height) for rule in self.rules}
         self._marks, self._made = (len(self.editor.changed), len(self.editor.thinned)), set()
-        distinct = {id(scope): scope for scope in self._scopes.values()}.values()
-        if not self._everywhere and not any(distinct):
+        everywhere = any(scope.near is None for scope in self._scopes.values())
+        wanted = set[Node]().union(*{id(one): one for scope in self._scopes.values() for one in scope.nodes}.values())
+        if not everywhere and not wanted:
             return False
         nodes = list(walk.nodes(self.editor.graph))
         self._index = Index(self.rules, {node.op for node in nodes})
-        wanted = set[Node]().union(*distinct)
-        self.order = [node for node in nodes if node in self._index and (self._everywhere or node in wanted)]
+        self.order = [node for node in nodes if node in self._index and (everywhere or node in wanted)]
         return True
 
     def visit(self, node: Node) -> bool:
@@ -137,7 +138,7 @@ class _Sweeps:
         if not self.editor.alive(node):
             return False
         for rule, root in self._index.candidates(node):
-            if not self._is_due(rule, node):
+            if node not in self._made and not self._scopes[rule].holds(node):  # type: ignore[index]
                 continue
             for match in self._matcher.matches(root, node):
                 rewrite = attempt(self.context, rule, match, self._refused[rule])
@@ -156,60 +157,73 @@ class _Sweeps:
         for rule in self.rules:
             self.context.tried[rule, self._opset] = Tried(*self._marks, self._refused[rule])
 
-    def _is_due(self, rule: Rule, node: Node) -> bool:
-        return rule in self._everywhere or node in self._made or node in (self._scopes or {})[rule]
-
-    def _first_scopes(self) -> dict[Rule, Collection[Node]]:
+    def _first_scopes(self) -> dict[Rule, _Scope]:
         """Where each rule is to be tried: what is near the changes since it last was, and where it declined, unless
         neither the graph nor what is known of it has changed since then."""
-        scopes: dict[Rule, Collection[Node]] = {}
-        near, now = _Near(self.editor), _now(self.context)
+        scopes: dict[Rule, _Scope] = {}
+        near: dict[tuple[int, int], dict[Node, int]] = {}
+        now = _now(self.context)
         for rule in self.rules:
             tried = self.context.tried.get((rule, self._opset))
             if tried is None:
-                self._everywhere.add(rule)
-                scopes[rule] = ()
+                scopes[rule] = _Scope(None)
                 continue
+            marks = (tried.changed, tried.thinned)
+            if marks not in near:
+                near[marks] = self._near(*marks)
             self._refused[rule] = {node: at for node, at in tried.refused.items() if at == now}
             again = tried.refused.keys() - self._refused[rule].keys()
-            scopes[rule] = near(tried.changed, tried.thinned, rule.height) | again
+            scopes[rule] = _Scope(near[marks], rule.height, again)
         return scopes
 
+    def _near(self, changed: int, thinned: int) -> dict[Node, int]:
+        """The nodes at which a pattern may fit that did not before the editor made its latest notes, and how high the
+        pattern must be for that.
 
-class _Near:
-    """The nodes at which a pattern may fit that did not before the editor made its latest notes.
+        A node that very many read is not new to any pattern because it lost a reader.
+        """
+        nodes = dict.fromkeys(self.editor.changed[changed:])
+        lost = dict.fromkeys(self.editor.thinned[thinned:])
+        nodes.update((n, None) for n in lost if sum(len(tensor.outputs) for tensor in n.outputs) <= MANY)
+        return _downstream(filter(self.editor.alive, nodes), max(rule.height for rule in self.rules))
 
-    A node that very many read is not new to any pattern because it lost a reader.
+
+class _Scope(NamedTuple):
+    """Where a rule is to be tried: at `near` nodes from which its pattern reaches a change, and at those in `again`.
+
+    near: how many calls a pattern must be high to reach a change from each node; None for everywhere.
     """
 
-    def __init__(self, editor: Editor) -> None:
-        self._editor = editor
-        self._known: dict[tuple[int, int, int], set[Node]] = {}
+    near: dict[Node, int] | None
+    height: int = 0
+    again: Collection[Node] = ()
 
-    def __call__(self, changed: int, thinned: int, height: int) -> set[Node]:
-        """changed, thinned: how many notes are old. height: of the pattern."""
-        key = changed, thinned, height
-        if key not in self._known:
-            nodes = dict.fromkeys(self._editor.changed[changed:])
-            lost = dict.fromkeys(self._editor.thinned[thinned:])
-            nodes.update((n, None) for n in lost if sum(len(tensor.outputs) for tensor in n.outputs) <= MANY)
-            self._known[key] = _downstream((node for node in nodes if self._editor.alive(node)), height)
-        return self._known[key]
+    @property
+    def nodes(self) -> tuple[Collection[Node], ...]:
+        """All that there are, and perhaps some that are farther from a change."""
+        return self.near or (), self.again
+
+    def holds(self, node: Node) -> bool:
+        """Whether the rule is to be tried at the node."""
+        return self.near is None or self.near.get(node, FAR) <= self.height or node in self.again
 
 
 def _now(context: Context) -> Moment:
     return context.editor.revision, context.shapes_revision
 
 
-def _downstream(nodes: Iterable[Node], depth: int) -> set[Node]:
-    """The nodes, and those that read what they compute in up to `depth` steps."""
-    near = set(nodes)
-    frontier = list(near)
-    for _ in range(depth):
-        readers = dict.fromkeys(reader for node in frontier for tensor in node.outputs for reader in tensor.outputs)
-        frontier = [reader for reader in readers if reader not in near]
-        near.update(frontier)
-    return near
+def _downstream(nodes: Iterable[Node], depth: int) -> dict[Node, int]:
+    """The nodes, and those that read what they compute in up to `depth` steps; with the number of steps."""
+    steps = dict.fromkeys(nodes, 0)
+    frontier = list(steps)
+    for step in range(1, depth + 1):
+        reached: list[Node] = []
+        for node in frontier:
+            for tensor in node.outputs:
+                reached += [reader for reader in tensor.outputs if reader not in steps]
+        frontier = list(dict.fromkeys(reached))
+        steps.update(dict.fromkeys(frontier, step))
+    return steps
 
 
 def _available(context: Context, rule: Rule) -> bool:

@@ -86,6 +86,8 @@ def _may_be(part: p.Pattern, above: Above) -> bool:
         return above == ABSENT or _may_be(part.inner, above)
     if isinstance(part, p.Node):
         return above in part.ops
+    if isinstance(part, p.Computed):
+        return above not in (ABSENT, CONSTANT)
     if isinstance(part, p.Const | p.Literal):
         return above in KNOWN
     return above != ABSENT

@@ -239,14 +239,18 @@ class Matcher:
                 yield from self._tensor(part.inner, tensor, reader)
             else:
                 yield
+        elif isinstance(part, p.Value):
+            bound: list[p.Pattern] = []
+            if self._binds(part, tensor, reader, bound):
+                yield
+            for one in bound:
+                del self.bindings[one]
         elif not tensor.name:
             self._mismatch(lambda: "an input is absent", reader)
         elif isinstance(part, p.Literal):
             yield from self._literal(part, tensor, reader)
         elif isinstance(part, p.Node):
             yield from self._producer(part, tensor, reader)
-        else:
-            yield from self._bind(part, tensor, reader)
 
     def _literal(self, part: p.Literal, tensor: Tensor, reader: Node) -> Iterator[None]:
         number = values.scalar(tensor)
@@ -260,19 +264,24 @@ class Matcher:
         if isinstance(tensor, Constant):
             self.literals.pop()
 
-    def _bind(self, part: p.Pattern, tensor: Tensor, reader: Node) -> Iterator[None]:
-        bound = self.bindings.get(part)
-        if bound is not None:
-            if values.same(bound, tensor):
-                yield
-            else:
-                self._mismatch(lambda: f"expected {bound.name} again, found {tensor.name}", reader)
-        elif isinstance(part, p.Const) and values.constant(tensor) is None:
-            self._mismatch(lambda: f"expected a constant, found {_describe(tensor)}", reader)
-        else:
-            self.bindings[part] = tensor
-            yield
-            del self.bindings[part]
+    def _binds(self, part: p.Value, tensor: Tensor, reader: Node, bound: list[p.Pattern]) -> bool:
+        """Whether `part` describes `tensor`. It is then bound, and added to `bound` if it was not before."""
+        held = self.bindings.get(part)
+        if not tensor.name:
+            self._mismatch(lambda: "an input is absent", reader)
+            return False
+        if held is not None:
+            if not values.same(held, tensor):
+                self._mismatch(lambda: f"expected {held.name} again, found {tensor.name}", reader)
+                return False
+            return True
+        if part.is_known is not None and part.is_known != (values.constant(tensor) is not None):
+            wanted = "a constant" if part.is_known else "no constant"
+            self._mismatch(lambda: f"expected {wanted}, found {_describe(tensor)}", reader)
+            return False
+        self.bindings[part] = tensor
+        bound.append(part)
+        return True
 
     def _producer(self, call: p.Node, tensor: Tensor, reader: Node) -> Iterator[None]:
         node = tensor.producer
@@ -304,19 +313,28 @@ class Matcher:
         del self.nodes[call.key]
 
     def _inputs(self, parts: tuple[p.Pattern, ...], inputs: list[Tensor], node: Node) -> Iterator[None]:
-        if not parts:
-            if inputs:
-                self._mismatch(lambda: f"{len(inputs)} more inputs than expected", node)
+        """Yields for each way in which the parts describe the inputs; only calls and alternatives have several."""
+        bound: list[p.Pattern] = []
+        for at, part in enumerate(parts):
+            tensor = inputs[at] if at < len(inputs) else Variable.empty()
+            if isinstance(part, p.Rest):
+                self.bindings[part] = inputs[at:]
+                bound.append(part)
+                yield
+                break
+            if not isinstance(part, p.Value):
+                for _ in self._tensor(part, tensor, node):
+                    yield from self._inputs(parts[at + 1 :], inputs[at + 1 :], node)
+                break
+            if not self._binds(part, tensor, node, bound):
+                break
+        else:
+            if len(inputs) > len(parts):
+                self._mismatch(lambda: f"{len(inputs) - len(parts)} more inputs than expected", node)
             else:
                 yield
-        elif isinstance(parts[0], p.Rest):
-            self.bindings[parts[0]] = inputs
-            yield
-            del self.bindings[parts[0]]
-        else:
-            first = inputs[0] if inputs else Variable.empty()
-            for _ in self._tensor(parts[0], first, node):
-                yield from self._inputs(parts[1:], inputs[1:], node)
+        for part in bound:
+            del self.bindings[part]
 
     def _mismatch(self, reason: Callable[[], str], node: Node) -> None:
         if self.note is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 COMMUTATIVE = frozenset(
     {"Add", "Mul", "And", "Or", "Xor", "Equal", "Max", "Min", "Sum", "Mean", "BitwiseAnd", "BitwiseOr", "BitwiseXor"}
@@ -102,6 +102,8 @@ class Value(Pattern):
     """Any tensor. `name` is only for messages."""
 
     name: str = ""
+    is_known: ClassVar[bool | None] = None
+    """Whether its values must be known, or must not be; None if that does not matter."""
 
     def __repr__(self) -> str:
         return self.name or type(self).__name__.lower()
@@ -111,6 +113,15 @@ class Value(Pattern):
 class Const(Value):
     """A tensor whose values are known. Looking at them through the match (`m[c]`) is recorded: values that a
     rule never looked at cannot have influenced it, so equal layers with other weights need one check."""
+
+    is_known: ClassVar[bool | None] = True
+
+
+@dataclass(frozen=True, eq=False)
+class Computed(Value):
+    """A tensor whose values are not known."""
+
+    is_known: ClassVar[bool | None] = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +193,7 @@ class Node(Pattern):
     domain: str = ""
     output: int = 0
     is_shared: bool = False
+    is_ordered: bool = False
     original: Node | None = None
 
     @property
@@ -197,6 +209,10 @@ class Node(Pattern):
     def shared(self) -> Node:
         """The same call, whose outputs may also be used outside the match; its node then stays."""
         return replace(self, is_shared=True, original=self.key)
+
+    def in_order(self) -> Node:
+        """The same call with its operands in this order only, even if the operator commutes."""
+        return replace(self, is_ordered=True, original=self.key)
 
     def __getitem__(self, output: int) -> Node:
         """The same call, matched through another of its outputs."""
@@ -220,10 +236,13 @@ class Node(Pattern):
 
     def orders(self, count: int) -> tuple[tuple[Pattern, ...], ...]:
         """The input orders worth trying for a call with `count` inputs: two where the operator commutes."""
-        if count == 2 and len(self.inputs) == 2 and COMMUTATIVE.issuperset(self.ops):  # noqa: PLR2004
-            a, b = self.inputs
-            return ((a, b), (b, a))
+        if count == 2 and self._commutes:  # noqa: PLR2004
+            return self.inputs, self.inputs[::-1]
         return (self.inputs,)
+
+    @cached_property
+    def _commutes(self) -> bool:
+        return len(self.inputs) == 2 and not self.is_ordered and COMMUTATIVE.issuperset(self.ops)  # noqa: PLR2004
 
     def __repr__(self) -> str:
         return "|".join(self.ops)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphopt import Builder, Close, Const, Exact, Match, Value, rule
+from graphopt import Builder, Close, Computed, Const, Exact, Match, rule
 from graphopt.ir.types import Array, Tensor
-from graphopt.ir.values import constant
 from passes.canonical.operands import NUMPY_BROADCASTING, floating, is_normal, number
 
-x, c = Value("x"), Const("c")
+x, c = Computed("x"), Const("c")
 quotient = x / c
 
 
 def reciprocal(m: Match) -> tuple[Array, bool]:
     """1 / c, and whether it is exact. Refuses where it is zero, infinite or denormal, as c may be."""
-    m.require(constant(m[x]) is None, "both operands are constants")
     dtype, divisor = floating(m, m.tensor(quotient)), number(m, c)
     m.require(is_normal(divisor, dtype), "the divisor is not a normal number")
     inverse = 1 / divisor

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphopt import Builder, Exact, Match, op, rule, values
+from graphopt import Builder, Computed, Exact, Match, Value, op, rule
 from graphopt.ir.types import Tensor
-from graphopt.ir.values import constant
 from passes.fold import shapes
 
-x, target = values("x target")
+x, target = Value("x"), Computed("target")
 expand = op.Expand(x, target)
 
 
 @rule(expand, numerics=Exact())
 def expand_target(m: Match, new: Builder) -> Tensor:
     """Expand(x, computed) is Expand(x, constant) where each dimension that it expands to is known."""
-    m.require(constant(m[target]) is None, "the target is constant")
     before, after = m.shapes.dims(m[x]), m.shapes.dims(m.tensor(expand))
     if before is None or after is None:
         m.refuse("the ranks are unknown")

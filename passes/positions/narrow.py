@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphopt import Builder, Const, Exact, Match, Value, op, rule
+from graphopt import Builder, Computed, Const, Exact, Match, op, rule
 from graphopt.analysis.operators.elementwise import broadcast
 from graphopt.ir.types import Array, Tensor
 from graphopt.ir.values import constant, identical
@@ -12,7 +12,7 @@ from graphopt.ir.values import constant, identical
 LARGEST = 4 << 20
 """Elements of a constant that is still looked at."""
 
-x, c = Value("x"), Const("c")
+x, c = Computed("x"), Const("c")
 arithmetic = op.one_of("Add", "Sub", "Mul", "Div", "And", "Or")(x, c) | op.one_of("Sub", "Div")(c, x)
 
 
@@ -21,7 +21,6 @@ def repeated_constant(m: Match, new: Builder) -> Tensor:
     """A constant that is the same along an axis of x is as good with one element there: arithmetic repeats it."""
     held, wanted = constant(m.tensor(c)), m.shapes.dims(m.root.outputs[0])
     m.require(held is not None and 1 < held.size <= LARGEST, "the constant is large, or has one element")
-    m.require(constant(m[x]) is None, "both operands are constant")
     narrow = _narrowed(m.array(m.tensor(c)))
     m.require(narrow.size < (0 if held is None else held.size), "the constant does not repeat itself")
     dims = m.shapes.dims(m[x])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphopt import Builder, Close, Match, op, rule, values
+from graphopt import Builder, Close, Computed, Match, Value, op, rule
 from graphopt.analysis.operators.elementwise import broadcast
 from graphopt.ir.types import Tensor
-from graphopt.ir.values import constant
 from passes.positions.bounds import uniform
 
 BINARY = "Add Sub Mul Div Min Max And Or Xor Equal Greater Less GreaterOrEqual LessOrEqual"
-x, y = values("x y")
+x, y = Value("x"), Computed("y")
 binary = op.one_of(*BINARY.split())
 first, second = binary(y, x), binary(x, y)
 
@@ -19,7 +18,6 @@ first, second = binary(y, x), binary(x, y)
 @rule(second | first, numerics=Close(0), opset=8)
 def uniform_operand(m: Match, new: Builder) -> Tensor:
     """An operand that is computed although it is one number everywhere is this number: arithmetic repeats it."""
-    m.require(constant(m[y]) is None, "the operand is constant already")
     m.require(m[x] is not m[y], "both operands are the same")
     number, dtype = uniform(m, m[y]), m.dtype(y)
     m.require(number is not None and dtype is not None, "the operand is not known to be one number everywhere")

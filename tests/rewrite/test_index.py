@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphopt import Const, Exact, Opt, Rest, op, rule, values
+from graphopt import Computed, Const, Exact, Opt, Rest, op, rule, values
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir import walk
 from graphopt.ir.edit import Editor
@@ -42,6 +42,10 @@ def starts(*patterns):
         (c + x, ["a"]),
         (x - c, []),
         (c - x, ["e"]),
+        ((x + c).in_order(), ["a"]),
+        ((c + x).in_order(), []),
+        (Computed() - x, []),
+        (Computed() / c, ["d"]),
         (x / 2.0, ["d"]),
         (x * op.Sigmoid(y), ["m"]),
         (x * op.Relu(y), []),

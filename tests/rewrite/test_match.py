@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from graphopt import Const, Opt, Rest, Value, op, values
+from graphopt import Computed, Const, Opt, Rest, Value, op, values
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir import walk
 from graphopt.ir.dtypes import elem_type
@@ -17,7 +17,7 @@ from graphopt.rewrite.match import Matcher, Refused
 from graphopt.rewrite.pattern import Literal, Pattern
 from tests.support import proto
 
-x, y, z, c = *values("x y z"), Const("c")
+x, y, z, c, computed = *values("x y z"), Const("c"), Computed("computed")
 
 
 def matches(pattern, body, weights=None, *, head="float[N, 4] x, float[N, 4] z"):
@@ -61,6 +61,19 @@ def test_equal_constants_count_as_the_same_tensor():
     pattern = op.Sub(op.Div(x, c), c)
     assert places(pattern, "d = Div(x, c1) y = Sub(d, c2)", weights) == ["y"]
     assert places(pattern, "d = Div(x, c1) y = Sub(d, c3)", weights) == []
+
+
+def test_a_computed_operand_is_no_constant_wherever_that_stands():
+    assert places(computed + x, "y = Add(z, w)", {"w": np.ones(4, np.float32)}) == ["y"]
+    assert places(op.Sub(x, computed), "y = Sub(z, w)", {"w": np.ones(4, np.float32)}) == []
+    assert places(computed + x, "k = Constant<value_float = 2.0>() y = Add(k, k)") == []
+
+
+def test_operands_in_order_are_not_exchanged():
+    ordered = (c + x).in_order()
+    (match,) = matches(ordered, "y = Add(w, z)", {"w": np.ones(4, np.float32)})
+    assert match[ordered] is match.root
+    assert places(ordered, "y = Add(z, w)", {"w": np.ones(4, np.float32)}) == []
 
 
 def test_a_constant_is_seen_through_a_constant_node():
