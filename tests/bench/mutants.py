@@ -59,7 +59,17 @@ def _inside(tree: ast.Module) -> Iterator[ast.AST]:
         node = waiting.pop()
         yield node
         parts = [*node.decorator_list, *node.body] if isinstance(node, ast.FunctionDef) else ast.iter_child_nodes(node)
-        waiting += [part for part in parts if not (isinstance(part, ast.keyword) and part.arg in UNTOUCHED)]
+        waiting += [part for part in parts if not _harmless(node, part)]
+
+
+def _harmless(node: ast.AST, part: ast.AST) -> bool:
+    """Whether a mistake in part of a node makes no difference, or not to what a rule does."""
+    match node, part:
+        case _, ast.keyword(arg=name):
+            return name in UNTOUCHED
+        case ast.Call(func=ast.Attribute(attr="reshape")), ast.UnaryOp(op=ast.USub()):
+            return True  # whatever is below zero stands for the length that is left
+    return False
 
 
 def _first(node: ast.AST) -> str:

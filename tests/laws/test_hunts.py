@@ -66,7 +66,7 @@ def test_mistakes_are_of_every_kind():
 @rule(op.Mul(x, 2.0), numerics=Close(4), opset=7)
 def twice(m, new):
     """2 x is x + y - z."""
-    m.require(m.rank(x) == 2 and not m[x].shared, "no")
+    m.require(m.rank(x.reshape(-1)) == 2 and not m[x].shared, "no")
     return new.Sub(new.Add(m[x], m[y]), m[z])
 '''
     found = {mutant.what: mutants.planted(source, mutant) for mutant in mutants.mutants(source)}
@@ -78,7 +78,7 @@ def twice(m, new):
         "Eq is NotEq",
         "And is Or",
         "a Not is missing",
-        "without m.require(m.rank(x) == 2 and (not m[x].shared), 'no')",
+        "without m.require(m.rank(x.reshape(-1)) == 2 and (not m[x].shared), 'no')",
         "Add is Sub",
         "Sub is Add",
         "the operands of Sub are swapped",

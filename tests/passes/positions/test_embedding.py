@@ -183,6 +183,13 @@ def test_a_token_for_a_known_batch():
     fires(class_token, text, TABLES | tokens, leaves=["Pad", "Add"])
 
 
+def test_a_number_as_a_token():
+    body = EXPANDED.replace("eight", "axis") + JOINED
+    tokens = {"token": np.float32(0.5), "positions": np.linspace(-3, 3, 5, dtype=np.float32).reshape(1, 5, 1)}
+    text = f"g (float[B,4,1] x) => (float[B,5,1] y) {{ {body} }}"
+    fires([class_token, "clean"], text, TABLES | tokens, leaves=["Pad", "Add"])
+
+
 @pytest.mark.parametrize(
     ("token", "positions", "reason"),
     [
