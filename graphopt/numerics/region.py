@@ -147,6 +147,20 @@ class Region:
         return names
 
 
+def repeats(rewrite: Rewrite) -> bool:
+    """Whether all that goes is a call of which an equal one, that draws no random numbers, is still there."""
+    match rewrite.before, rewrite.after:
+        case (goes, stays), ():
+            return (
+                (goes.op, goes.domain, goes.overload) == (stays.op, stays.domain, stays.overload)
+                and list(goes.inputs) == list(stays.inputs)
+                and _attributes(goes) == _attributes(stays)
+                and rewrite.replace.items() <= dict(zip(goes.outputs, stays.outputs, strict=False)).items()
+                and not nondeterministic(goes)
+            )
+    return False
+
+
 def region(rewrite: Rewrite, model: Model, bindings: Sequence[Shapes]) -> Region:
     """Build the region of a rewrite that has not been committed.
 
@@ -154,7 +168,7 @@ def region(rewrite: Rewrite, model: Model, bindings: Sequence[Shapes]) -> Region
     Raises Unverifiable with the reason where no faithful region exists.
     """
     builder = _Builder(rewrite, model, bindings)
-    if builder.alike() and (alone := builder.region(fed=False)).same:
+    if builder.alike() and not builder.draws() and (alone := builder.region(fed=False)).same:
         return alone
     return builder.region(fed=True)
 
@@ -195,6 +209,10 @@ class _Builder:
         before, after = (sorted(call.op for call in side) for side in (self.calls, self.made))
         return before == after
 
+    def draws(self) -> bool:
+        """Whether one of the calls draws random numbers."""
+        return any(nondeterministic(call) for call in (*self.calls, *self.made))
+
     def _inside(self, tensor: Tensor) -> Call | None:
         """The call that computes the tensor within the region, or None at its boundary."""
         if tensor in self.producers:
@@ -232,10 +250,10 @@ class _Builder:
                 waiting.extend(t for t in _reads(producer) if t.name)
                 if len(self.context) > MAX_CONTEXT:
                     raise Unverifiable("its shapes depend on too large a part of the model")
-        if any(nondeterministic(call) for call in (*self.calls, *self.made, *self.context)):
-            raise Unverifiable("the region draws random numbers")
         if self.context:
             self._cut()
+        if self.draws():
+            raise Unverifiable("the region draws random numbers")
 
     def _to_take_in(self, tensor: Tensor) -> Node | None:
         """The producer of a boundary tensor that cannot be fed with made-up values."""
@@ -291,9 +309,12 @@ def _structure(calls: Iterable[Call], wanted: Iterable[Tensor], places: dict[Ten
             if tensor.name:
                 places[tensor] = len(places)
         made = tuple(bool(tensor.name) for tensor in call.outputs)
-        attrs = tuple(sorted((name, _hashable(value)) for name, value in call.attrs.items()))
-        rows.append((call.op, call.domain, call.overload, read, made, attrs))
+        rows.append((call.op, call.domain, call.overload, read, made, _attributes(call)))
     return tuple(rows), tuple(places[tensor] for tensor in wanted)
+
+
+def _attributes(call: Call) -> Hashable:
+    return tuple(sorted((name, _hashable(value)) for name, value in call.attrs.items()))
 
 
 def _hashable(value: Any) -> Hashable:

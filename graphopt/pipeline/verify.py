@@ -21,7 +21,7 @@ from graphopt.numerics.contract import LOOSE, METRICS, Close, Contract, Exact, J
 from graphopt.numerics.feeds import FeedPlan
 from graphopt.numerics.inputs import input_specs
 from graphopt.numerics.nondeterminism import nondeterministic
-from graphopt.numerics.region import Region, Unverifiable, region
+from graphopt.numerics.region import Region, Unverifiable, region, repeats
 from graphopt.numerics.run import PairResult, Runner, drawn
 from graphopt.numerics.sensitivity import amplification, hidden_roundings
 from graphopt.pipeline.context import Activations, Context, Goal
@@ -41,6 +41,7 @@ WHOLE_BYTES, WHOLE_NODES = 1 << 30, 30_000
 """Models with more weights or nodes are compared as a whole only at level `full`: to load them takes minutes."""
 SAMPLES = 8
 """Samples of calibration data on which a lossy result is compared with the original."""
+SAME = Verdict(Status.VERIFIED, 0.0, "the same calls")
 NOT_JUDGED = "what it computes was changed on purpose, and no metric says how good it is (--data, --metric)"
 NO_BOUND = "its rewrites are lossy in different metrics, which do not add up to a bound on the whole"
 
@@ -125,6 +126,8 @@ class Verifier:
         self, context: Context, rewrite: Rewrite, numerics: Contract
     ) -> tuple[Region, Hashable] | tuple[Verdict, None]:
         """The region, and a key that equal ones have; or a verdict that needs no run."""
+        if repeats(rewrite):
+            return SAME, None
         if context.editor.nested:
             context.editor.flush()  # a graph inside the region is run as its list of nodes says
         try:
@@ -132,7 +135,7 @@ class Verifier:
         except Unverifiable as reason:
             return Verdict(Status.UNVERIFIED, detail=str(reason)), None
         if built.same:
-            return Verdict(Status.VERIFIED, 0.0, "the same calls"), None
+            return SAME, None
         return built, None if built.key is None else (built.key, numerics)
 
     def _run_ahead(self, ahead: Ahead, built: Region, key: Hashable, numerics: Contract) -> Owed:

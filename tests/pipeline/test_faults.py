@@ -258,6 +258,48 @@ def test_a_rewrite_that_breaks_the_model_is_left_out_alone(kind, how):
     assert result.report.whole.status is Status.VERIFIED
 
 
+MERGED = {
+    "the same call": ("b = Softmax <axis = 1> (x)", Status.VERIFIED),
+    "another attribute": ("b = Softmax <axis = 2> (x)", Status.WRONG),
+    "another input": ("b = Softmax <axis = 1> (u)", Status.WRONG),
+    "another operator": ("b = Hardmax <axis = 1> (x)", Status.WRONG),
+}
+
+
+def merge(context, _options, old=0, new=0):
+    """Let an output of the first call stand for one of the second, whatever they compute."""
+    first, second = context.model.graph.nodes[:2]
+    rewrite = Rewrite(context.model.graph, second, (second, first), (), {second.outputs[old]: first.outputs[new]})
+    context.apply(rewrite, "merge", Exact())
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+@pytest.mark.parametrize("kind", MERGED)
+def test_calls_are_merged_if_they_are_the_same(kind, how):
+    other, status = MERGED[kind]
+    text = f"""agraph (float[N, 3, 4] x, float[N, 3, 4] u) => (float[N, 3, 4] y) {{
+        a = Softmax <axis = 1> (x) {other} y = Sub(a, b) }}"""
+    report = optimized([Pass("merger", merge, "")], text, {}, how).report
+    assert [entry.verdict.status for entry in report.rewrites + report.rolled_back] == [status]
+
+
+def test_outputs_of_equal_calls_are_merged_in_their_order():
+    text = """agraph (float[N, 4] x) => (float[N, 2] y, float[N, 2] z) {
+        a, b = Split <axis = 1> (x, half) c, d = Split <axis = 1> (x, half) y = Sub(a, c) z = Sub(b, d) }"""
+    weights = {"half": np.array([2, 2])}
+    swapped = Pass("swapping", lambda context, options: merge(context, options, 0, 1), "")
+    assert optimized([swapped], text, weights).report.rolled_back
+    assert not optimized([Pass("merging", merge, "")], text, weights).report.rolled_back
+
+
+def test_two_draws_of_random_numbers_are_not_the_same():
+    text = """agraph (float[N, 4] x) => (float[N, 4] y) {
+        a = RandomNormalLike(x) b = RandomNormalLike(x) y = Sub(a, b) }"""
+    (entry,) = optimized([Pass("merger", merge, "")], text, {}).report.rewrites
+    assert entry.verdict.status is Status.UNVERIFIED
+    assert "random" in entry.verdict.detail
+
+
 def forged(context, _options):
     """Rewrites every Neg, one of them wrongly, with evidence that no region check would give."""
     for node in [node for node in context.model.graph.nodes if node.op == "Neg"]:
