@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from graphopt.ir.words import listed
-from graphopt.measure.environment import Environment
-from graphopt.measure.record import Bench, Setting
-from graphopt.measure.statistics import Ratio
 from graphopt.report.style import change, counted, duration, indented, size, table, text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rich.console import Group, RenderableType
     from rich.table import Table
+
+    from graphopt.measure.environment import Environment
+    from graphopt.measure.record import Bench, Setting
+    from graphopt.measure.statistics import Ratio
 
 MOST_OPERATORS = 12
 MOST_DIGITS = 4

@@ -6,8 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 from graphopt.ir.words import listed
-from graphopt.measure.bootstrap import Estimate
-from graphopt.measure.evaluate import Evaluation, Measure, Score
 from graphopt.report.bench_text import letters
 from graphopt.report.style import counted, indented, table, text
 
@@ -15,6 +13,9 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.table import Table
     from rich.text import Text
+
+    from graphopt.measure.bootstrap import Estimate
+    from graphopt.measure.evaluate import Evaluation, Measure, Score
 
 DIGITS = 4
 """Of plain numbers."""

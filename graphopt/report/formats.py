@@ -8,19 +8,29 @@ from typing import TYPE_CHECKING, TypeVar
 
 from graphopt.errors import UsageError
 from graphopt.extras import need
-from graphopt.report import bench_text, evaluation_text, markdown, text
 from graphopt.report.encode import to_json
-from graphopt.report.record import Report
-from graphopt.report.style import plain
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Group
 
     from graphopt.measure.evaluate import Evaluation
     from graphopt.measure.record import Bench
+    from graphopt.report.record import Report
 
 Record = TypeVar("Record")
 Formats = Mapping[str, Callable[[Record], str]]
+
+
+def _markdown(report: Report) -> str:
+    from graphopt.report import markdown
+
+    return markdown.render(report)
+
+
+def _text(report: Report) -> str:
+    from graphopt.report import text
+
+    return text.render(report, whole=True) + "\n"
 
 
 def _page(report: Report) -> str:
@@ -41,28 +51,49 @@ def _evaluation_page(record: Evaluation) -> str:
     return evaluation_page(record)
 
 
-def _quoted(what: RenderableType) -> str:
+def _bench_layout(record: Bench) -> Group:
+    from graphopt.report import bench_text
+
+    return bench_text.layout(record)
+
+
+def _evaluation_layout(record: Evaluation) -> Group:
+    from graphopt.report import evaluation_text
+
+    return evaluation_text.layout(record)
+
+
+def _plain(what: Group) -> str:
+    """What a console shows, as text."""
+    from graphopt.report.style import plain
+
+    return plain(what) + "\n"
+
+
+def _quoted(what: Group) -> str:
     """What a console shows, as a block of Markdown."""
+    from graphopt.report.style import plain
+
     return "".join(f"    {line}".rstrip() + "\n" for line in plain(what).splitlines())
 
 
 FORMATS: Formats[Report] = {
     ".json": lambda report: report.to_json() + "\n",
     ".html": _page,
-    ".md": markdown.render,
-    ".txt": lambda report: text.render(report, whole=True) + "\n",
+    ".md": _markdown,
+    ".txt": _text,
 }
 BENCH: Formats[Bench] = {
     ".json": lambda record: to_json(record) + "\n",
     ".html": _bench_page,
-    ".md": lambda record: _quoted(bench_text.layout(record)),
-    ".txt": lambda record: plain(bench_text.layout(record)) + "\n",
+    ".md": lambda record: _quoted(_bench_layout(record)),
+    ".txt": lambda record: _plain(_bench_layout(record)),
 }
 EVALUATION: Formats[Evaluation] = {
     ".json": lambda record: to_json(record) + "\n",
     ".html": _evaluation_page,
-    ".md": lambda record: _quoted(evaluation_text.layout(record)),
-    ".txt": lambda record: plain(evaluation_text.layout(record)) + "\n",
+    ".md": lambda record: _quoted(_evaluation_layout(record)),
+    ".txt": lambda record: _plain(_evaluation_layout(record)),
 }
 
 

@@ -13,6 +13,7 @@ import pytest
 import graphopt
 import graphopt.cli.app as program
 from tests.cli.conftest import ROOT, process, run
+from tests.support import proto
 
 HEAVY = ("numpy", "onnx", "onnxruntime", "onnx_graphsurgeon", "networkx", "google.protobuf", "passes", "graphopt.api")
 EMPTY = """
@@ -59,9 +60,11 @@ def started(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def modules(setup: str) -> set[str]:
-    """The modules that a program has imported when it has printed its help."""
+def modules(setup: str, *arguments: object) -> set[str]:
+    """The modules that a program has imported when it has done what the arguments say: to print its help."""
     code = COUNT.format(setup)
+    if arguments:
+        code = code.replace('["program", "--help"]', repr(["program", *map(str, arguments)]))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(done.stderr.split())
 
@@ -70,6 +73,15 @@ def test_help_imports_hardly_more_than_an_empty_program():
     ours, empty = modules("from graphopt.cli.app import app"), modules(EMPTY)
     assert not [name for name in HEAVY if name in ours]
     assert len(ours) <= 1.2 * len(empty)
+
+
+def test_a_compile_without_data_imports_nothing_that_reads_or_scores_data(tmp_path):
+    source = tmp_path / "model.onnx"
+    source.write_bytes(proto("agraph (float[N] x) => (float[N] y) { a = Neg(x) y = Neg(a) }").SerializeToString())
+    program = "from graphopt.cli.app import app"
+    imported = modules(program, "optimize", source, "-o", tmp_path / "out.onnx", "--no-cache")
+    assert "graphopt.compile" in imported
+    assert not [name for name in imported if name.startswith("graphopt.data") or name == "graphopt.measure.evaluate"]
 
 
 @pytest.mark.parametrize("command", ["optimize", "inspect", "passes", "compare", "why"])
