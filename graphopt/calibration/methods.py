@@ -45,9 +45,11 @@ class Steps:
         return float(self.errors(sample, [edges])[0])
 
     def errors(self, sample: Sample, edges: Sequence[Edges]) -> Array:
-        """The same for each of some edges."""
+        """The same for each of some edges; of sums, where the sample knows them."""
         off = self.quantised(sample.values, edges)
         off -= sample.values
+        if sample.sums is not None:
+            off = np.maximum(off + sample.sums, 0.0) - np.maximum(sample.sums, 0.0)
         found: Array = np.square(off, out=off) @ sample.weights / sample.weights.sum()
         return found
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,13 +21,17 @@ SMOOTHING = 0.9
 
 @dataclass(frozen=True)
 class Sample:
-    """Sorted values, float64, and how many each of them stands for."""
+    """Sorted values, float64, and how many each of them stands for.
+
+    sums: with what is added to the values before all below zero is cut off; None where that does not happen.
+    """
 
     values: Array
     weights: Array
+    sums: Array | None = None
 
     def __getitem__(self, places: slice | Array) -> Sample:
-        return Sample(self.values[places], self.weights[places])
+        return Sample(self.values[places], self.weights[places], None if self.sums is None else self.sums[places])
 
     def thinned(self, most: int) -> Sample:
         """About `most` values that stand for all, ever closer to each other towards either end."""
@@ -35,7 +40,7 @@ class Sample:
             return self
         places = _spread(count, most)
         sums = np.add.reduceat(self.weights, places)
-        return Sample(self.values[places], sums)
+        return replace(self[places], weights=sums)
 
 
 @lru_cache(maxsize=16)
@@ -50,7 +55,8 @@ class Observed:
 
     low, high: of all values; low > high where there was none. moving: the averages of low and high of the batches,
     each batch weighing a tenth, the earlier ones less and less. batches: how many had values. most: values of a batch.
-    seen: values of all batches. memo: what follows from all that, for as long as nothing is added.
+    seen: values of all batches. added: what is added to the values that are held. memo: what follows from all that, for as long as nothing is added.
+    Of tensors of one shape, with equal `rng`, the same elements are drawn.
     """
 
     def __init__(self, capacity: int, rng: np.random.Generator) -> None:
@@ -62,6 +68,7 @@ class Observed:
         self._rng = rng
         self._held = np.empty(capacity, np.float32)
         self._offered = 0
+        self.added: Array | None = None
 
     def add(self, digests: Array) -> None:
         """Take in what a batch gave: (..., HEAD + draws), a digest for each time that the tensor was computed."""
@@ -90,6 +97,21 @@ class Observed:
         self._held[place[chosen]] = late[chosen]
         self._offered += len(values)
 
+    def added_to(self, other: Observed) -> Observed:
+        """The same, whose sample knows what `other` adds to its values; itself, where that has other elements."""
+        if (self.seen, self._offered) != (other.seen, other._offered):
+            return self
+        key = "added", id(other)
+        if key not in self.memo:
+            self.memo[key] = self._with(other._held)
+        found: Observed = self.memo[key]
+        return found
+
+    def _with(self, added: Array) -> Observed:
+        made = copy.copy(self)
+        made.memo, made.added = {}, added
+        return made
+
     @property
     def sample(self) -> Sample:
         """Values drawn from all that were seen, with what is known of those beyond."""
@@ -99,12 +121,18 @@ class Observed:
         return found
 
     def _sample(self) -> Sample:
-        values = np.sort(self._held[: self._offered]).astype(np.float64)
+        held = self._held[: self._offered].astype(np.float64)
+        order = held.argsort()
+        values = held[order]
         rarest = min(1.0, len(values) / max(self.seen, 1.0))
         below, lighter = _tail(-values[0], -self.low, rarest)
         above, light = _tail(values[-1], self.high, rarest)
-        weights = [lighter[::-1], np.ones(len(values)), light]
-        return Sample(np.concatenate([-below[::-1], values, above]), np.concatenate(weights))
+        weights = np.concatenate([lighter[::-1], np.ones(len(values)), light])
+        sample = Sample(np.concatenate([-below[::-1], values, above]), weights)
+        if self.added is None:
+            return sample
+        added = np.pad(self.added[order], (len(below), len(above)), mode="edge")
+        return replace(sample, sums=sample.values + added)
 
     @property
     def finite(self) -> bool:

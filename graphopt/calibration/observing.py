@@ -106,7 +106,8 @@ class _Watch:
         self._all = self._serve(tensors, min(MOST_DRAWS, max(LEAST_DRAWS, HELD // looks)))
         self._small: tuple[Session, Probe] | None = None
         held = min(HELD, MOST_HELD // max(1, len(tensors)))
-        self.seen = {tensor: Observed(held, rng) for tensor in self._all[1].outputs}
+        places = int(rng.integers(1 << 32))
+        self.seen = {tensor: Observed(held, np.random.default_rng(places)) for tensor in self._all[1].outputs}
 
     def run(self, batch: Batch, *, whole: bool) -> None:
         """Run a batch, and take in what it shows. Raises ModelError."""

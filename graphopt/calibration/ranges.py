@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequenc
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from graphopt.calibration.methods import AUTO, METHODS, Steps, edges
@@ -46,6 +47,7 @@ def ranges(
     *,
     levels: int = 256,
     symmetric: bool = False,
+    sums: Mapping[Tensor, Tensor] = MappingProxyType({}),
     samples: int | None = SAMPLES,
     seed: int = 0,
     threads: int | None = None,
@@ -55,9 +57,10 @@ def ranges(
 ) -> Calibration:
     """The ranges of `tensors` of `model`, also of those in bodies, while it runs on `data`.
 
-    method: one of `METHODS`, or "auto". levels, symmetric: what the ranges will be cut into. samples: no more than so
-    many are run; None for all. memo: where what was observed is kept, by content, for other methods. file: where
-    ranges are kept for other runs; those of the same content are taken from there.
+    method: one of `METHODS`, or "auto". levels, symmetric: what the ranges will be cut into. sums: by tensor what is
+    added to it, of its shape and among `tensors`, before all below zero is cut off, where errors do not matter.
+    samples: no more than so many are run; None for all. memo: where what was observed is kept, by content, for other
+    methods. file: where ranges are kept for other runs; those of the same content are taken from there.
     Raises UsageError for data without samples and for an unknown method, ModelError if the model does not run on them.
     """
     if method not in (AUTO, *METHODS):
@@ -65,7 +68,7 @@ def ranges(
     steps, tensors = Steps(levels, symmetric), list(dict.fromkeys(tensors))
     look = partial(observe, model, data, tensors, samples=samples, seed=seed, threads=threads, progress=progress)
     if memo is None and file is None:
-        return _found(*look(), tensors, method, steps)
+        return _found(*look(), tensors, sums, method, steps)
     key = content(model, data, tensors, samples, seed)
     manner = f"{method}, {levels} levels{', symmetric' if symmetric else ''}"
     kept = load_ranges(file, key, manner) if file is not None else None
@@ -76,7 +79,7 @@ def ranges(
         held["observed", key] = _by_name(*look())
     seen, count = held["observed", key]
     here = {tensor: seen[tensor.name] for tensor in tensors if tensor.name in seen}
-    made = _found(here, count, tensors, method, steps)
+    made = _found(here, count, tensors, sums, method, steps)
     if file is not None:
         save_ranges(file, key, manner, {tensor.name: edges for tensor, edges in made.ranges.items()}, made.samples)
     return made
@@ -94,7 +97,12 @@ def _known(ranges: Mapping[str, tuple[float, float]], count: int, tensors: Seque
 
 
 def _found(
-    seen: Mapping[Tensor, Observed], count: int, tensors: Sequence[Tensor], method: str, steps: Steps
+    seen: Mapping[Tensor, Observed],
+    count: int,
+    tensors: Sequence[Tensor],
+    sums: Mapping[Tensor, Tensor],
+    method: str,
+    steps: Steps,
 ) -> Calibration:
     """The ranges that follow from what was observed."""
     found: dict[Tensor, Range] = {}
@@ -106,6 +114,7 @@ def _found(
         elif not observed.finite:
             skipped[tensor] = "it holds values that are not finite"
         else:
-            low, high = edges(observed, method, steps)
+            other = seen.get(sums[tensor]) if tensor in sums else None
+            low, high = edges(observed if other is None else observed.added_to(other), method, steps)
             found[tensor] = Range(float(low), float(high))
     return Calibration(found, skipped, count)

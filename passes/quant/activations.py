@@ -54,8 +54,11 @@ def grids_of(node: Node, high: float, dtype: DType) -> dict[str, Grid]:
     high: the greatest number that it reads.
     """
     operand, result = node.inputs[0].name, node.outputs[0].name
+    if node.op == "HardSwish":
+        grid = hard_swish_grid(high, dtype)
+        return {operand: grid, result: grid} if reread(node.op, grid) else {operand: grid}
     if node.op != "HardSigmoid":
-        return {operand: hard_swish_grid(high, dtype) if node.op == "HardSwish" else silu_grid(high, dtype)}
+        return {operand: silu_grid(high, dtype)}
     pair = hard_sigmoid_grids(*_line(node), dtype)
     return {} if pair is None else dict(zip((operand, result), pair, strict=True))
 
@@ -78,12 +81,20 @@ def hard_sigmoid_grids(alpha: float, beta: float, dtype: DType) -> tuple[Grid, G
 def hard_swish_grid(high: float, dtype: DType) -> Grid:
     """The finest grid for HardSwish's operand that starts at -3, has 0 and 3 among its points, and reaches `high`.
 
-    Below -3 HardSwish is 0, as it is at -3.
+    Below -3 HardSwish is 0, as it is at -3. Where steps would be wider than 3, the grid starts at 0: HardSwish is Relu
+    there, to an eighth of a step.
     """
     least, most = limits(dtype)
     steps = most - least
-    zero = int(np.clip(np.floor(BEND * steps / (BEND + max(high, 0.0))), 1, steps))
+    zero = int(min(np.floor(BEND * steps / (BEND + max(high, 0.0))), steps))
+    if not zero:
+        return asymmetric(0.0, high, dtype)
     return _grid(BEND / zero, zero, dtype)
+
+
+def reread(op: str, grid: Grid) -> bool:
+    """Whether the result of the function is the integers of its operand, on this grid, on a grid of its own."""
+    return op == "HardSigmoid" or (op == "HardSwish" and int(grid.zero) == grid.low)
 
 
 def readings(op: str, grid: Grid) -> Readings:

@@ -15,7 +15,7 @@ import numpy as np
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
 from graphopt.ir.types import Array, Constant, Graph, Node, Tensor, Variable
 from graphopt.ir.values import constant
-from passes.quant.activations import readings
+from passes.quant.activations import readings, reread
 from passes.quant.grid import Grid
 from passes.quant.kernels import Integers, Role
 from passes.quant.plan import Plan, Weight, bias_grid
@@ -122,12 +122,12 @@ class Writer:
     def activated(self, unit: Unit, integers: Tensor, written: Written) -> Tensor:
         """The result of a unit whose activation function reads these integers, on the grid that it needs.
 
-        HardSigmoid is another reading of them; the others are made of two readings.
+        Some are another reading of them; the others are made of two readings.
         """
         assert unit.inner is not None and unit.activation is not None  # noqa: S101, PT018 - the caller's promise
-        if unit.activation.op == "HardSigmoid":
-            return self.read(unit.outputs[0], integers, written)
         grid = self.plan.grids[unit.inner.name]
+        if reread(unit.activation.op, grid):
+            return self.read(unit.outputs[0], integers, written)
         made, cut = readings(unit.activation.op, grid), integers
         if made.low > grid.low or made.high < grid.high:
             edges = (self.constant(np.asarray(edge, grid.dtype)) for edge in (made.low, made.high))

@@ -29,7 +29,7 @@ from passes.quant.processor import integers_for
 from passes.quant.silu import silu_of_pixels
 from passes.quant.trust import warning
 from passes.quant.tuning import tuned
-from passes.quant.units import Unit, find
+from passes.quant.units import Unit, bounds, find
 
 RULE = "quantised_layer"
 FLOOR = 10.0
@@ -138,6 +138,17 @@ def concerned(units: Sequence[Unit]) -> list[Tensor]:
     return [tensor for tensor in found if tensor is not None]
 
 
+def _cut_off(units: Sequence[Unit]) -> dict[Tensor, Tensor]:
+    """Operands of sums that nothing else reads, with the other ones, where the sums are cut off at zero."""
+    return {
+        tensor: other
+        for unit in units
+        if unit.node.op == "Add" and unit.activation is not None and (bounds(unit.activation) or (-1.0,))[0] == 0
+        for tensor, other in (unit.data, unit.data[::-1])
+        if len(tensor.outputs) == 1
+    }
+
+
 def _ranges(
     context: Context, units: list[Unit], settings: Settings, manner: Manner
 ) -> tuple[dict[str, Range], dict[str, str]]:
@@ -155,6 +166,7 @@ def _ranges(
             settings.calibrate,
             levels=2 ** (8 * manner.integers.activation.itemsize),
             symmetric=manner.symmetric,
+            sums=_cut_off(units),
             samples=settings.samples,
             seed=context.seed,
             progress=context.say,

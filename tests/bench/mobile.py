@@ -20,9 +20,16 @@ class Mobile(Export):
     """Pieces of such networks."""
 
     def conv(
-        self, tensor: Tensor, inward: int, outward: int, size: int = 1, stride: int = 1, groups: int = 1
+        self,
+        tensor: Tensor,
+        inward: int,
+        outward: int,
+        size: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        gain: float = 1.5,
     ) -> Tensor:
-        weight = self.weight(outward, inward // groups, size, size, scale=1.5 / math.sqrt(inward // groups * size**2))
+        weight = self.weight(outward, inward // groups, size, size, scale=gain / math.sqrt(inward // groups * size**2))
         sizes = {"kernel_shape": [size, size], "strides": [stride, stride], "pads": [size // 2] * 4}
         made = self("Conv", tensor, weight, group=groups, **sizes)
         gamma, variance = (self.held(self.rng.uniform(0.8, 1.2, outward).astype(np.float32)) for _ in range(2))
@@ -93,6 +100,9 @@ V3_LARGE = (
     "5 672 160 s h 2", "5 960 160 s h 1", "5 960 160 s h 1",
 )  # fmt: skip
 """Size, width, channels, squeeze and excite, Relu or HardSwish, and stride of each block."""
+V3_GAIN = 0.7
+"""Of the last convolution of each: with it activations are of the size that normalisation gives trained ones, where
+HardSwish is curved."""
 
 
 def mobilenet_v3_large() -> onnx.ModelProto:
@@ -106,7 +116,7 @@ def mobilenet_v3_large() -> onnx.ModelProto:
         made = act(e.conv(made, width, width, size, stride, width))
         if excites == "s":
             made = e.excited(made, width, _in_eights(width / 4), e.relu, e.hard_sigmoid)
-        made = e.conv(made, width, outward)
+        made = e.conv(made, width, outward, gain=V3_GAIN)
         state = e("Add", made, state) if stride == 1 and channels == outward else made
         channels = outward
     pooled = e.pooled(e.hard_swish(e.conv(state, channels, 960)))

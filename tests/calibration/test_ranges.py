@@ -106,6 +106,27 @@ def test_large_tensors_are_read_in_some_batches_small_ones_in_all(tmp_path, monk
     assert looked.batches == 1
 
 
+def test_what_a_sum_cuts_off_does_not_need_steps(tmp_path):
+    text = "net (float[N, 4] x, float[N, 4] z) => (float[N, 4] y) { a = Neg (x)\n s = Add (a, z)\n y = Relu (s) }"
+    rng = np.random.default_rng(0)
+    x, z = (rng.standard_normal((500, 4)).astype(np.float32) for _ in range(2))
+    x[:, 0] = 9 + 0.1 * x[:, 0]  # a is far below what z can make up for
+    model, data = opened(tmp_path, text, x=x, z=np.abs(z))
+    a, other = tensor(model, "a"), tensor(model, "z")
+    plain, cut = (ranges(model, data, [a, other], "mse", levels=16, sums=sums).ranges[a] for sums in ({}, {a: other}))
+    assert plain.low < -8
+    assert cut.low > -4.5
+    kept = [
+        np.square(np.maximum(rounded(-x, edges, 16) + np.abs(z), 0) - np.maximum(np.abs(z) - x, 0)).mean()
+        for edges in (plain, cut)
+    ]
+    assert kept[1] < kept[0] / 2
+
+
+def rounded(values, edges, levels):
+    return Steps(levels).quantised(values.reshape(-1), [edges]).reshape(values.shape)
+
+
 def seen(values, batches=4):
     observed = Observed(1 << 16, np.random.default_rng(0))
     for part in np.array_split(np.asarray(values, np.float32), batches):

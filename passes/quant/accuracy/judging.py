@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
+import onnx
 
 from graphopt.calibration.serving import served
+from graphopt.ir.dtypes import elem_type
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array
+from graphopt.measure.provider import Session
 
 MOST_HELD = 1 << 28
 """Bytes of inputs and outputs that are held: after these, no more samples are looked at."""
@@ -40,15 +44,21 @@ def _power(values: Array) -> float:
     return float(np.square(finite, dtype=np.float64).sum())
 
 
+SHARES = frozenset({"Softmax", "LogSoftmax"})
+
+
 class Judge:
-    """Sets models beside a float model, on samples on which that is run once. Raises ModelError if it does not run."""
+    """Sets models beside a float model, on samples on which that is run once. Raises ModelError if it does not run.
+
+    Of a Softmax that is returned its operand is compared: shares say little of all samples but the doubtful ones.
+    """
 
     def __init__(self, model: Model, batches: Iterable[Arrays]) -> None:
         self._held: list[tuple[Arrays, Arrays]] = []
         size = 0
-        with served(model, lambda _: None, None) as (session, _):
+        with served(model, partial(_returning, model), None) as (session, names):
             for feeds in batches:
-                self._held.append((feeds, session.run(feeds)))
+                self._held.append((feeds, _run(session, feeds, names)))
                 size += sum(array.nbytes for one in self._held[-1] for array in one.values())
                 if size > MOST_HELD:
                     break
@@ -56,7 +66,28 @@ class Judge:
     def noise(self, model: Model) -> float:
         """What differs in the outputs, as a share of their power."""
         found = Noise([tensor.name for tensor in model.graph.outputs])
-        with served(model, lambda _: None, None) as (session, _):
+        with served(model, partial(_returning, model), None) as (session, names):
             for feeds, plain in self._held:
-                found.add(plain, session.run(feeds))
+                found.add(plain, _run(session, feeds, names))
         return found.share
+
+
+def _run(session: Session, feeds: Arrays, names: Mapping[str, str]) -> Arrays:
+    """What is compared, by the outputs' names."""
+    values = session.run(feeds)
+    return {name: values[compared] for name, compared in names.items()}
+
+
+def _returning(model: Model, proto: onnx.ModelProto) -> dict[str, str]:
+    """Make a model return what is compared; by the names of the outputs."""
+    returned = {value.name for value in (*proto.graph.output, *proto.graph.input)}
+    names = {}
+    for tensor in model.graph.outputs:
+        maker = tensor.producer
+        read = maker.inputs[0] if maker is not None and maker.op in SHARES and not maker.domain else tensor
+        names[tensor.name] = read.name
+        if read.name not in returned and tensor.dtype is not None:
+            value = onnx.helper.make_tensor_value_info(read.name, elem_type(tensor.dtype), None)
+            proto.graph.output.append(value)
+            returned.add(read.name)
+    return names

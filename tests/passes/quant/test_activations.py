@@ -74,16 +74,25 @@ def test_hard_sigmoid_without_such_a_grid_has_none(alpha, beta):
 
 
 @pytest.mark.parametrize("dtype", [UINT8, INT8])
-@pytest.mark.parametrize("high", [0.0, 0.5, 2.9, 3.0, 4.7, 20.0, 1e4])
+@pytest.mark.parametrize("high", [0.0, 0.5, 2.9, 3.0, 4.7, 20.0, 762.0])
 def test_the_grid_of_hard_swish_starts_at_its_bend_and_reaches_as_far_as_its_operand(high, dtype):
     grid = hard_swish_grid(high, dtype)
     made = hard_swish_readings(grid)
     gate, bend = made.grids[1], made.high
     assert grid.bottom == pytest.approx(-3)
-    assert grid.top >= min(high, 3 * 254) * (1 - 1e-6)
+    assert grid.top >= high * (1 - 1e-6)
     assert gate.dequantise(np.asarray(grid.low)) == 0
     assert (bend - int(gate.zero)) * float(gate.scale) == pytest.approx(1)
     assert (bend - int(grid.zero)) * float(grid.scale) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("dtype", [UINT8, INT8])
+@pytest.mark.parametrize("high", [770.0, 5e3, 1e6])
+def test_hard_swish_of_huge_numbers_is_what_its_operand_is_rounded_to(high, dtype):
+    grid = hard_swish_grid(high, dtype)
+    x = np.linspace(-high, high, 100_001)
+    wrong = np.abs(grid.rounded(x) - x * np.clip(x + 3, 0, 6) / 6)
+    assert wrong.max() <= (0.5 + 1 / 8) * float(grid.scale) * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("dtype", [UINT8, INT8])
@@ -101,6 +110,18 @@ def test_two_readings_of_an_integer_are_two_lines_near_silu(high, dtype):
 
 
 # ---- layers ----
+
+
+@pytest.mark.parametrize("written", ["qdq", "qoperator"])
+def test_hard_swish_of_huge_numbers_is_no_call(written, data, tmp_path):
+    huge = tmp_path / "huge.npz"
+    np.savez(huge, **{name: 1e4 * values for name, values in np.load(data).items()})
+    opset, activation = SWISHES["operator"]
+    result = quantised(layer(activation, opset), huge, passes=f"quant:scheme=static:format={written}")
+    assert not result.report.rolled_back
+    found = executed(result.model.to_proto())
+    assert found["QLinearConv"] == 2
+    assert not found["QLinearMul"]
 
 
 @pytest.mark.parametrize("written", ["qdq", "qoperator"])
