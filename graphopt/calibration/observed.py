@@ -55,7 +55,8 @@ class Observed:
 
     low, high: of all values; low > high where there was none. moving: the averages of low and high of the batches,
     each batch weighing a tenth, the earlier ones less and less. batches: how many had values. most: values of a batch.
-    seen: values of all batches. added: what is added to the values that are held. memo: what follows from all that, for as long as nothing is added.
+    seen: values of all batches. added: what is added to the values that are held. memo: what follows from all that,
+    for as long as nothing is added.
     Of tensors of one shape, with equal `rng`, the same elements are drawn.
     """
 
