@@ -48,6 +48,20 @@ def test_without_the_past_the_product_is_still_one_operator():
     assert operators(model)["Concat"] == 2
 
 
+def test_a_past_that_is_there_already_is_enough():
+    text = """
+        <ir_version: 10, opset_import: ["" : 18, "com.microsoft" : 1]>
+        agraph (float[b, s, 32] q, float[b, 4, s, 8] k, float[b, 4, s, 8] v, float[b, 4, p, 8] pk, float[b, 4, p, 8] pv)
+            => (float[b, s, 32] y, float[b, 4, t, 8] ak, float[b, 4, t, 8] av, float[b, 4, t, 8] key)
+        {
+            ak = Concat<axis = 2>(pk, k)
+            av = Concat<axis = 2>(pv, v)
+            y, key = com.microsoft.MultiHeadAttention<num_heads = 4>(q, ak, av)
+        }
+    """
+    refuses(cached_attention, text, reason="has a past already")
+
+
 def test_new_keys_that_have_no_heads_to_put_together_are_left_alone():
     text = """
         <ir_version: 10, opset_import: ["" : 18, "com.microsoft" : 1]>

@@ -32,5 +32,10 @@ def test_two_cancel(op, dtype):
     fires(involution, text, leaves=["Concat"])
 
 
+def test_two_different_ones_do_not_cancel():
+    text = "m (int32[N] x) => (int32[M] y) { a = Neg(x)  b = BitwiseNot(a)  y = Concat<axis=0>(b, b) }"
+    refuses(involution, text, reason="different")
+
+
 def test_not_from_an_input_to_an_output():
     refuses(involution, "m (float[N] x) => (float[N] y) { a = Neg(x)  y = Neg(a) }", reason="under this name")

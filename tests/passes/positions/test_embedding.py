@@ -143,6 +143,11 @@ def test_ids_that_may_be_negative_need_them():
     refuses(shifted_lookup, text, TABLES, reason="not known to be at least 0")
 
 
+def test_ids_that_are_moved_by_several_numbers_need_them():
+    text = "g (float[B,2] x) => (y) { s = Shape(x) i = Add(s, several) y = Gather(places, i) }"
+    refuses(shifted_lookup, text, TABLES | {"several": np.array([1, 2])}, reason="more than one number")
+
+
 def test_int32_ids_need_no_cast():
     text = "g (int32[B,S] ids) => (float[B,S,8] y) { i = Cast<to = 7>(ids) y = Gather(words, i) }"
     fires(converted_lookup, text, TABLES, leaves=["Gather"])

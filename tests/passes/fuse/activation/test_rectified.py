@@ -101,6 +101,10 @@ def test_prelu_refuses():
     refuses(prelu, spelled(KERAS, x="float[n, 2]").replace("2] y)", "2] y, float[n, 2] q)"), SLOPES)
 
 
+def test_limits_may_be_equal():
+    fires(clip, spelled("a = Max(x, 2.0) y = Min(a, 2.0)"), leaves=["Clip"])
+
+
 def test_clip_refuses():
     refuses(clip, spelled(CLIP[1].replace("-1.0", "3.0")), reason="the wrong way round")
     refuses(clip, spelled("a = Max(x, w) y = Min(a, 2.0)", x="float[n, 2]"), SLOPES, reason="not a single number")

@@ -35,6 +35,14 @@ def test_summands(product, shape):
         fires(add_gemm, model(first, product), weights(product) | {"c": numbers(*shape)}, leaves=["Gemm"])
 
 
+@pytest.mark.parametrize(("rule", "left"), [(mul_gemm, "MatMul"), (add_gemm, "Gemm")])
+def test_broadcasting_as_in_numpy_came_with_opset_7(rule, left):
+    text = model("Mul (x, c)" if rule is mul_gemm else "Add (x, c)")
+    held = {"w": (6, 5), "c": numbers(6)}
+    fires(rule, f'<ir_version: 8, opset_import: ["" : 7]> {text}', held, leaves=[left])
+    refuses(rule, f'<ir_version: 8, opset_import: ["" : 6]> {text}', held, reason="opset 7")
+
+
 @pytest.mark.parametrize(("rule", "first"), [(mul_gemm, "Mul (x, c)"), (add_gemm, "Add (x, c)")])
 @pytest.mark.parametrize(
     ("x", "shape", "result", "product", "reason"),
