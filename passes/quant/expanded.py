@@ -22,6 +22,7 @@ from graphopt.pipeline.context import Activations, Context
 from graphopt.pipeline.passes import check_names
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
+from passes.clean.constant_nodes import constant_nodes
 from passes.quant import samples
 from passes.quant.codebook import fitted
 from passes.quant.grid import INT8, symmetric
@@ -85,7 +86,12 @@ class Writer:
     stored: dict[tuple[Constant, int], tuple[Constant, ...]] = field(default_factory=dict)
 
     def every(self, settings: Settings, operators: Collection[str]) -> None:
-        """Each call of these operators with a constant weight that is worth it."""
+        """Each call of these operators with a constant weight that is worth it, in bodies too.
+
+        Weights leave the calls that give them first: they would stay behind.
+        """
+        self.context.editor.flush()
+        constant_nodes(self.context)
         for graph in walk.graphs(self.context.model.graph):
             for node in list(graph.nodes):
                 if not node.domain and node.op in operators and settings.wants(node):

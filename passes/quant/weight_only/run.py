@@ -18,6 +18,7 @@ from graphopt.pipeline.journal import Status, Verdict
 from graphopt.pipeline.passes import check_names
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
+from passes.clean.constant_nodes import constant_nodes
 from passes.quant import columns
 from passes.quant.embeddings import embeddings
 from passes.quant.expanded import convolutions
@@ -53,6 +54,8 @@ def run(context: Context, settings: Settings) -> None:
     job = Job(context, settings, Format(bits, settings.block, settings.scheme in FEW or bool(settings.symmetric)))
     raise_opset(context, job.style.since.get(bits, 1))
     unpack(context, settings)
+    context.editor.flush()
+    constant_nodes(context)
     wanted = [linear for linear in linears(context, RULE) if settings.wants(linear.node)]
     if job.method.needs_data:
         if context.calibration is None:

@@ -6,6 +6,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from graphopt.ir import walk
+from graphopt.ir.types import Constant
 from passes.quant.codebook import fitted, means
 from passes.quant.expanded import LEAST
 from tests.support import apply, operators
@@ -62,6 +64,27 @@ def test_convolutions_have_weights_of_8_bits():
     (scale,) = [one for one in result.model.graph.initializers if one.shape == (16,) and one.name != "b"]
     assert scale.dtype == np.float32
     assert result.report.whole.error > 38
+
+
+def test_weights_that_calls_in_bodies_give_do_not_stay_behind():
+    values = ", ".join(f"{value:.3f}" for value in RNG.standard_normal(16 * 8 * 3 * 3))
+    text = f"""agraph (float[N, 8, 6, 6] x, bool c) => (float[N, 16, 4, 4] y) {{
+        y = If (c) <
+            then_branch = one () => (float[N, 16, 4, 4] t) {{
+                w = Constant <value = float[16, 8, 3, 3] {{{values}}}> ()
+                t = Conv (x, w)
+            }},
+            else_branch = other () => (float[N, 16, 4, 4] e) {{
+                k = Constant <value = float[16, 8, 3, 3] {{{values}}}> ()
+                e = Conv <pads = [0, 0, 0, 0]> (x, k)
+            }}
+        >
+    }}"""
+    result = apply("quant:scheme=int8", text, {})
+    assert result.report.hits["int8_weight"] == 2
+    held = [tensor for node in walk.nodes(result.model.graph) for tensor in node.inputs if isinstance(tensor, Constant)]
+    assert {str(one.dtype) for one in held if one.size > 16} == {"int8"}
+    assert "Constant" not in [node.op for node in walk.nodes(result.model.graph)]
 
 
 def test_shared_weights_are_stored_once():
