@@ -56,6 +56,8 @@ def _searched(model: Model, first: int, avoid: Mapping[str, int], shapes: Shapes
     """The binding, and whether the model can run with it as far as the analysis sees."""
     dims = [shapes.dims(tensor) or () for tensor in model.graph.inputs]
     names = list(dict.fromkeys(name for shape in dims for dim in shape for name in sorted(symbols(dim or 0))))
+    if not names:
+        return {}, True
     binding = {name: first + i for i, name in enumerate(names)}
     sizes, pairs = _conditions(model, shapes)
     for _ in range(STEPS):

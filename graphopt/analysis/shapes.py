@@ -112,10 +112,8 @@ class Shapes:
 
     def known(self, tensor: Tensor) -> np.ndarray[Any, Any] | None:
         """The values of a small integer or boolean tensor, if all are known numbers."""
-        value, dtype = self.integers(tensor), self.dtype(tensor)
-        if value is None or dtype is None or not value.numbers:
-            return None
-        return value.array.astype(dtype)
+        value = self.integers(tensor)
+        return value.array.astype(self.dtype(tensor)) if value is not None and value.numbers else None
 
     def expression(self, text: str) -> Scalar:
         """A dimension's text as an expression. Raises ValueError for text that is none."""

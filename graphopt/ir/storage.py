@@ -20,6 +20,8 @@ from graphopt.ir.dtypes import DType
 from graphopt.ir.types import Array, Shape, Stored
 from graphopt.ir.words import counted
 
+SMALL = 4096
+"""Bytes of values that are kept once they have been decoded."""
 _DENSE = 4 << 30
 """No sparse tensor is unfolded to more bytes than this."""
 _FIELDS = {
@@ -155,9 +157,18 @@ class Message(Stored):
     def __init__(self, shape: tuple[int, ...], dtype: DType, proto: TensorProto) -> None:
         super().__init__(shape, dtype, proto.ByteSize())
         self.proto = proto
+        self._decoded: Array | None = None
 
     def load(self) -> Array:
-        """The array, read-only."""
+        """The array, read-only; a small one is decoded once, as many rules look at it."""
+        found = self._decoded
+        if found is None:
+            found = self._decode()
+            if self.nbytes <= SMALL:
+                self._decoded = found
+        return found
+
+    def _decode(self) -> Array:
         if self.dtype.kind == "O":
             return _strings(self.proto, self.shape)
         if self.proto.HasField("raw_data"):

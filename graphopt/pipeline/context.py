@@ -98,6 +98,7 @@ class Context:
     shapes: types, shapes and known integer values; up to date at the start of each pass.
     shapes_revision: the editor's revision at which they were up to date.
     journal: what has happened so far. tried: how far each rule has been tried, at each version of ai.onnx.
+    settled: steps that are safe and found nothing to change, with the editor's revision: they would find nothing again.
     runner: runs small models, for passes that compute what the runtime would.
     bindings: numbers for the free dimensions, at which rewrites are checked; by default two that the analysis finds.
     target: where the model is to run.
@@ -122,6 +123,7 @@ class Context:
         self.journal = Journal()
         self.runner = runner or InProcess()
         self.tried: dict[tuple[Rule, int], Tried] = {}
+        self.settled: dict[str, int] = {}
         self.keys: list[Key] = []
         self.step = ""
         self._check = check
@@ -140,7 +142,8 @@ class Context:
         self.editor.flush()
         if self.shapes_revision != self.editor.revision:
             self.shapes = self.shapes.renewed()
-            self._bound = None if self._bound is None else [bound.renewed() for bound in self._bound]
+            if self._bound is not None:
+                self._bound = [bound.renewed() if bound.binding else self.shapes for bound in self._bound]
             self.shapes_revision = self.editor.revision
 
     @property
@@ -148,7 +151,7 @@ class Context:
         """The shapes with every free dimension bound to a small number, in two ways if there is a free dimension."""
         if self._bound is None:
             self._bindings = self._bindings or list(bindings(self.model, self.shapes))
-            self._bound = [Shapes(self.model, binding) for binding in self._bindings]
+            self._bound = [Shapes(self.model, binding) if binding else self.shapes for binding in self._bindings]
         return self._bound
 
     @property

@@ -191,8 +191,11 @@ def _run_pass(job: Compile, context: Context, bound: Bound) -> None:
     before, made, started = interface(context.model), len(context.keys), time.perf_counter()
     nodes, revision = len(context.editor.home), context.editor.revision
     context.begin(bound.text)
-    bound.run.run(context, bound.options)
-    context.editor.flush()
+    if context.settled.get(bound.text) != revision:
+        bound.run.run(context, bound.options)
+        context.editor.flush()
+        if bound.run.safe and context.editor.revision == revision:
+            context.settled[bound.text] = revision
     if job.structure:
         changed = difference(before, interface(context.model)) if bound.run.keeps_interface else None
         reason = changed or (fault(context.model.graph) if context.editor.revision != revision else None)

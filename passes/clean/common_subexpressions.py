@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Hashable, Iterator
 
 from onnx import AttributeProto
@@ -21,23 +20,26 @@ PURE = ("", "ai.onnx.ml", "com.microsoft")
 MOST_SOURCES = 64
 """Nodes with which two symbolic integers are checked to be equal."""
 
-Seen = ChainMap[Hashable, Node]
-
 
 def common_subexpressions(context: Context) -> None:
     """Of nodes with equal calls, or of equal symbolic integers, the first is enough; for nested graphs too."""
-    _sweep(context, context.editor.graph, ChainMap())
+    _sweep(context, context.editor.graph, {})
 
 
-def _sweep(context: Context, graph: Graph, seen: Seen) -> None:
+def _sweep(context: Context, graph: Graph, seen: dict[Hashable, Node]) -> None:
     """Go through a graph in order, and into nested ones with what was computed before them."""
+    met: list[Hashable] = []
     for node in list(graph.nodes):
         for inner in subgraphs(node):
-            _sweep(context, inner, seen.new_child())
+            _sweep(context, inner, seen)
         for key in _keys(context, node):
             first = seen.setdefault(key, node)
-            if first is not node and context.editor.alive(first) and _merge(context, first, node):
+            if first is node:
+                met.append(key)
+            elif context.editor.alive(first) and _merge(context, first, node):
                 break
+    for key in met:
+        del seen[key]
 
 
 def _merge(context: Context, first: Node, second: Node) -> bool:
@@ -68,7 +70,7 @@ def _sources(context: Context, *nodes: Node) -> tuple[Node, ...]:
 
 def _keys(context: Context, node: Node) -> Iterator[Hashable]:
     """What nodes have in common that compute the same: their call; their value, if it is symbolic integers."""
-    if node.domain not in PURE or any(True for _ in subgraphs(node)) or nondeterministic(node):
+    if node.domain not in PURE or (node.attrs and any(True for _ in subgraphs(node))) or nondeterministic(node):
         return
     if len(node.outputs) == 1:
         value = context.shapes.integers(node.outputs[0])
@@ -77,14 +79,16 @@ def _keys(context: Context, node: Node) -> Iterator[Hashable]:
     attributes = _attributes(node)
     if attributes is not None:
         inputs: list[Tensor | None] = [tensor if tensor.name else None for tensor in node.inputs]
-        if node.op in COMMUTATIVE and not node.domain:
+        if len(inputs) > 1 and node.op in COMMUTATIVE and not node.domain:
             inputs.sort(key=id)
-        outputs = tuple(bool(tensor.name) for tensor in node.outputs)
+        outputs = tuple([bool(tensor.name) for tensor in node.outputs])
         yield node.op, node.domain, node.overload, tuple(inputs), outputs, attributes
 
 
 def _attributes(node: Node) -> Hashable:
     """The attributes by name and content; None where one cannot be compared."""
+    if not node.attrs:
+        return ()
     found = []
     for name, value in sorted(node.attrs.items()):
         if isinstance(value, AttributeRef | Graph):

@@ -64,6 +64,19 @@ def test_a_fixpoint_ends_when_a_round_changes_nothing(monkeypatch):
     assert calls == ["counted", "counted"]
 
 
+def test_a_step_that_found_nothing_runs_again_only_after_a_change(monkeypatch):
+    watch, calls = Watch(), []
+    counted = Pass("counted", lambda context, _options: calls.append(context.step), "Counts its runs.")
+    lossy = Pass("lossy", lambda context, _options: calls.append(context.step), "Counts its runs.", safe=False)
+    plugin = type(sys)("plugin_of_steps")
+    plugin.PASSES = (counted, lossy, rule_pass("once", "Relu once.", [once]))
+    monkeypatch.setitem(sys.modules, "plugin_of_steps", plugin)
+    passes = "counted,counted,once,counted,counted,lossy,lossy"
+    graphopt.optimize(proto(TEXT), passes=passes, plugins=["plugin_of_steps"], observers=[watch])
+    assert calls == ["counted", "counted", "lossy", "lossy"]
+    assert [text for text in watch.heard if text.startswith("begin")] == [f"begin {one}" for one in passes.split(",")]
+
+
 def test_rules_that_undo_each_other_are_named():
     with pytest.raises(PassError, match=r"rule (to_max|to_relu) does not terminate"):
         apply(rule_pass("circle", "Goes round.", [to_max, to_relu]), TEXT)
