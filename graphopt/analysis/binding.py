@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graphopt.ir.types import Node
 
 STEPS = 4000
-"""Attempts to satisfy the model before the numbers are taken as they are."""
+"""Attempts to satisfy the model before the first numbers are taken as they were: the last ones may be huge."""
 
 ALIGNED = frozenset({"Add", "Sub", "Mul", "Div", "Sum", "Max", "Min", "Pow", "Where", "Equal", "Less", "Greater"})
 
@@ -40,7 +40,7 @@ def default_binding(
     """Small distinct numbers, `first` and up, for the named dimensions of the graph inputs.
 
     They grow until, as far as the analysis sees, every tensor has a positive size, divisions are exact, and shapes
-    that are added, joined or multiplied fit. Where no such numbers are found the last ones tried are returned, and a
+    that are added, joined or multiplied fit. Where no such numbers are found the first ones tried are returned, and a
     model may need others for reasons that no shape tells: callers may override them.
 
     Args:
@@ -56,9 +56,8 @@ def _searched(model: Model, first: int, avoid: Mapping[str, int], shapes: Shapes
     """The binding, and whether the model can run with it as far as the analysis sees."""
     dims = [shapes.dims(tensor) or () for tensor in model.graph.inputs]
     names = list(dict.fromkeys(name for shape in dims for dim in shape for name in sorted(symbols(dim or 0))))
-    if not names:
-        return {}, True
-    binding = {name: first + i for i, name in enumerate(names)}
+    begun = {name: first + i for i, name in enumerate(names)}
+    binding = dict(begun)
     sizes, pairs = _conditions(model, shapes)
     for _ in range(STEPS):
         clash = _clash(binding, avoid) or _small(sizes, binding) or _unequal(pairs, binding)
@@ -66,7 +65,7 @@ def _searched(model: Model, first: int, avoid: Mapping[str, int], shapes: Shapes
             return binding, True
         for name, step in clash.items():
             binding[name] = (binding[name] // step + 1) * step
-    return binding, False
+    return begun, False
 
 
 Clash = dict[str, int]
@@ -97,11 +96,15 @@ def _denominator(size: Expression) -> int:
 
 
 def _unequal(pairs: list[tuple[Scalar, Scalar, bool]], binding: Mapping[str, int]) -> Clash:
-    """The names of the first two sizes that should be equal and are not (or 1, where they broadcast)."""
+    """The names of the first two sizes that should be equal and are not (or 1, where they broadcast).
+
+    Of the smaller one alone, if it has names that the larger one has not: then they come closer.
+    """
     for a, b, broadcast in pairs:
         x, y = evaluate(a, binding), evaluate(b, binding)
         if x != y and not (broadcast and 1 in (x, y)):
-            return dict.fromkeys(symbols(a) | symbols(b), 1)
+            smaller, larger = (symbols(a), symbols(b)) if x < y else (symbols(b), symbols(a))
+            return dict.fromkeys(smaller - larger or smaller | larger, 1)
     return {}
 
 

@@ -48,7 +48,14 @@ def test_two_bindings_share_no_number():
 
 def test_the_impossible_ends():
     found = binding_of("g (float[n, n] x) => (float y) { y = MatMul(x, v) }", {"v": (4, 5)}, avoid={"n": 4})
-    assert found.keys() == {"n"}
+    assert found == {"n": 2}
+
+
+def test_a_length_that_is_a_sum_stays_small():
+    text = """g (float[b, p, 8] past, float[b, s, 8] x, float[b, t, 1] mask) => (float[b, t, 8] y) {
+        all = Concat<axis = 1>(past, x) y = Add(all, mask) }"""
+    assert binding_of(text) == {"b": 2, "p": 3, "s": 4, "t": 7}
+    assert binding_of(text.replace("Add(all, mask)", "Add(mask, all)"), first=4) == {"b": 4, "p": 5, "s": 6, "t": 11}
 
 
 def test_a_dimension_that_meets_another_length_has_no_second_number():
