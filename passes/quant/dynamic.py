@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from graphopt.pipeline.context import Context
 from graphopt.pipeline.passes import check_names
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
+from graphopt.target import CPU, ORT
 from passes.quant import columns, floats
 from passes.quant.embeddings import embeddings
 from passes.quant.fused import prepare
@@ -49,7 +52,8 @@ def run(context: Context, settings: Settings) -> None:
             "only (int8, int4, fp8)"
         )
     check_names(context.model, (*settings.exclude, *settings.only))
-    prepare(context)
+    with _on_processors(context):
+        prepare(context)
     writer = Writer(context, settings.bits or integers.bits, settings)
     unpack(context, settings, lambda node: bool(writer.obstacle(node)))
     for linear in linears(context, RULE):
@@ -63,6 +67,17 @@ def run(context: Context, settings: Settings) -> None:
     if context.checks:
         refused = [one for one in context.journal.refusals.values() if one.rule in (RULE, ATTENTION_RULE)]
         floats.report(context, {one.root.partition(" ")[2]: one.reason for one in refused})
+
+
+@contextlib.contextmanager
+def _on_processors(context: Context) -> Iterator[None]:
+    """The default target without what is slow on processors: what is quantised like this runs nowhere else."""
+    given = context.target
+    context.target = replace(ORT, slow=CPU.slow) if given is ORT else given
+    try:
+        yield
+    finally:
+        context.target = given
 
 
 @dataclass(eq=False)

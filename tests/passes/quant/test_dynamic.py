@@ -7,7 +7,7 @@ import pytest
 
 import graphopt
 from graphopt.errors import UsageError
-from passes.quant import columns
+from passes.quant import columns, embeddings
 from tests.support import apply, fires, operators, proto
 
 DYNAMIC = "quant:scheme=dynamic"
@@ -119,6 +119,23 @@ def test_without_vnni_weights_have_seven_bits():
     result = apply(DYNAMIC, PRODUCT, {"w": (40, 24)}, target="x64-avx2")
     (weight,) = [held for held in result.model.graph.initializers if held.dtype == np.int8 and held.shape]
     assert np.abs(weight.values).max() == 63
+
+
+NORMALISED = """agraph (int64[N, S] i, float[N, S, 16] x) => (float[N, S, 24] y) {
+    e = Gather (t, i)
+    s = Add (e, x)
+    n = LayerNormalization <axis = -1> (s, g, b)
+    y = MatMul (n, w)
+}"""
+
+
+@pytest.mark.parametrize("target", ["ort", "cpu"])
+def test_what_is_slow_on_processors_is_not_made_whatever_runs_elsewhere_too(target, monkeypatch):
+    monkeypatch.setattr(embeddings, "LEAST", 64)
+    shapes = {"t": (50, 16), "g": (16,), "b": (16,), "w": (16, 24)}
+    made = operators(apply(DYNAMIC, NORMALISED, shapes, target=target).model)
+    assert made["LayerNormalization"] == made["GatherBlockQuantized"] == made["MatMulInteger"] == 1
+    assert "SkipLayerNormalization" not in made
 
 
 @pytest.mark.parametrize("target", ["cuda", "tensorrt"])
