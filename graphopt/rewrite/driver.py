@@ -122,7 +122,8 @@ class _Sweeps:
             self._scopes = self._first_scopes()
         else:
             near = self._near(*self._marks)
-            self._scopes = {rule: _Scope(near, rule.height) for rule in self.rules}
+            declined = self._refused
+            self._scopes = {rule: _Scope(near, rule.height, near.keys() & declined[rule]) for rule in self.rules}
         self._marks, self._made = (len(self.editor.changed), len(self.editor.thinned)), set()
         everywhere = any(scope.near is None for scope in self._scopes.values())
         wanted = set[Node]().union(*{id(one): one for scope in self._scopes.values() for one in scope.nodes}.values())
@@ -178,7 +179,7 @@ class _Sweeps:
 
     def _near(self, changed: int, thinned: int) -> dict[Node, int]:
         """The nodes at which a pattern may fit that did not before the editor made its latest notes, and how high the
-        pattern must be for that.
+        pattern must be for that. Rules that declined may look farther than their pattern: to them all are new.
 
         A node that very many read is not new to any pattern because it lost a reader.
         """

@@ -71,3 +71,21 @@ def test_a_rule_that_declined_for_good_is_asked_again_only_near_a_change():
     context.editor.redirect(context.editor.graph.outputs[0].producer.inputs[0], context.editor.graph.inputs[0], None)
     rewrite_all(context, [declines])
     assert asked == ["y", "y"]
+
+
+def test_a_rule_that_declined_is_asked_again_as_far_from_a_change_as_any_pattern_of_its_pass_reaches():
+    text = "agraph (float[N, 4] x) => (float[N, 4] y) { a = Neg(x) b = Neg(a) c = Exp(b) y = Abs(c) }"
+    asked: list[str] = []
+
+    @rule(op.Abs(x), numerics=Exact())
+    def after_two(m, _new):
+        asked.append(m.root.outputs[0].name)
+        m.refuse("never")
+
+    @rule(op.Neg(op.Neg(x)), numerics=Exact())
+    def twice(m, new):
+        return new.Identity(m[x])
+
+    context = compile_of(text)
+    assert rewrite_all(context, [after_two, twice]) == 1
+    assert asked == ["y", "y"]
