@@ -45,6 +45,12 @@ def test_attributes():
     assert model.graph.nodes[0].attrs == {"min": 0.0, "max": 6.0}
 
 
+def test_bounds_are_inputs_from_opset_11_on():
+    old = '<ir_version: 6, opset_import: ["" : 11]>'
+    model = fires(clip_chain, old + text("p = Clip(x, a, b)  y = Clip(p, c, d)"), W, leaves=["Clip"])
+    assert len(model.graph.nodes[0].inputs) == 3
+
+
 def test_not_two_relus():
     refuses(clip_chain, text("p = Relu(x)  y = Relu(p)"), reason="neither")
 

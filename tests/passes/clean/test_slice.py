@@ -94,6 +94,13 @@ def test_not_if_the_length_of_an_axis_decides(text):
     refuses(slice_chain, text, reason="cannot be composed")
 
 
+def test_bounds_are_inputs_from_opset_10_on():
+    text = """<ir_version: 5, opset_import: ["" : 10]> m (float[9] x) => (float[A] y)
+        <int64[1] one = {1}, int64[1] eight = {8}> { p = Slice(x, one, eight)  y = Slice(p, one, eight) }"""
+    model = fires(slice_chain, text, leaves=["Slice"])
+    assert len(model.graph.nodes[0].inputs) == 4
+
+
 def test_not_if_a_bound_is_unknown():
     text = """m (float[7] x, int64[1] s) => (float[N] y) <int64[1] a = {1}, int64[1] b = {5}> {
         p = Slice(x, s, b)
