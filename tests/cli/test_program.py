@@ -11,6 +11,7 @@ import time
 import pytest
 
 import graphopt
+import graphopt.cache.results  # before a test puts something in the place of what it imports
 import graphopt.cli.app as program
 from tests.cli.conftest import ROOT, process, run
 from tests.support import proto
