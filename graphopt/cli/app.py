@@ -109,6 +109,7 @@ def _end_at_once() -> NoReturn:
 
 def main() -> NoReturn:
     """Run the program with the arguments of this process, and end it with one of the exit codes."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would tell its maker of the models that it runs
     atexit.register(gc.freeze)  # the process ends with all that it holds: there is no garbage to be looked for
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -33,8 +33,13 @@ several pairs."""
 PATIENCE = 10
 """The second model of a pair may take this many times as long as the first, whatever the limit is."""
 
-ENVIRONMENT = {"ALLOW_RELEASED_ONNX_OPSET_ONLY": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Opsets newer than the runtime are tried; nothing but the main thread computes."""
+ENVIRONMENT = {
+    "ALLOW_RELEASED_ONNX_OPSET_ONLY": "0",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
+"""Opsets newer than the runtime are tried; nothing but the main thread computes; what runs is nobody else's affair."""
 
 START_S = 60.0
 """Time that a process has to get ready."""

@@ -76,6 +76,14 @@ def test_help_imports_hardly_more_than_an_empty_program():
     assert len(ours) <= 1.2 * len(empty)
 
 
+def test_the_runtime_tells_nobody_of_the_models_that_it_runs(model, tmp_path):
+    (tmp_path / "temporary").mkdir()
+    out = tmp_path / "out.onnx"
+    done = process("optimize", model, "-o", out, "--measure", TMPDIR=str(tmp_path / "temporary"))
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
 def test_a_compile_without_data_imports_nothing_that_reads_or_scores_data(tmp_path):
     source = tmp_path / "model.onnx"
     source.write_bytes(proto("agraph (float[N] x) => (float[N] y) { a = Neg(x) y = Neg(a) }").SerializeToString())
