@@ -8,6 +8,7 @@ that was killed leaves behind is locked by nobody, and the next one removes it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -25,6 +26,8 @@ MANIFEST = "manifest.json"
 TAG = "CACHEDIR.TAG"
 TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Results of graphopt; may be removed at any time.\n"
 """What tells programs that make backups to leave a folder alone (https://bford.info/cachedir/)."""
+TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
+"""What a rename says where an entry lies already."""
 ABANDONED_S = 60.0
 """Age from which on a folder that nobody has locked is left over: between its making and its locking there is less."""
 
@@ -67,8 +70,8 @@ class Store:
             place.parent.mkdir(exist_ok=True)
             try:
                 folder.rename(place)
-            except OSError:
-                if not place.exists():  # else somebody was quicker
+            except OSError as error:
+                if error.errno not in TAKEN:  # else somebody was quicker, even if it is gone again
                     raise
         self._shrink(place)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +108,24 @@ def test_many_that_read_write_and_remove_at_once(tmp_path):
     assert held
     assert all((folder / "model.onnx").read_bytes() == folder.name.encode() * 16 for folder in held)
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_an_entry_that_another_wrote_and_a_third_removed_meanwhile_is_nobodys_fault(store, monkeypatch):
+    store.write(KEY, make())
+    rename = Path.rename
+
+    def late(self, target):
+        try:
+            return rename(self, target)
+        except OSError:
+            shutil.rmtree(target)
+            raise
+
+    monkeypatch.setattr(Path, "rename", late)
+    store.write(KEY, make())
+    assert store.read(KEY) is None
+    store.write(KEY, make())
+    assert store.read(KEY) is not None
 
 
 def test_what_a_killed_process_left_is_removed_but_not_what_another_works_on(store, monkeypatch):
