@@ -57,11 +57,7 @@ def open_data(
     Raises UsageError that says what was expected and what was found.
     """
     if not isinstance(spec, str | Path):
-        if not isinstance(spec, Data):
-            raise UsageError(
-                f"data is a path, module:function or an object that is `graphopt.data.source.Data`, not {spec!r}"
-            )
-        return spec
+        return _own(spec)
     shape = model if isinstance(model, Interface) else interface(model)
     declared = parse_preprocess(preprocess) if isinstance(preprocess, str) else preprocess
     if label is not None and labels is not None:
@@ -82,6 +78,14 @@ def open_data(
     )  # fmt: skip
     fitted.check()
     return fitted
+
+
+def _own(spec: object) -> Data:
+    if not isinstance(spec, Data):
+        raise UsageError(
+            f"data is a path, module:function or an object that is `graphopt.data.source.Data`, not {spec!r}"
+        )
+    return spec
 
 
 def _existing(spec: str | Path) -> Path:

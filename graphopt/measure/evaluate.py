@@ -23,7 +23,7 @@ from graphopt.measure.bootstrap import Estimate, estimates
 from graphopt.measure.metrics import Metric, Observed, metric
 from graphopt.measure.metrics.classes import check_classes
 from graphopt.measure.provider import CPU, Session, check_provider, check_threads, open_session
-from graphopt.measure.subject import sources, subjects
+from graphopt.measure.subject import Subject, sources, subjects
 
 if TYPE_CHECKING:
     from graphopt.measure.subject import Source
@@ -130,25 +130,18 @@ def evaluate(
     compared = any(one.needs_reference for one in measures)
     separate = [reference] if compared and reference is not None else []
     wanted = [*sources(models), *separate]
-    _check_arguments(wanted, batch, limit)
-    if compared and len(wanted) == 1:
-        raise UsageError(f"{listed(one.name for one in measures if one.needs_reference)}: give a second model, or the "
-                         "original to compare with (reference)")  # fmt: skip
+    _check_arguments(wanted, measures, batch, limit)
     check_provider(provider)
     number = check_threads(threads)
     with tempfile.TemporaryDirectory(prefix="graphopt-") as folder, contextlib.ExitStack() as stack:
         lying = subjects(wanted, Path(folder), allow_outside=allow_outside)
-        shapes = [interface(one.model, one.name) for one in lying]
-        for other in shapes[1:]:
-            same_inputs(shapes[0], other)
+        shapes = _interfaces(lying)
         opened = open_data(data, shapes[0])
         _check(measures, shapes, opened)
         exported = next((shape.batch for shape in shapes if shape.batch is not None), None)
         feeding = Feeding(opened, _size(shapes, opened, batch), exported, limit, progress)
-        sessions = [
-            stack.enter_context(open_session(one.path, provider=provider, threads=number, name=one.name))
-            for one in lying
-        ]
+        opening = (open_session(one.path, provider=provider, threads=number, name=one.name) for one in lying)
+        sessions = list(map(stack.enter_context, opening))
         kept, samples = _run(sessions, feeding, measures, separate=bool(separate))
         left = {one.name: tuple(map(str, session.left_to_cpu)) for one, session in zip(lying, sessions, strict=True)}
     return Evaluation(
@@ -165,12 +158,23 @@ def evaluate(
     )
 
 
-def _check_arguments(models: Sequence[Source], batch: int | None, limit: int | None) -> None:
+def _check_arguments(models: Sequence[Source], metrics: Sequence[Metric], batch: int | None, limit: int | None) -> None:
     if not models:
         raise UsageError("there is no model to evaluate")
+    comparing = [one.name for one in metrics if one.needs_reference]
+    if comparing and len(models) == 1:
+        raise UsageError(f"{listed(comparing)}: give a second model, or the original to compare with (reference)")
     for number, name in ((batch, "batch"), (limit, "limit")):
         if number is not None and number < 1:
             raise UsageError(f"the {name} must be at least 1 sample, found {number}")
+
+
+def _interfaces(models: Sequence[Subject]) -> list[Interface]:
+    """Raises UsageError where they take different inputs."""
+    found = [interface(one.model, one.name) for one in models]
+    for other in found[1:]:
+        same_inputs(found[0], other)
+    return found
 
 
 def _metrics(metrics: str | Metric | Sequence[str | Metric]) -> list[Metric]:
