@@ -102,7 +102,7 @@ class Observed:
         """The same, whose sample knows what `other` adds to its values; itself, where that has other elements."""
         if (self.seen, self._offered) != (other.seen, other._offered):
             return self
-        key = "added", id(other)
+        key = "added", other
         if key not in self.memo:
             self.memo[key] = self._with(other._held)
         found: Observed = self.memo[key]

@@ -16,7 +16,7 @@ from graphopt.ir.types import Array
 
 @dataclass(frozen=True)
 class Taps:
-    """weights: (outputs, inputs of a group, *kernel), or None where only the shape is wanted. bias: (outputs,) or None.
+    """weights: (outputs, inputs of a group, *kernel). bias: (outputs,) or None.
 
     first: the offset of the first tap along each axis; strides, dilations: as of Conv; trim: how much longer the padded
     input is than its taps reach, which together with the strides decides the size of the output.
