@@ -122,9 +122,8 @@ class Observed:
         return found
 
     def _sample(self) -> Sample:
-        held = self._held[: self._offered].astype(np.float64)
-        order = held.argsort()
-        values = held[order]
+        held = self._held[: self._offered]
+        values = np.sort(held).astype(np.float64)
         rarest = min(1.0, len(values) / max(self.seen, 1.0))
         below, lighter = _tail(-values[0], -self.low, rarest)
         above, light = _tail(values[-1], self.high, rarest)
@@ -132,7 +131,7 @@ class Observed:
         sample = Sample(np.concatenate([-below[::-1], values, above]), weights)
         if self.added is None:
             return sample
-        added = np.pad(self.added[order], (len(below), len(above)), mode="edge")
+        added = np.pad(self.added[held.argsort()], (len(below), len(above)), mode="edge")
         return replace(sample, sums=sample.values + added)
 
     @property
