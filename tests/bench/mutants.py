@@ -15,8 +15,9 @@ ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: as
 OPERATORS = {"Add": "Sub", "Sub": "Add", "Mul": "Div", "Div": "Mul", "Max": "Min", "Min": "Max"}
 COMMUTATIVE = frozenset({"Add", "Mul", "Max", "Min", "Sum", "And", "Or", "Equal"})
 """Operators whose operands may be swapped: that is no mistake."""
-UNTOUCHED = frozenset({"numerics", "emits", "strict"})
-"""What a rule promises and what it writes are not what it does; nor is what makes a mistake of ours an error."""
+UNTOUCHED = frozenset({"numerics", "emits", "strict", "final"})
+"""What a rule promises and what it writes are not what it does; nor is what makes a mistake of ours an error, or
+whether a rule that declined is asked in vain once more."""
 PLACES = (ast.FunctionDef, ast.Assign)
 """Where a rule says what it does: functions with their decorators, and patterns."""
 

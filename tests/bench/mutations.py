@@ -34,7 +34,7 @@ LIMITS = Limits(seconds=300.0, memory=8 << 30)
 
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench mutations")
-    parser.add_argument("--only", default="", help="modules with this text in their path")
+    parser.add_argument("--only", default="", help="mistakes with this text in their place, path:line:")
     parser.add_argument("--each", type=int, help="so many mistakes in each module")
     parser.add_argument("--sample", type=int, help="so many mistakes in all, spread over the modules")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="no new ones after so long")
@@ -72,8 +72,9 @@ def plan(only: str = "", each: int | None = None, seed: int = 0) -> list[Planned
     """The mistakes to try, those of one module after those of another."""
     planned: list[Planned] = []
     for module in rule_modules():
-        if only in str(module.relative_to(ROOT)) and own_tests(module):
-            found = mutants(module.read_text("utf-8"))
+        place = module.relative_to(ROOT)
+        found = [mutant for mutant in mutants(module.read_text("utf-8")) if only in f"{place}:{mutant.line}:"]
+        if found and own_tests(module):
             rng = random.Random(f"{seed} {module.name}")  # noqa: S311 - a choice of samples
             chosen = sorted(rng.sample(range(len(found)), min(each, len(found)))) if each else range(len(found))
             planned += [(module, found[index]) for index in chosen]
