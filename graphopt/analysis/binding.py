@@ -96,13 +96,13 @@ def _denominator(size: Expression) -> int:
 
 
 def _unequal(pairs: list[tuple[Scalar, Scalar, bool]], binding: Mapping[str, int]) -> Clash:
-    """The names of the first two sizes that should be equal and are not (or 1, where they broadcast).
+    """The names of the first two sizes that should be equal and are not (or always 1, where they broadcast).
 
     Of the smaller one alone, if it has names that the larger one has not: then they come closer.
     """
     for a, b, broadcast in pairs:
         x, y = evaluate(a, binding), evaluate(b, binding)
-        if x != y and not (broadcast and 1 in (x, y)):
+        if x != y and not (broadcast and 1 in (a, b)):
             smaller, larger = (symbols(a), symbols(b)) if x < y else (symbols(b), symbols(a))
             return dict.fromkeys(smaller - larger or smaller | larger, 1)
     return {}
@@ -158,13 +158,17 @@ def _reshaped(before: Dims, after: Dims | None) -> Iterator[tuple[Scalar, Scalar
 def bindings(model: Model, shapes: Shapes | None = None) -> list[dict[str, int]]:
     """Two bindings that differ in every name; one empty one for a model without free dimensions.
 
-    Only one where a second cannot be: a dimension that is called free, and meets another of a certain length.
+    The second begins with 1, the number at which dimensions get lost, if the model can run with that. There is only
+    one where a second cannot be: a dimension that is called free, and meets another of a certain length.
     """
     shapes = shapes or Shapes(model)
-    one, runs = _searched(model, 2, {}, shapes)
+    one, runs = _searched(model, 3, {}, shapes)
     if not one:
         return [one]
-    other, runs_too = _searched(model, 3, one, shapes)
+    for first in (1, 4):
+        other, runs_too = _searched(model, first, one, shapes)
+        if runs_too:
+            break
     return [one, other] if runs_too or not runs else [one]
 
 

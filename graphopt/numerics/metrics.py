@@ -82,13 +82,15 @@ def distance(old: Array, new: Array, *, overflow: bool = False) -> Distance:
     with np.errstate(all="ignore"):
         for start, narrow_one, narrow_other in chunks(old, new):
             one, other = _wide(narrow_one), _wide(narrow_other)
-            usable = np.isfinite(one)
-            scale = max(scale, float(np.abs(one).max(initial=0.0, where=usable)))
-            bad = ~((one == other) | (np.isnan(one) & np.isnan(other)) | (usable & np.isfinite(other)))
-            bad &= usable | (not overflow)
-            if misplaced is None and bad.any():
-                misplaced = start + int(bad.argmax())
-            gap = np.abs(np.subtract(one, other, out=np.zeros_like(one), where=usable & ~bad))
+            gap, most = np.abs(one - other), np.abs(one).max()
+            if not np.isfinite(gap.max()):  # something is not finite: only what is can be told apart
+                usable = np.isfinite(one)
+                bad = ~((one == other) | (np.isnan(one) & np.isnan(other)) | (usable & np.isfinite(other)))
+                bad &= usable | (not overflow)
+                if misplaced is None and bad.any():
+                    misplaced = start + int(bad.argmax())
+                gap, most = np.where(usable & ~bad, gap, 0.0), np.abs(one).max(initial=0.0, where=usable)
+            scale = max(scale, float(most))
             if gap.max() > largest:
                 largest, worst = float(gap.max()), start + int(gap.argmax())
     return Distance(largest / scale / epsilon(old.dtype), worst, misplaced)

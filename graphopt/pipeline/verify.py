@@ -41,6 +41,8 @@ WHOLE_BYTES, WHOLE_NODES = 1 << 30, 30_000
 """Models with more weights or nodes are compared as a whole only at level `full`: to load them takes minutes."""
 SAMPLES = 8
 """Samples of calibration data on which a lossy result is compared with the original."""
+CHECKED = frozenset({Status.VERIFIED, Status.EVALUATED})
+"""Verdicts on rewrites that hold at every binding: where there are no others, the whole is compared at one."""
 SAME = Verdict(Status.VERIFIED, 0.0, "the same calls")
 NOT_JUDGED = "what it computes was changed on purpose, and no metric says how good it is (--data, --metric)"
 NO_BOUND = "its rewrites are lossy in different metrics, which do not add up to a bound on the whole"
@@ -71,10 +73,10 @@ class Verifier:
     _outlines: set[Hashable] = field(default_factory=set)
     _weights: int = 0
     _nodes: int = 0
-    _expected: list[Feed] | None = None
-    """The way on which the original is run while the compile goes on."""
     _ways: list[list[Feed]] | str | None = None
     """For each way to run the original, best first: what to feed at one or more bindings; or why it cannot be run."""
+    _short: list[list[Feed]] = field(default_factory=list)
+    """The same, each at one binding; on the first the original is run while the compile goes on."""
 
     # ---- one rewrite ----
 
@@ -198,14 +200,14 @@ class Verifier:
         return _amplified(str(numerics), verdict.error, largest)
 
     def _plans(self, built: Region, numerics: Contract) -> list[FeedPlan]:
-        """Ordinary numbers at every binding, unusual ones at the first.
+        """Ordinary numbers at the last binding, whose numbers are least, and unusual ones among others at the first.
 
-        Where a region with other weights but otherwise the same has passed all that, ordinary ones at the first.
+        Where a region with other weights but otherwise the same has passed both, ordinary ones suffice.
         """
-        first, *others = (FeedPlan(inputs, self.seed, "normal") for inputs in built.feeds)
+        ordinary = FeedPlan(built.feeds[-1], self.seed, "normal")
         if (built.outline, numerics) in self._outlines:
-            return [first]
-        return [first, *others, FeedPlan(built.feeds[0], self.seed, "edge", overflow=True)]
+            return [ordinary]
+        return [ordinary, FeedPlan(built.feeds[0], self.seed, "edge", overflow=True)]
 
     # ---- the whole model ----
 
@@ -232,9 +234,9 @@ class Verifier:
             given: Feed = self.feeds
             drawn = [[given, *way] for way in drawn] + [[given]]
         self._ways = drawn or self._ways
+        self._short = drawn if self.feeds is not None or self.level is Level.FULL else [way[-1:] for way in drawn]
         if self.ahead is not None and drawn and not self._beyond and self.feeds is None:
-            self._expected = drawn[0]
-            self.ahead.expect(self.original(), self._expected, limit_s=self._patience)
+            self.ahead.expect(self.original(), self._short[0], limit_s=self._patience)
 
     def whole(self, context: Context) -> Verdict:
         """Whether the model as it is now agrees with the original within the sum of the contracts of its rewrites."""
@@ -251,7 +253,9 @@ class Verifier:
         with tempfile.TemporaryDirectory(prefix="graphopt-") as folder:
             candidate = Path(folder) / "candidate.onnx"
             context.model.save(candidate)
-            return self._compare(context, str(candidate), self._ways)
+            verdicts = (entry.verdict.status for entry in context.journal.entries if entry.kept)
+            ways = self._short if CHECKED.issuperset(verdicts) else self._ways
+            return self._compare(context, str(candidate), ways)
 
     @property
     def _patience(self) -> float:
@@ -276,7 +280,7 @@ class Verifier:
         original = self.original()
         sampled = _samples(context.calibration) if isinstance(contract, LOOSE) else None
         for way in ways if sampled is None else [[sampled], *ways]:
-            check = self.ahead.against if self.ahead and way is self._expected else self.runner.check_pair
+            check = self.ahead.against if self.ahead and way is self._short[0] else self.runner.check_pair
             result = check(original, candidate, way, contract, limit_s=self._patience)
             if result.side != "before" or (result.failure and result.failure.kind == "timeout"):
                 break

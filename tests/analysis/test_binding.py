@@ -46,6 +46,16 @@ def test_two_bindings_share_no_number():
     assert bindings(fixed) == [{}]
 
 
+def test_the_second_binding_has_the_size_at_which_dimensions_get_lost():
+    assert bindings(load(proto("g (float[n, h] x) => (float y) { y = Relu(x) }"))) == [
+        {"n": 3, "h": 4},
+        {"n": 1, "h": 2},
+    ]
+    halved = "g (float[n, 4] x) => (float y) { a, b = Split <axis = 0, num_outputs = 2> (x) y = Add(a, b) }"
+    first, second = bindings(load(proto(halved)))
+    assert first["n"] != second["n"]
+
+
 def test_the_impossible_ends():
     found = binding_of("g (float[n, n] x) => (float y) { y = MatMul(x, v) }", {"v": (4, 5)}, avoid={"n": 4})
     assert found == {"n": 2}

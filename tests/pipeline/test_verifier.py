@@ -13,6 +13,7 @@ import graphopt
 from graphopt import Close, Exact, Pass, PassError, Value, op, rule
 from graphopt.ir.edit import Draft, Rewrite
 from graphopt.ir.types import Constant, Variable
+from graphopt.numerics.run import InProcess, check_pair
 from graphopt.pipeline.journal import Status, Verdict
 from tests.support import apply, operators, proto
 
@@ -244,6 +245,46 @@ def test_levels_check_as_much_as_they_say():
     assert off.whole.status is Status.OFF
     with pytest.raises(graphopt.UsageError, match="level 'much'"):
         graphopt.optimize(model, verify="much")
+
+
+class Recording(InProcess):
+    """Runs models, and takes down at which sizes of the first dimension whole models were compared."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def check_pair(self, before, after, feeds, contract, **options):
+        if isinstance(after, str):
+            self.sizes.append([next(iter(feed.draw().values())).shape[0] for feed in feeds])
+        return check_pair(before, after, feeds, contract, **options)
+
+
+@pytest.mark.parametrize(
+    ("level", "sizes"),
+    [("region", [[1]]), ("full", [[3, 1]])],
+)
+def test_the_whole_is_compared_at_one_size_where_all_rewrites_were_checked_at_two(level, sizes):
+    runner = Recording()
+    report = graphopt.optimize(proto(NET, WEIGHTS), passes=[double_negation], verify=level, runner=runner).report
+    assert report.whole.status is Status.VERIFIED
+    assert runner.sizes == sizes
+
+
+def unchecked(context, _options):
+    """Puts Relu(Relu(x)) for Relu(x), which is right, without a check."""
+    for node in list(context.model.graph.nodes):
+        if node.name == "second":
+            inner, out = Variable("inner", np.float32), Variable("outer", np.float32)
+            drafts = Draft("Relu", [node.inputs[0]], [inner]), Draft("Relu", [inner], [out])
+            rewrite = Rewrite(context.model.graph, node, (node,), drafts, {node.outputs[0]: out})
+            context.apply(rewrite, "unchecked", Exact(), Verdict(Status.UNVERIFIED))
+
+
+def test_the_whole_is_compared_at_two_sizes_where_a_rewrite_could_not_be_checked():
+    runner = Recording()
+    report = graphopt.optimize(proto(NET, WEIGHTS), passes=[Pass("unchecked", unchecked, "")], runner=runner).report
+    assert (report.hits, report.whole.status) == ({"unchecked": 1}, Status.VERIFIED)
+    assert runner.sizes == [[3, 1]]
 
 
 def test_fuel_makes_every_run_a_prefix_of_the_next():
