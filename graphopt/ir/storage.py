@@ -20,6 +20,8 @@ from graphopt.ir.dtypes import DType
 from graphopt.ir.types import Array, Shape, Stored
 from graphopt.ir.words import counted
 
+TILE = 128
+"""Rows and columns that are copied at a time of a matrix that is not in C order."""
 SMALL = 4096
 """Bytes of values that are kept once they have been decoded."""
 _DENSE = 4 << 30
@@ -234,7 +236,19 @@ def encode(array: Array) -> Array:
         return np.frombuffer(numpy_helper.from_array(array).raw_data, np.uint8)
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return _contiguous(array).reshape(-1).view(np.uint8)
+
+
+def _contiguous(array: Array) -> Array:
+    """The array in C order. A transposed matrix is copied tile by tile: whole rows of it would pass by the caches."""
+    if array.flags.c_contiguous or not array.flags.f_contiguous:
+        return np.ascontiguousarray(array)
+    copied = np.empty(array.shape, array.dtype)
+    for row in range(0, array.shape[0], TILE):
+        for column in range(0, array.shape[1], TILE):
+            tile = slice(row, row + TILE), slice(column, column + TILE)
+            copied[tile] = array[tile]
+    return copied
 
 
 def message(payload: Payload, content: bytes) -> Message:
