@@ -29,13 +29,14 @@ tiny and denormal values among normal ones; negative indices. nonfinite: as edge
 SMALL, REMEMBERED = 1 << 19, 128
 """Bytes of an array that is remembered, and how many are at a time."""
 
-PERIOD = (1 << 17) - 1
-"""Numbers after which the floats of a large array recur. A prime, so that no two rows of an array are alike."""
+PERIOD, SERIES = (1 << 17) - 1, 4
+"""Numbers after which the floats of a large array recur, and how many series of so many there are for them; each array
+begins elsewhere in one. A prime, so that no two rows of an array are alike."""
 
 _LARGE = 1e4
 _RARE = 1 / 16
-_MOST_DENORMALS = 64
-"""In one tensor; arithmetic with them takes a processor a hundred times as long as with other numbers."""
+_MOST_DENORMALS, _DENORMALS_OF_A_SERIES = 64, 3
+"""In one tensor, or what recurs in it; arithmetic with them takes a processor a hundred times as long as with others."""
 _NONFINITE = (np.nan, np.inf, -np.inf)
 _UNSIGNED_FLOAT = np.dtype(ml_dtypes.float8_e8m0fnu)
 _WORDS = ("", "a", "b", "Hello", "world", "stop words", "äöü", "0", "-1.5")
@@ -184,15 +185,21 @@ def _integers(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
     return np.where(values == 0, 1, values) if isinstance(spec.domain, NonZero) else values
 
 
-def _floats(rng: np.random.Generator, spec: InputSpec, kind: Kind, copies: int = 1) -> Array:
-    """Numbers in the range of the dtype, in float32 or float64."""
+@lru_cache(maxsize=4 * SERIES)
+def _series(dtype: np.dtype[Any], domain: Domain, kind: Kind, number: int) -> Array:
+    """The numbers that recur in large arrays, of their dtype."""
+    rng = np.random.default_rng([KINDS.index(kind), number])
+    return _floats(rng, InputSpec("", dtype, (PERIOD,), domain), kind, _DENORMALS_OF_A_SERIES).astype(dtype)
+
+
+def _floats(rng: np.random.Generator, spec: InputSpec, kind: Kind, denormals: int = _MOST_DENORMALS) -> Array:
+    """Numbers in the range of the dtype, in that, float32 or float64; so many of them denormal at the most."""
     size = math.prod(spec.shape)
     if size > PERIOD:
-        copies = -(-size // PERIOD)
-        once = _floats(rng, replace(spec, shape=(PERIOD,)), kind, copies)
-        many = np.empty((copies, PERIOD), once.dtype)
+        once, start = _series(spec.dtype, spec.domain, kind, int(rng.integers(SERIES))), int(rng.integers(PERIOD))
+        many = np.empty((-(-(start + size) // PERIOD), PERIOD), spec.dtype)
         many[:] = once
-        return many.reshape(-1)[:size].reshape(spec.shape)
+        return many.reshape(-1)[start : start + size].reshape(spec.shape)
     info = _info(spec.dtype)
     wide = np.float64 if spec.dtype == np.float64 else np.float32
     values = rng.standard_normal(spec.shape, dtype=wide) * wide(2.0 ** int(rng.integers(-3, 4)))
@@ -200,7 +207,7 @@ def _floats(rng: np.random.Generator, spec: InputSpec, kind: Kind, copies: int =
     if kind != "normal":
         tiny = (float(info.smallest_subnormal), float(info.smallest_normal), float(info.eps) / 4)
         special = (0.0, -0.0, 1.0, -1.0, *tiny, -_LARGE, _LARGE, _LARGE / 3, 1e-3)
-        values = _mix(rng, values, special, -(-_MOST_DENORMALS // copies))
+        values = _mix(rng, values, special, denormals)
         floor = 2.0**-10
     signless = isinstance(spec.domain, Positive) or spec.dtype == _UNSIGNED_FLOAT
     if signless or isinstance(spec.domain, NonZero):

@@ -108,6 +108,13 @@ def test_numbers_of_large_arrays_recur_but_not_in_step_with_their_axes(kind):
         assert len(set(slices)) == len(slices)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_arrays_of_other_names_or_seeds_are_others(kind):
+    specs = [InputSpec(name, np.dtype(np.float32), (2 * PERIOD,), Real()) for name in "abcdefgh"]
+    arrays = [array for seed in range(3) for array in feeds(specs, seed, kind).values()]
+    assert len({array.tobytes() for array in arrays}) == len(arrays)
+
+
 @pytest.mark.parametrize("shape", [(1000,), (PERIOD,), (40, PERIOD)])
 def test_few_numbers_are_denormal(shape):
     found = draw(np.float32, shape, Real(), kind="edge")
