@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from passes.canonical.cast_like import cast_like
-from tests.support import fires
+from tests.support import apply, fires
 
 
 def test_only_the_type_is_taken():
@@ -18,3 +18,12 @@ def test_saturation_is_kept():
     }"""
     model = fires(cast_like, text, leaves=["Cast", "Cast"])
     assert model.graph.nodes[0].attrs["saturate"] == 0
+
+
+def test_the_way_of_rounding_is_kept():
+    text = """<ir_version: 13, opset_import: ["" : 24]> agraph (float[N] x, float8e8m0[M] h) => (float[N] y) {
+        a = CastLike<round_mode = "up">(x, h)
+        y = Cast<to = 1>(a)
+    }"""
+    nodes = apply(cast_like, text).model.graph.nodes
+    assert [(node.op, node.attrs.get("round_mode")) for node in nodes] == [("Cast", "up"), ("Cast", None)]

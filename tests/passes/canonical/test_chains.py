@@ -13,13 +13,13 @@ def both(a, b, dtype=np.float32):
     return {"a": np.array(a, dtype), "b": np.array(b, dtype)}
 
 
-@pytest.mark.parametrize(("a", "b"), [(1.5, 2.5), ([1.0, 2.0, 3.0], 4.0), (-1.0, [[-2.0, -3.0, 0.25]]), (3.0, -1.0)])
+@pytest.mark.parametrize(("a", "b"), [(1.5, 2.5), ([1.0, 2.0, 3.0], 4.0), (-1.0, [[-2.0, -3.0, 0.25]]), (2.0, -1.0)])
 def test_summands(a, b):
     model = fires(add_chain, text("Add"), both(a, b), leaves=["Add"])
     assert np.array_equal(model.graph.nodes[0].inputs[1].values, np.float32(a) + np.float32(b))
 
 
-@pytest.mark.parametrize(("a", "b"), [(1e8, -1e8), ([1.0, 1.0, 1.0], [1.0, -0.9, 1.0])])
+@pytest.mark.parametrize(("a", "b"), [(1e8, -1e8), ([1.0, 1.0, 1.0], [1.0, -0.6, 1.0])])
 def test_not_summands_that_cancel(a, b):
     refuses(add_chain, text("Add"), both(a, b), reason="cancel")
 
@@ -37,7 +37,7 @@ def test_not_floats_as_integers():
     refuses(add_chain, text("Add", "int64"), both(1, 2, np.int64), reason="not floating")
 
 
-@pytest.mark.parametrize(("a", "b"), [(1.5, 2.5), ([1.0, 2.0, 3.0], -4.0), (0.3, 1 / 0.3)])
+@pytest.mark.parametrize(("a", "b"), [(1.5, 2.5), ([1.0, 2.0, 3.0], -4.0), (0.3, 1 / 0.3), (2.0**31, 1.5)])
 def test_factors(a, b):
     fires(mul_chain, text("Mul"), both(a, b), leaves=["Mul"])
 
@@ -48,7 +48,7 @@ def test_factors_of_other_types(dtype):
     fires(mul_chain, text("Mul", dtype), both(1.5, 0.7, kind), leaves=["Mul"])
 
 
-@pytest.mark.parametrize(("a", "b"), [(0.0, 1.0), (1e30, 1e-30), (1e-20, 1e20), (np.inf, 1.0)])
+@pytest.mark.parametrize(("a", "b"), [(0.0, 1.0), (1e30, 1e-30), (1e-20, 1e20), (np.inf, 1.0), (2.0**32, 0.5)])
 def test_not_extreme_factors(a, b):
     refuses(mul_chain, text("Mul"), both(a, b), reason="very small or very large")
 

@@ -60,6 +60,7 @@ def test_subtraction_of_weights_stays():
 def test_division_by_powers_of_two(divisor):
     model = fires(divide_by_power_of_two, text("Div(x, c)"), {"c": np.float32(divisor)}, leaves=["Mul"])
     assert np.array_equal(value(model), 1 / np.float32(divisor))
+    refuses(divide_by_constant, text("Div(x, c)"), {"c": np.float32(divisor)}, reason="divide_by_power_of_two does")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])

@@ -29,6 +29,11 @@ def test_a_projection():
     fires(einsum_product, text("bnd,dk->bnk", header), leaves=["MatMul"])
 
 
+def test_since_there_is_einsum():
+    model = '<ir_version: 7, opset_import: ["" : 12]> g (float[s,8] a, float[8,4] b) => (float[s,4] y)'
+    fires(einsum_product, text("nd,dk->nk", model), leaves=["MatMul"])
+
+
 def test_a_transposed_first_operand():
     header = "g (float[n,4,s] a, float[n,4,t] b) => (float[n,s,t] y)"
     fires(einsum_product, text("bdi,bdj->bij", header), leaves=["Transpose", "MatMul"])
@@ -42,6 +47,10 @@ def test_a_transposed_first_operand():
         ("...ij,...jk->...ik", "g (float[n,s,t] a, float[n,t,4] b) => (float[n,s,4] y)", "no product of matrices"),
         ("bij,bjk->bi", "g (float[n,s,t] a, float[n,t,4] b) => (float[n,s] y)", "no product of matrices"),
         ("bij,bkj->bki", "g (float[n,s,t] a, float[n,r,t] b) => (float[n,r,s] y)", "first operand"),
+        ("bhij,jk->hbik", "g (float[n,2,s,t] a, float[t,4] b) => (float[2,n,s,4] y)", "first operand"),
+        ("bhij,hbjk->bhik", "g (float[n,2,s,t] a, float[2,n,t,4] b) => (float[n,2,s,4] y)", "first operand"),
+        ("bij,bjk->bik", "g (float[n,s,t] a, float[m,t,4] b) => (float[k,s,4] y)", "same leading dimensions"),
+        ("i,ik->k", "g (float[t] a, float[t,4] b) => (float[4] y)", "no product of matrices"),
         ("bij,jk->bik", "g (int32[n,s,t] a, int32[t,4] b) => (int32[n,s,4] y)", "floating"),
         ("bij,jk->bik", "g (bfloat16[n,s,t] a, bfloat16[t,4] b) => (bfloat16[n,s,4] y)", "in bfloat16"),
     ],

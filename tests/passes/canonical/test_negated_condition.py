@@ -12,6 +12,11 @@ def test_a_negated_condition_exchanges_the_choices():
     assert [tensor.name for tensor in model.graph.nodes[0].inputs] == ["c", "b", "a"]
 
 
+def test_since_where_chooses():
+    model = '<ir_version: 4, opset_import: ["" : 9]> g (bool[M] c, float[M] a, float[M] b) => (float[M] y)'
+    fires(negated_condition, f"{model} {{ n = Not(c) y = Where(n, a, b) }}", leaves=["Where"])
+
+
 def test_a_negation_that_something_else_reads_stays():
     text = "g (bool[M] c, float[M] a, float[M] b) => (float[M] y, bool[M] n) { n = Not(c) y = Where(n, a, b) }"
     refuses(negated_condition, text)

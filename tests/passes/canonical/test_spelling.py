@@ -74,8 +74,9 @@ def test_axes_stay_if_the_rank_is_unknown():
     refuses(positive_axes, text, reason="unknown")
 
 
-def test_axes_that_count_from_the_front_stay():
-    text = "m (float[N, 3] x) => (float[N, 1] y) <int64[1] a = {1}> { y = ReduceSum(x, a) }"
+@pytest.mark.parametrize("axis", [0, 1])
+def test_axes_that_count_from_the_front_stay(axis):
+    text = f"m (float[N, 3] x) => (float[K, M] y) <int64[1] a = {{{axis}}}> {{ y = ReduceSum(x, a) }}"
     refuses(positive_axes, text, reason="no axis")
 
 

@@ -35,5 +35,8 @@ def test_a_sum_that_the_graph_returns_keeps_its_name():
 
 
 def test_large_constants_are_not_looked_at():
-    text = "agraph (float[N, 65537] x) => (float[N, 65537] y) { a = Relu(x) b = Add(a, z) y = Sigmoid(b) }"
-    refuses(zero_term, text, {"z": np.zeros(65537, np.float32)}, reason="the constant is large")
+    text = "agraph (float[N, M] x) => (float[N, M] y) { a = Relu(x) b = Add(a, z) y = Sigmoid(b) }"
+    most = {"z": np.zeros(65536, np.float32)}
+    fires(zero_term, text.replace("M", "65536"), most, leaves=["Relu", "Sigmoid"])
+    larger = {"z": np.zeros(65537, np.float32)}
+    refuses(zero_term, text.replace("M", "65537"), larger, reason="the constant is large")
