@@ -36,7 +36,7 @@ begins elsewhere in one. A prime, so that no two rows of an array are alike."""
 _LARGE = 1e4
 _RARE = 1 / 16
 _MOST_DENORMALS, _DENORMALS_OF_A_SERIES = 64, 3
-"""In one tensor, or what recurs in it; arithmetic with them takes a processor a hundred times as long as with others."""
+"""In a tensor, or what recurs in it; arithmetic with them takes a processor a hundred times as long as with others."""
 _NONFINITE = (np.nan, np.inf, -np.inf)
 _UNSIGNED_FLOAT = np.dtype(ml_dtypes.float8_e8m0fnu)
 _WORDS = ("", "a", "b", "Hello", "world", "stop words", "äöü", "0", "-1.5")

@@ -15,10 +15,13 @@ import time
 import weakref
 from dataclasses import dataclass
 from multiprocessing import Pipe
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.sharing import Shared, anonymous_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -132,6 +135,21 @@ class Process:
         lines = os.pread(self._errors, _TAIL, max(0, size - _TAIL)).decode("utf-8", "replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"The runtime's process died ({how}){': ' if last else '.'}{last}"
+
+
+@contextlib.contextmanager
+def started() -> Iterator[Process | None]:
+    """A process that gets ready while this one imports what it needs, ended with the block; None where there can be
+    none."""
+    try:
+        process = Process() if os.name == "posix" else None
+    except OSError:
+        process = None  # shows when the process is needed
+    try:
+        yield process
+    finally:
+        if process is not None:
+            process.end()
 
 
 def limit_after(limit_s: float | None, spent: float) -> float | None:

@@ -9,6 +9,7 @@ tensors whose shape is known; so are `Constant` nodes, whose values a rule may h
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,7 @@ from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant, Graph, Node, Stored, Tensor
 from graphopt.numerics.domains import domain_of
 from graphopt.numerics.feeds import InputSpec
+from graphopt.numerics.metrics import is_float
 from graphopt.numerics.nondeterminism import nondeterministic
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ BULK = 1 << 20
 """Constants of at least so many bytes can be fed instead of being written into models, which copies them."""
 SMALL = 4096
 """Constants of up to this many bytes keep their values, whether or not a rule looked at them."""
+FEW = 16
+"""Floats of a constant that make no weights: what a rule does may hang on them."""
 RUNTIME_IR = 13
 """The newest IR version that ONNX Runtime 1.31 loads; nothing in a region needs a newer one."""
 MAX_CONTEXT = 256
@@ -85,7 +89,7 @@ class Region:
 
     @cached_property
     def outline(self) -> Hashable:
-        """Equal for regions that differ at most in the values of large constants."""
+        """Equal for regions that differ at most in the values of weights."""
         return (*self._structure, self.feeds, tuple(_outline(t) for t in self.embedded))
 
     def fed(self, batches: Iterable[Mapping[Tensor, Array]]) -> list[dict[str, Array]]:
@@ -328,7 +332,7 @@ def _hashable(value: Any) -> Hashable:
 
 
 def _outline(constant: Tensor) -> Hashable:
-    if isinstance(constant, Constant) and constant.nbytes > SMALL:
+    if isinstance(constant, Constant) and is_float(constant.dtype) and math.prod(constant.shape) > FEW:
         return constant.dtype, constant.shape
     return _content(constant)
 

@@ -248,15 +248,31 @@ def test_levels_check_as_much_as_they_say():
 
 
 class Recording(InProcess):
-    """Runs models, and takes down at which sizes of the first dimension whole models were compared."""
+    """Runs models, and takes down at which sizes of the first dimension regions and whole models were compared."""
 
     def __init__(self):
-        self.sizes = []
+        self.sizes, self.regions = [], []
 
     def check_pair(self, before, after, feeds, contract, **options):
-        if isinstance(after, str):
-            self.sizes.append([next(iter(feed.draw().values())).shape[0] for feed in feeds])
+        kept = self.sizes if isinstance(after, str) else self.regions
+        kept.append([next(iter(feed.draw().values())).shape[0] for feed in feeds])
         return check_pair(before, after, feeds, contract, **options)
+
+
+@pytest.mark.parametrize(("count", "regions"), [(40, [[1, 3], [1]]), (4, [[1, 3], [1, 3]])])
+def test_a_region_with_other_weights_than_one_that_passed_is_run_on_ordinary_numbers_alone(count, regions):
+    """But not one with a few other numbers, on which it may hang what a rule does."""
+
+    @rule(op.Relu(x * c), numerics=Exact())
+    def cut(m, new):
+        return new.Max(new.Mul(m[x], m[c]), np.array(0, np.float32))
+
+    text = f"g (float[N, {count}] x) => (float[N, {count}] y) {{ a = Mul(x, v) b = Relu(a) d = Mul(b, w) y = Relu(d) }}"
+    weights = {name: np.linspace(begin, 9, count, dtype=np.float32) for begin, name in enumerate("vw")}
+    runner = Recording()
+    report = graphopt.optimize(proto(text, weights), passes=[cut], runner=runner).report
+    assert report.hits == {"cut": 2}
+    assert runner.regions == regions
 
 
 @pytest.mark.parametrize(
