@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from graphopt.ir.garbage import uncollected
+from graphopt.numerics.process import started
 from graphopt.pipeline.level import Level
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def optimize(
     reproducers: str | Path | None = None,
     plugins: Sequence[str] = (),
     observers: Sequence[Observer] = (),
-    runner: Runner | None = None,
+    runner: Runner | Process | None = None,
     allow_outside: bool = False,
     inline: bool = False,
     target: str | Target = "ort",
@@ -62,7 +63,8 @@ def optimize(
         choose the sizes of free dimensions at which rewrites are checked.
     reproducers: a folder in which every wrong rewrite leaves what is needed to see the fault again.
     plugins: modules whose `PASSES` are added to the known passes.
-    runner: runs the models; by default a worker process that may crash or hang without harm.
+    runner: runs the models; by default a worker process that may crash or hang without harm. A `Process` that was
+        started before is what that worker begins with.
     allow_outside: let the model's external data lie outside its folder.
     inline: first replace calls of the model's own functions by their bodies, which passes otherwise leave alone.
     target: where the model is to run, a name or a `Target`: no rule writes an operator that this lacks.
@@ -74,28 +76,12 @@ def optimize(
     cannot be read, PassError for a pass that breaks the model, VerificationError if the result is wrong and no single
     rewrite explains it, BudgetError, which holds the best result, if none stays within the budget.
     """
-    with uncollected():
-        process = _started() if runner is None else None
-        try:
-            from graphopt.compile import Asked, compiled
+    begun: AbstractContextManager[Runner | Process | None] = started() if runner is None else nullcontext(runner)
+    with uncollected(), begun as first:
+        from graphopt.compile import Asked, compiled
 
-            asked = Asked(
-                source, DEFAULT if passes is None else passes, verify, seed, limit, feeds, reproducers, plugins,
-                observers, runner, allow_outside, inline, target, budget, data, metric, calibration,
-            )  # fmt: skip
-            return compiled(asked, process)
-        finally:
-            if process is not None:
-                process.end()
-
-
-def _started() -> Process | None:
-    """A process for runs, which gets ready while this one imports what it needs; None where there can be none."""
-    if os.name != "posix":
-        return None
-    from graphopt.numerics.process import Process
-
-    try:
-        return Process()
-    except OSError:
-        return None  # shows when the process is needed
+        asked = Asked(
+            source, DEFAULT if passes is None else passes, verify, seed, limit, feeds, reproducers, plugins,
+            observers, first, allow_outside, inline, target, budget, data, metric, calibration,
+        )  # fmt: skip
+        return compiled(asked)

@@ -24,6 +24,7 @@ from graphopt.measure.environment import versions
 from graphopt.numerics.ahead import Ahead
 from graphopt.numerics.contract import combined, parse_contract
 from graphopt.numerics.inputs import fitting
+from graphopt.numerics.process import Process
 from graphopt.pipeline import manager
 from graphopt.pipeline.context import Resources
 from graphopt.pipeline.level import Level
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from graphopt.budget import Budget
     from graphopt.data.source import Data
     from graphopt.measure.metrics import Metric
-    from graphopt.numerics.process import Process
     from graphopt.numerics.run import Runner
 
 Passes = str | Pipeline | Sequence[str | Rule | Pass]
@@ -71,7 +71,7 @@ class Asked:
     reproducers: str | Path | None
     plugins: Sequence[str]
     observers: Sequence[manager.Observer]
-    runner: Runner | None
+    runner: Runner | Process | None
     allow_outside: bool
     inline: bool
     target: str | Target
@@ -81,14 +81,14 @@ class Asked:
     calibration: Data | str | Path | None
 
 
-def compiled(asked: Asked, process: Process | None) -> Result:
-    """What `graphopt.optimize` gives. process: has been started for the runner, if the user gave none."""
+def compiled(asked: Asked) -> Result:
+    """What `graphopt.optimize` gives."""
     started = time.perf_counter()
     level = _level(asked.verify)
     _check_arguments(seed=asked.seed, limit=asked.limit, plugins=asked.plugins)
     where = target_named(asked.target)
     text, resolved = _resolve(asked.passes, Registry(asked.plugins))
-    runner, ahead = _own_runner(process) if asked.runner is None else (asked.runner, None)
+    runner, ahead = _runner(asked.runner)
     if level in (Level.REGION, Level.FULL):
         runner.start()
     try:
@@ -120,11 +120,13 @@ def compiled(asked: Asked, process: Process | None) -> Result:
     return _within(Result(kept.outcome.context.model, report))
 
 
-def _own_runner(process: Process | None) -> tuple[Runner, Ahead | None]:
-    """The best runner here, and what has it run regions while the compile goes on, if it can."""
+def _runner(given: Runner | Process | None) -> tuple[Runner, Ahead | None]:
+    """The user's own runner; else the best here, and what has it run regions while the compile goes on, if it can."""
+    if not (given is None or isinstance(given, Process)):
+        return given, None
     from graphopt.numerics.worker import Worker, best_runner
 
-    runner = best_runner(process)
+    runner = best_runner(given)
     return runner, Ahead(runner) if isinstance(runner, Worker) else None
 
 

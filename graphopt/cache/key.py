@@ -17,6 +17,7 @@ from graphopt.ir.external import weight_files
 from graphopt.ir.model import Model
 from graphopt.ir.reader import load
 from graphopt.measure.environment import processor, versions
+from graphopt.numerics.process import Process
 from graphopt.pipeline.level import Level
 from graphopt.pipeline.registry import ENTRY_POINTS, Registry
 from graphopt.pipeline.text import Pipeline, parse
@@ -87,8 +88,9 @@ def _itself(value: object, _asked: Mapping[str, Any]) -> object:
     return value
 
 
-def _absent(value: object, _asked: Mapping[str, Any]) -> None:
-    if value is not None:
+def _default(value: object, _asked: Mapping[str, Any]) -> None:
+    """The runner of our own, also where its process was started before."""
+    if not (value is None or isinstance(value, Process)):
         _unkeyed(value)
 
 
@@ -176,7 +178,7 @@ PARTS: Mapping[str, Callable[[Any, Mapping[str, Any]], object]] = {
     "reproducers": _ignored,
     "plugins": _modules,
     "observers": _ignored,
-    "runner": _absent,
+    "runner": _default,
     "allow_outside": _ignored,
     "inline": _itself,
     "target": _target,

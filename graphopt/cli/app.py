@@ -13,16 +13,19 @@ import sys
 import traceback
 import warnings
 from contextlib import suppress
+from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from graphopt.cli import bench, compare, evaluate, init, inspect, makefile, optimize, passes, view, why
 from graphopt.cli.exits import BUG, DONE, FAILED, INTERRUPTED, USAGE
 from graphopt.cli.recipe import Switchable
 from graphopt.errors import GraphoptError, VerificationError
 
+COMMANDS = ("optimize", "inspect", "passes", "compare", "evaluate", "bench", "why", "view", "init", "makefile")
+"""In the order of the help. Each is a function in a module of its name."""
+ABOUT = "A verified compiler for ONNX models: every rewrite is checked against what it promises about the numbers."
 EPILOG = (
     "Exit codes: 0 done; 1 a check failed, or a limit was missed; 2 usage, or input that cannot be read; 3 done, but "
     "something was rolled back or unverified and --strict was given; 70 a bug in graphopt; 130 interrupted."
@@ -57,28 +60,22 @@ def _told(message: str, code: int) -> typer.Exit:
     return typer.Exit(code)
 
 
-app = typer.Typer(
-    name="graphopt",
-    cls=Commands,
-    help="A verified compiler for ONNX models: every rewrite is checked against what it promises about the numbers.",
-    epilog=EPILOG,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _command in (
-    optimize.optimize,
-    inspect.inspect,
-    passes.passes,
-    compare.compare,
-    evaluate.evaluate,
-    bench.bench,
-    why.why,
-    view.view,
-    init.init,
-    makefile.makefile,
-):
-    app.command(cls=Switchable, epilog=EPILOG)(_command)
+def application(*names: str) -> typer.Typer:
+    """The program with these commands, or with all if none is named; the modules of others are not imported."""
+    made = typer.Typer(
+        name="graphopt",
+        cls=Commands,
+        help=ABOUT,
+        epilog=EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_program)
+    for name in names or COMMANDS:
+        command = getattr(import_module(f"graphopt.cli.{name}"), name)
+        made.command(cls=Switchable, epilog=EPILOG)(command)
+    return made
 
 
 def _print_version(wanted: bool) -> None:
@@ -89,7 +86,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _program(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
@@ -116,7 +112,8 @@ def main() -> NoReturn:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
-        app(prog_name="graphopt")
+        asked = [name for name in sys.argv[1:2] if name in COMMANDS]  # help, completion and typing errors take all
+        application(*asked)(prog_name="graphopt")
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # nobody reads the help any more, as with `| head`
             from graphopt.cli.terminal import drop_output

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from graphopt.cache import Cache
     from graphopt.cli.watch import InputGuard, Progress, Silent
     from graphopt.compile import Result
+    from graphopt.numerics.process import Process
     from graphopt.report.record import Report
 
 
@@ -27,6 +28,14 @@ def optimize(options: Options) -> None:
 
     OUT appears whole and only after all checks, or not at all.
     """
+    from graphopt.numerics.process import started
+
+    with started() as process:
+        _optimize(options, process)
+
+
+def _optimize(options: Options, process: Process | None) -> None:
+    """The command, with a process for its runs that gets ready while this one imports everything else."""
     from graphopt.cli import watch
     from graphopt.cli.files import check_outputs
     from graphopt.cli.reporting import writer
@@ -36,7 +45,7 @@ def optimize(options: Options) -> None:
     _check_options(options)
     report_to = writer(options.reports or (), FORMATS, [options.model])
     with watch.progress(quiet=options.quiet) as line:
-        result, missed = _compile(options, line)
+        result, missed = _compile(options, line, process)
         writes = options.keep or not missed
         told = _write(result, options, line, report_to) if writes else result.report
     _print(told, options, written=writes)
@@ -85,42 +94,43 @@ def _write_depfile(options: Options, path: Path) -> None:
     write_text(path, depfile(str(options.output), map(str, dependencies(options))))
 
 
-def _compile(options: Options, line: Progress) -> tuple[Result, str]:
+def _compile(options: Options, line: Progress, process: Process | None) -> tuple[Result, str]:
     """The result, and which limits it breaks, if any."""
     try:
-        return _result(options, line), ""
+        return _result(options, line, process), ""
     except BudgetError as missed:
         return missed.result, str(missed)
 
 
-def _result(options: Options, line: Progress) -> Result:
+def _result(options: Options, line: Progress, process: Process | None) -> Result:
     """What was compiled, now or earlier."""
-    from graphopt.api import optimize
-    from graphopt.cache.key import files_of
-
     guard, *observers = _observers(options, line)
     cache = _cache(options)
     if cache is None:
-        return _run(optimize, options, [guard, *observers])
-    result = _run(cache.optimize, options, [guard, *observers])
+        from graphopt.api import optimize
+
+        return _run(optimize, options, [guard, *observers], process)
+    result = _run(cache.optimize, options, [guard, *observers], process)
     if result.report.cached:
+        from graphopt.cache.key import files_of
+
         guard.check(files_of(options.model, allow_outside=options.allow_outside))
     return result
 
 
 def _cache(options: Options) -> Cache | None:
     """The cache, unless somebody wants to see the compile, or weights in the file in which they are."""
+    if options.no_cache or options.dump or options.reference_weights:
+        return None
     from graphopt.budget.values import size
     from graphopt.cache import Cache
     from graphopt.cache.results import default_folder, default_limit
 
-    if options.no_cache or options.dump or options.reference_weights:
-        return None
     limit = size(options.cache_size, "cache-size") if options.cache_size else default_limit()
     return Cache(options.cache_dir or default_folder(), limit)
 
 
-def _run(run: Callable[..., Result], options: Options, observers: list[Silent]) -> Result:
+def _run(run: Callable[..., Result], options: Options, observers: list[Silent], process: Process | None) -> Result:
     from graphopt.cli.budget_options import budget_given, data_given
     from graphopt.cli.files import find_plugins, read_inputs
 
@@ -136,6 +146,7 @@ def _run(run: Callable[..., Result], options: Options, observers: list[Silent]) 
         limit=options.limit,
         plugins=find_plugins(options.plugins, options.recipe),
         observers=observers,
+        runner=process,
         reproducers=options.reproducers or _beside(options.output, ".reproducers"),
         allow_outside=allow_outside,
         inline=options.inline,
@@ -167,13 +178,14 @@ def _beside(output: Path, ending: str) -> Path:
 
 def _print(report: Report, options: Options, *, written: bool) -> None:
     from graphopt.cli.terminal import emit, show
-    from graphopt.report.text import layout
 
     if options.quiet:
         return
     if options.json:
         emit(report.to_json())
     else:
+        from graphopt.report.text import layout
+
         show(layout(report, output=str(options.output) if written else "", timing=options.timing))
 
 

@@ -25,11 +25,11 @@ FED = ("data", "feeds")
 
 def schemas() -> Schemas:
     """The keys of every command that takes a recipe."""
-    from graphopt.cli.app import app
+    from graphopt.cli.app import application
     from graphopt.recipe.schema import schema
 
     found = {}
-    for name, command in typer.main.get_group(app).commands.items():
+    for name, command in typer.main.get_group(application()).commands.items():
         if command.callback is not None and any("--recipe" in one.opts for one in command.params):
             found[name] = schema(command.callback, command.params)
     return found
@@ -76,10 +76,10 @@ def places(recipe: Recipe, command: str, keys: Mapping[str, Key]) -> dict[str, o
 
 def fill(context: typer.Context, path: Path | None) -> Path | None:
     """Give the parameters of a command the values of a recipe, where the command line gives none."""
-    from graphopt.recipe.reading import read_recipe
-
     if path is None or context.resilient_parsing:
         return path
+    from graphopt.recipe.reading import read_recipe
+
     command, known = str(context.info_name), schemas()
     recipe = read_recipe(path, known)
     said = settings(recipe, command, known[command])

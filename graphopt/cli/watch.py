@@ -61,14 +61,14 @@ class Progress(Silent):
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
     """A progress line while the block runs, gone afterwards; nothing in a pipe or if `quiet`."""
-    from rich.live import Live
-
     from graphopt.cli.terminal import console
 
-    line, terminal = Progress(), console(stderr=True)
-    if quiet or not terminal.is_terminal:
+    line = Progress()
+    if quiet or not (terminal := console(stderr=True)).is_terminal:
         yield line
         return
+    from rich.live import Live
+
     with Live(line, console=terminal, refresh_per_second=8, transient=True):
         yield line
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from graphopt.budget.record import Budgeted, Cost, Figure, Limit
 from graphopt.budget.values import show_seconds
 from graphopt.ir.words import listed
 from graphopt.report.style import number, size
+
+if TYPE_CHECKING:
+    from graphopt.budget.record import Budgeted, Cost, Figure, Limit
 
 SPELL: dict[str, Callable[[float], str]] = {
     "points": lambda value: f"{value:.2f} points",

@@ -163,9 +163,9 @@ def program() -> Callable[..., None]:
     """The program's commands, which take longer to put together than most cases do to run."""
     import typer
 
-    from graphopt.cli.app import app
+    from graphopt.cli.app import application
 
-    return typer.main.get_command(app)
+    return typer.main.get_command(application())
 
 
 def judged(code: int, stdout: str, stderr: str, path: Path, out: Path) -> str:

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from typer.testing import CliRunner, Result
 
-from graphopt.cli.app import app
+from graphopt.cli.app import application
 from tests import support
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ def model(written) -> Path:
 
 def run(*arguments: object) -> Result:
     """Run the command line in this process."""
-    return CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(one) for one in arguments])
+    return CliRunner(env={"COLUMNS": "200"}).invoke(application(), [str(one) for one in arguments])
 
 
 def process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +16,8 @@ import graphopt
 import graphopt.cache.results  # before a test puts something in the place of what it imports
 import graphopt.cli.app as program
 from tests.cli.conftest import ROOT, process, run
-from tests.support import proto
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 HEAVY = ("numpy", "onnx", "onnxruntime", "onnx_graphsurgeon", "networkx", "google.protobuf", "passes", "graphopt.api")
 EMPTY = """
 import typer
@@ -25,6 +27,7 @@ def one(): "One."
 @app.command()
 def two(): "Two."
 """
+PROGRAM = "from graphopt.cli import main as app"
 COUNT = """
 import sys
 sys.argv = ["program", "--help"]
@@ -35,8 +38,18 @@ except SystemExit:
     pass
 print(*sorted(sys.modules), file=sys.stderr)
 """
-
-
+COLLECTED = """
+import gc, sys
+from graphopt.cli import SELDOM, main
+runs = []
+gc.callbacks.append(lambda phase, _: runs.append(phase))
+try:
+    main()
+except SystemExit:
+    importing = len(runs)
+    lists = [[] for _ in range(2 * SELDOM)]
+    print(importing, len(runs) - importing)
+"""
 SLOW = """
 import time
 from pathlib import Path
@@ -57,21 +70,23 @@ def started(*arguments: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=ENVIRONMENT,
     )
 
 
-def modules(setup: str, *arguments: object) -> set[str]:
+def modules(setup: str, *arguments: object, cwd: Path = ROOT) -> set[str]:
     """The modules that a program has imported when it has done what the arguments say: to print its help."""
     code = COUNT.format(setup)
     if arguments:
         code = code.replace('["program", "--help"]', repr(["program", *map(str, arguments)]))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=cwd, env=ENVIRONMENT
+    )
     return set(done.stderr.split())
 
 
 def test_help_imports_hardly_more_than_an_empty_program():
-    ours, empty = modules("from graphopt.cli.app import app"), modules(EMPTY)
+    ours, empty = modules(PROGRAM), modules(EMPTY)
     assert not [name for name in HEAVY if name in ours]
     assert len(ours) <= 1.2 * len(empty)
 
@@ -84,13 +99,31 @@ def test_the_runtime_tells_nobody_of_the_models_that_it_runs(model, tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_a_compile_without_data_imports_nothing_that_reads_or_scores_data(tmp_path):
-    source = tmp_path / "model.onnx"
-    source.write_bytes(proto("agraph (float[N] x) => (float[N] y) { a = Neg(x) y = Neg(a) }").SerializeToString())
-    program = "from graphopt.cli.app import app"
-    imported = modules(program, "optimize", source, "-o", tmp_path / "out.onnx", "--no-cache")
+def test_a_compile_without_data_imports_nothing_that_reads_or_scores_data(model, here):
+    imported = modules(PROGRAM, "optimize", model, "-o", "out.onnx", "--no-cache", cwd=here)
     assert "graphopt.compile" in imported
     assert not [name for name in imported if name.startswith("graphopt.data") or name == "graphopt.measure.evaluate"]
+    assert not imported & {"pydantic", "graphopt.recipe.reading", "graphopt.budget.record", "rich.live"}
+
+
+def test_a_compile_that_prints_nothing_imports_nothing_that_prints(model, here):
+    imported = modules(PROGRAM, "optimize", model, "-o", "out.onnx", "--no-cache", "--quiet", cwd=here)
+    assert "graphopt.compile" in imported
+    assert not imported & {"rich", "graphopt.report.text", "graphopt.cache"}
+
+
+@pytest.mark.parametrize("command", program.COMMANDS)
+def test_a_command_imports_no_other(command):
+    imported = modules(PROGRAM, command, "--help")
+    assert [name for name in program.COMMANDS if f"graphopt.cli.{name}" in imported] == [command]
+
+
+def test_no_garbage_is_looked_for_while_modules_are_imported(model, here):
+    command = [sys.executable, "-c", COLLECTED, "optimize", model, "-o", "out.onnx", "--no-cache", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=here, env=ENVIRONMENT)
+    importing, later = map(int, done.stdout.split())
+    assert importing == 0
+    assert later > 0, "a command that takes long has it looked for"
 
 
 @pytest.mark.parametrize("command", ["optimize", "inspect", "passes", "compare", "why"])
@@ -101,7 +134,13 @@ def test_every_command_has_help_with_the_exit_codes(command):
 
 
 def test_without_a_command_there_is_help():
-    assert "optimize" in run().output
+    assert re.findall(r"^│ (\w+) ", process().stdout, re.MULTILINE) == [*program.COMMANDS]
+
+
+def test_the_nearest_command_is_suggested():
+    result = process("optimise", "model.onnx")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "No such command 'optimise'. Did you mean 'optimize'?" in result.stderr
 
 
 def test_version():
@@ -189,7 +228,7 @@ def test_a_bug_has_an_exit_code_of_its_own(monkeypatch, capsys):
         def reconfigure(self, **_options):
             """Accepts anything."""
 
-    monkeypatch.setattr(program, "app", fail)
+    monkeypatch.setattr(program, "application", lambda *_: fail)
     monkeypatch.setattr(sys, "stdout", Stream())
     with pytest.raises(SystemExit) as end:
         program.main()

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import typer
 
-from graphopt.cli.app import app
+from graphopt.cli.app import application
 from tests.cli.conftest import ROOT, process, run
 from tests.support import operators, proto
 
@@ -118,7 +118,7 @@ def test_models_are_compared_by_the_recipe(recipe):
     ],
 )
 def test_other_commands_get_what_concerns_them(recipe, text, given):
-    command = typer.main.get_group(app).commands["bench"]
+    command = typer.main.get_group(application()).commands["bench"]
     path = recipe(text)
     asked = command.make_context("bench", ["--recipe", str(path)]).params
     default = command.make_context("bench", ["model.onnx", "deploy/net.opt.onnx"]).params

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from graphopt.cli.app import app
+from graphopt.cli.app import application
 from graphopt.cli.optimize_options import Options
 from graphopt.cli.recipe import opposite, schemas
 from graphopt.recipe import names
@@ -20,7 +20,7 @@ from graphopt.recipe.template import Subject, template
 
 SCHEMAS = schemas()
 KEYS = SCHEMAS["optimize"]
-COMMAND = typer.main.get_group(app).commands["optimize"]
+COMMAND = typer.main.get_group(application()).commands["optimize"]
 SPELLED = {
     text.removeprefix("--"): parameter
     for parameter in COMMAND.params

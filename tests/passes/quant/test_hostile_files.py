@@ -6,7 +6,7 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
-from graphopt.cli.app import app
+from graphopt.cli.app import application
 from tests.corpus import files
 from tests.passes.quant.nets import convs, executed, quantised, run, samples, saved, sqnr
 from tests.support import operators
@@ -42,7 +42,7 @@ def optimize(folder, model, x, *options):
     onnx.save(model, source)
     data = saved(folder, x=x)
     arguments = ["optimize", source, "-o", target, "--calibration", data, "--verify", "off", *options]
-    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, [str(one) for one in arguments])
+    result = CliRunner(env={"COLUMNS": "300"}).invoke(application("optimize"), [str(one) for one in arguments])
     return result, target.exists()
 
 
