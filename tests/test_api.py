@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import graphopt
+from graphopt.numerics.process import started
 from tests.support import proto
 
 MODEL = proto("agraph (float[n, 4] x) => (float[n, 4] y) { a = Identity(x) y = Relu(a) }")
@@ -41,6 +42,13 @@ def test_what_is_no_model(source):
 def test_arguments_that_do_not_fit(arguments, sentence):
     with pytest.raises(graphopt.UsageError, match=sentence):
         graphopt.optimize(MODEL, **arguments)
+
+
+def test_a_process_that_was_started_before_serves_the_default_worker(monkeypatch):
+    with started() as process:
+        monkeypatch.setattr("graphopt.numerics.worker.Process", None)
+        assert graphopt.optimize(MODEL, runner=process).report.regions_checked == 1
+        assert not process.alive, "it ends with the compile"
 
 
 def test_feeds_may_hold_more_than_the_model_asks_for():

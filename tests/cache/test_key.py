@@ -16,6 +16,7 @@ import graphopt
 from graphopt import Budget, Rule, UsageError
 from graphopt.cache import key as keys
 from graphopt.cache.results import SIGNATURE
+from graphopt.numerics.process import started
 from graphopt.target import TARGETS
 from tests.budget.conftest import DIGITS
 from tests.support import proto
@@ -147,6 +148,11 @@ def test_the_machine_matters_where_time_was_measured(model, monkeypatch):
     after = [key(model, budget=one) for one in (slow, sizes)]
     assert after[0] != before[0]
     assert after[1] == before[1]
+
+
+def test_a_process_that_was_started_before_does_not_matter(model):
+    with started() as process:
+        assert key(model, runner=process) == key(model)
 
 
 OWN = dataclasses.replace(TARGETS["cpu"], doc="As cpu, but mine.")
