@@ -42,6 +42,8 @@ CASES = [
     ("float[n, 4, h] x => y = Transpose(x)", ("h", 4, "n")),
     ("float[n, 1, h] x => a = Constant<value_ints = [-2]>() y = Squeeze(x, a)", ("n", "h")),
     ("float[n, 1, h] x => y = Squeeze(x)", None),
+    ("float[n, 1, h] x => a = Constant<value_ints: ints = []>() y = Squeeze(x, a)", None),
+    ("float[2, 1, 3] x => a = Constant<value_ints: ints = []>() y = Squeeze(x, a)", (2, 3)),
     ("float[n] x => a = Constant<value_ints = [0, -1]>() y = Unsqueeze(x, a)", (1, "n", 1)),
     ("float[n] x, int64[2] a => y = Unsqueeze(x, a)", (None, None, None)),
     ("float[n, 1] x => s = Constant<value_ints = [3, 1, 4]>() y = Expand(x, s)", (3, "n", 4)),

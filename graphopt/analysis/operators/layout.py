@@ -126,13 +126,13 @@ def _product(dims: Dims) -> Scalar | None:
 
 @types("Squeeze", reads=(1,))
 def squeeze(call: Call) -> Type | None:
-    """Without axes, all dimensions of 1 go, so all must be known."""
+    """Without axes, as with an empty list of them, all dimensions of 1 go, so all must be known."""
     dims = call.dims(0)
     axes = axes_of(call, 1, 13)
     given = call.has(1) if call.since(13) else axes is not None
     if dims is None or (given and axes is None):
         return Type(call.dtype(0))
-    if axes is None:
+    if not axes:
         if not all(isinstance(d, int) for d in dims):
             return Type(call.dtype(0))
         return Type(call.dtype(0), tuple(d for d in dims if d != 1))

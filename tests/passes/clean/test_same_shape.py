@@ -9,7 +9,6 @@ KEPT = [
     "Expand(r, ones)",
     "Tile(r, ones)",
     "Flatten<axis=1>(r)",
-    "Squeeze(r, none)",
     "Unsqueeze(r, none)",
 ]
 
@@ -22,6 +21,12 @@ def test_the_shape_stays(call):
         y = {call}
     }}"""
     fires(same_shape, text, leaves=["Relu"])
+
+
+def test_a_squeeze_of_no_axes_is_one_of_all():
+    text = "m (float[{}, 6] x) => (float[A, B] y) <int64[0] none = {{}}> {{ r = Relu(x)  y = Squeeze(r, none) }}"
+    fires(same_shape, text.format(2), leaves=["Relu"])
+    refuses(same_shape, text.format("N"), reason="unknown")
 
 
 def test_a_computed_shape():

@@ -118,7 +118,7 @@ def test_small_weights_take_no_room():
 
 @pytest.mark.parametrize(("scheme", "values", "best"), [("ternary", 3, 7.2), ("binary", 2, 4.4)])
 def test_weights_of_two_or_three_values(scheme, values, best):
-    text = "agraph (float[N, 256] x) => (float[N, 32] y) { y = MatMul(x, w) }"
+    text = "agraph (float[N, 16, 256] x) => (float[N, 16, 32] y) { y = MatMul(x, w) }"
     result = apply(f"quant:scheme={scheme}:block=32", text, {"w": (256, 32)})
     (node,) = result.model.graph.nodes
     codes = node.inputs[1].values
