@@ -8,6 +8,7 @@ import fcntl
 import os
 import secrets
 import stat
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -24,26 +25,63 @@ _CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 """What the kernel answers if it cannot copy between these two files by itself."""
 
 
+class Folder:
+    """A folder and the names in it, by its descriptor: it stays the same one if somebody renames it meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._close = weakref.finalize(self, os.close, self.fd)
+
+    def create(self, name: str) -> int:
+        """The descriptor of a new file, to be written."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        return os.open(name, flags, 0o666, dir_fd=self.fd)
+
+    def holds(self, name: str) -> bool:
+        """Whether there is something of that name."""
+        return os.access(name, os.F_OK, dir_fd=self.fd, follow_symlinks=False)
+
+    def remove(self, name: str) -> None:
+        """Take a name out, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.fd)
+
+    def rename(self, name: str, other: str) -> None:
+        """Give a file another name, whoever had that, and make sure that it is on the disk."""
+        os.replace(name, other, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        os.fsync(self.fd)
+
+    def link(self, name: str, other: str) -> None:
+        """Give a file a second name. Raises OSError on file systems without hard links."""
+        os.link(name, other, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._close()
+
+
 class Pending:
-    """A file written under a temporary name in the folder of `target`, whose place it takes at `commit`.
+    """A file written under a temporary `name` in the `folder` of `target`, whose place it takes at `commit`.
 
     A context manager: left without a commit, by whatever exception, it removes what it wrote.
     """
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        self.path = target.parent / f".{target.name[:100]}.{secrets.token_hex(8)}.tmp"
+        self.name = f".{target.name[:100]}.{secrets.token_hex(8)}.tmp"
         self._end = self._begun = 0
         self.needed = False
         """Whether the file must stay under its temporary name, because another one refers to it."""
         mode = _mode(target)
+        self.folder = Folder(target.parent)
         try:
-            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            self._fd = self.folder.create(self.name)
             self._out = os.fdopen(self._fd, "wb", buffering=1 << 18)
             if mode is not None:
                 os.fchmod(self._fd, mode)
         except BaseException:
-            self.path.unlink(missing_ok=True)
+            self.folder.remove(self.name)
+            self.folder.close()
             raise
 
     def __enter__(self) -> Self:
@@ -55,8 +93,11 @@ class Pending:
         # What is still buffered has nowhere to go if the disk is full.
         with contextlib.suppress(OSError):
             self._out.close()
-        if not self.needed:
-            self.path.unlink(missing_ok=True)
+        try:
+            if not self.needed:
+                self.folder.remove(self.name)
+        finally:
+            self.folder.close()
 
     def write(self, content: bytes | Array) -> None:
         """Append bytes, large ones in pieces."""
@@ -123,14 +164,13 @@ class Pending:
         """Take the place of the target."""
         if not self._out.closed:
             self.finish()
-        self.path.replace(self.target)
-        sync_folder(self.target.parent)
+        self.folder.rename(self.name, self.target.name)
 
-    def twin(self) -> Path:
+    def twin(self) -> str:
         """A second name of the finished file. Raises OSError on file systems without hard links."""
-        path = self.path.with_suffix(".twin")
-        os.link(self.path, path)
-        return path
+        name = f"{self.name}.twin"
+        self.folder.link(self.name, name)
+        return name
 
 
 @contextlib.contextmanager

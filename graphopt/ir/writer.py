@@ -24,7 +24,7 @@ from onnx import ModelProto
 
 from graphopt.errors import OutputError
 from graphopt.ir import weights, wire
-from graphopt.ir.atomic import Pending, alone, sync_folder, told
+from graphopt.ir.atomic import Folder, Pending, alone, told
 from graphopt.ir.emit import constants, emit
 from graphopt.ir.model import Model
 from graphopt.ir.scratch import Scratch
@@ -127,7 +127,7 @@ def _save_beside(model: Model, target: Path, beside: Beside) -> None:
             _stream(data, chunk)
         data.finish()
         with Pending(target) as interim, Pending(target) as final:
-            for out, location in ((interim, data.path.name), (final, data.target.name)):
+            for out, location in ((interim, data.name), (final, data.target.name)):
                 beside.name(location)
                 out.write(_serialised(proto))
                 out.finish()
@@ -155,21 +155,20 @@ def _publish(data: Pending, interim: Pending, final: Pending) -> None:
         data.commit()
         final.commit()
         return
-    steps = ((interim.path, interim.target), (twin, data.target), (final.path, final.target))
+    steps = ((interim.name, interim.target.name), (twin, data.target.name), (final.name, final.target.name))
     try:
-        _rename(steps)
+        _rename(data.folder, steps)
     except BaseException:
-        if not interim.path.exists():  # it has begun: what is left are only names
-            _rename(steps)
+        if not data.folder.holds(interim.name):  # it has begun: what is left are only names
+            _rename(data.folder, steps)
         raise
     finally:
-        data.needed = final.path.exists() and not interim.path.exists()
-        twin.unlink(missing_ok=True)
+        data.needed = data.folder.holds(final.name) and not data.folder.holds(interim.name)
+        data.folder.remove(twin)
 
 
-def _rename(steps: Iterable[tuple[Path, Path]]) -> None:
+def _rename(folder: Folder, steps: Iterable[tuple[str, str]]) -> None:
     """Those of the renames that have not been made."""
-    for path, target in steps:
-        if path.exists():
-            path.replace(target)
-            sync_folder(target.parent)
+    for name, target in steps:
+        if folder.holds(name):
+            folder.rename(name, target)

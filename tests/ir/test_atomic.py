@@ -73,7 +73,7 @@ class Interrupted(BaseException):
 class TestFailures:
     @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), Interrupted()])
     @pytest.mark.parametrize(
-        "step", [(atomic.Pending, "write"), (atomic.Pending, "finish"), (Path, "replace")], ids=str
+        "step", [(atomic.Pending, "write"), (atomic.Pending, "finish"), (atomic.Folder, "rename")], ids=str
     )
     def test_in_every_step(self, tmp_path, monkeypatch, external, step, error):
         path = tmp_path / "m.onnx"
@@ -92,7 +92,7 @@ class TestFailures:
     def test_an_interrupt_between_the_renames(self, tmp_path, monkeypatch, step):
         path = tmp_path / "m.onnx"
         save(model(1), path, external_data=True)
-        monkeypatch.setattr(Path, "replace", failing(Path.replace, {step}))
+        monkeypatch.setattr(atomic.Folder, "rename", failing(atomic.Folder.rename, {step}))
         with pytest.raises(Interrupted):
             save(model(2), path, external_data=True)
         assert value_of(path) == (1 if step == 1 else 2)
@@ -102,13 +102,31 @@ class TestFailures:
     def test_renames_that_stop_working(self, tmp_path, monkeypatch, step):
         path = tmp_path / "m.onnx"
         save(model(1), path, external_data=True)
-        monkeypatch.setattr(Path, "replace", failing(Path.replace, set(range(step, 9))))
+        monkeypatch.setattr(atomic.Folder, "rename", failing(atomic.Folder.rename, set(range(step, 9))))
         with pytest.raises(Interrupted):
             save(model(2), path, external_data=True)
         assert value_of(path) == (1 if step == 1 else 2)
 
+    @pytest.mark.parametrize("step", [1, 2, 3])
+    def test_a_folder_that_is_renamed_between_the_renames(self, tmp_path, monkeypatch, step):
+        folder, elsewhere, renames = tmp_path / "out", tmp_path / "elsewhere", itertools.count(1)
+        folder.mkdir()
+        save(model(1), folder / "m.onnx", external_data=True)
+        rename = atomic.Folder.rename
+
+        def moving(self, name, other):
+            if next(renames) == step:
+                folder.rename(elsewhere)
+            rename(self, name, other)
+
+        monkeypatch.setattr(atomic.Folder, "rename", moving)
+        save(model(2), folder / "m.onnx", external_data=True)
+        assert value_of(elsewhere / "m.onnx") == 2
+        assert names(elsewhere) == ["m.onnx", "m.onnx.data"]
+        assert all((elsewhere / name).stat().st_nlink == 1 for name in names(elsewhere))
+
     def test_without_hard_links(self, tmp_path, monkeypatch):
-        def refuse(*_):
+        def refuse(*_, **_options):
             raise PermissionError(1, "Operation not permitted")
 
         monkeypatch.setattr(os, "link", refuse)
