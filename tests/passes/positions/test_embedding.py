@@ -39,11 +39,43 @@ def test_fewer_numbers_than_rows():
         (np.arange(1, 6)[None], "from 0 by 1"),
         (np.arange(6)[None, ::-1].copy(), "from 0 by 1"),
         (np.tile(np.arange(6), (2, 1)), "not a single row"),
+        (np.arange(7)[None], "from 0 by 1"),
     ],
 )
 def test_other_numbers_are_looked_up(numbers: np.ndarray, reason: str):
     text = f"g ({IDS}) => (float[?,?,8] p) {{ {WINDOW} }}"
     refuses(sliced_table, text, TABLES | {"numbers": numbers}, reason=reason)
+
+
+@pytest.mark.parametrize("opset", [10, 21])
+def test_rows_up_to_any_number(opset: int):
+    text = f"""<ir_version: 5, opset_import: ["" : {opset}]> g (int64[1] n) => (float[1,?,8] p) {{
+        w = Slice(numbers, zero, n, last) p = Gather(places, w) }}"""
+    fires(sliced_table, text, TABLES | {"last": np.array([-1])}, leaves=["Slice"])
+
+
+@pytest.mark.parametrize("axes", ["", ", zero"])
+def test_rows_of_numbers_are_looked_up(axes: str):
+    text = f"g (int64[1] n) => (float[?,6,8] p) {{ w = Slice(numbers, zero, n{axes}) p = Gather(places, w) }}"
+    refuses(sliced_table, text, TABLES, reason="along their row alone")
+
+
+@pytest.mark.parametrize("width", [8 << 20, (8 << 20) + 1])
+def test_so_large_tables_are_rewritten(width: int):
+    text = f"g (int64[1] n) => (uint8[1,?,{width}] p) {{ w = Slice(numbers, zero, n, axis) p = Gather(places, w) }}"
+    weights = TABLES | {"places": np.zeros((2, width), np.uint8), "numbers": np.arange(2)[None]}
+    if width == 8 << 20:
+        fires(sliced_table, text, weights, leaves=["Slice"])
+    else:
+        refuses(sliced_table, text, weights, reason="the table is large")
+
+
+def test_what_is_no_table_is_looked_up():
+    text = f"g ({IDS}, float[6,8] places) => (float[1,?,8] p) {{ {WINDOW} }}"
+    given = {name: TABLES[name] for name in ("numbers", "zero", "axis")}
+    refuses(sliced_table, text, given, reason="no constant matrix")
+    text = f"g ({IDS}) => (float[1,?,8,2] p) {{ {WINDOW} }}"
+    refuses(sliced_table, text, TABLES | {"places": (6, 8, 2)}, reason="no constant matrix")
 
 
 COUNT = "s = Shape(ids) n = Gather(s, axis0) r = Range({}, n, {}) i = Unsqueeze(r, {}) p = Gather(places, i) "
@@ -66,9 +98,10 @@ def test_rows_that_are_counted_are_a_slice_of_the_table():
     assert model.graph.nodes[-2].inputs[0].shape == (1, 6, 8)
 
 
-def test_the_length_is_a_dimension_before_opset_15():
+@pytest.mark.parametrize("opset", [13, 14])
+def test_the_length_is_a_dimension_before_opset_15(opset: int):
     body = counting() + "y = Add(x, p)"
-    text = f'<ir_version: 8, opset_import: ["": 14]> g ({IDS}, float[B,S,8] x) => (float[B,S,8] y) {{ {body} }}'
+    text = f'<ir_version: 7, opset_import: ["": {opset}]> g ({IDS}, float[B,S,8] x) => (float[B,S,8] y) {{ {body} }}'
     fires(counted_table, text, known(body), leaves=["Shape", "Gather", "Unsqueeze", "Slice", "Add"])
 
 
@@ -99,6 +132,13 @@ def test_the_only_row_of_a_table_is_looked_up():
     refuses(counted_table, text, known(body, places=np.ones((1, 8), np.float32)), reason="single row")
 
 
+def test_a_table_of_two_rows_is_cut():
+    body = counting() + "y = Add(x, p)"
+    text = f"g (int64[B,2] ids, float[B,2,8] x) => (float[B,2,8] y) {{ {body} }}"
+    weights = known(body, places=np.arange(16, dtype=np.float32).reshape(2, 8))
+    fires(counted_table, text, weights, leaves=["Shape", "Slice", "Add"])
+
+
 def test_a_table_with_two_uses_is_not_stored_twice():
     text = f"g ({IDS}) => (float[1,?,8] p, float[B,S,8] y) {{ {WINDOW} y = Gather(places, ids) }}"
     refuses(sliced_table, text, TABLES, reason="used elsewhere")
@@ -115,6 +155,13 @@ def test_a_table_with_two_uses_is_not_stored_twice():
 def test_a_row_goes_into_the_table(body: str, left: list[str]):
     text = f"g ({IDS}, float[B,S,8] x) => (float[B,S,8] y) {{ {body} }}"
     fires(row_in_table, text, TABLES, leaves=left)
+
+
+@pytest.mark.parametrize("row", [(8,), (1, 8), (1, 1, 8)])
+def test_a_row_of_up_to_as_many_dimensions(row: tuple[int, ...]):
+    text = f"""<ir_version: 3, opset_import: ["" : 7]> g ({IDS}) => (float[B,S,8] y) {{
+        a = Gather(words, ids) y = Add(a, row) }}"""
+    fires(row_in_table, text, TABLES | {"row": np.ones(row, np.float32)}, leaves=["Gather"])
 
 
 @pytest.mark.parametrize(
@@ -146,6 +193,28 @@ def test_ids_that_may_be_negative_need_them():
 def test_ids_that_are_moved_by_several_numbers_need_them():
     text = "g (float[B,2] x) => (y) { s = Shape(x) i = Add(s, several) y = Gather(places, i) }"
     refuses(shifted_lookup, text, TABLES | {"several": np.array([1, 2])}, reason="more than one number")
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_sizes_are_ids_from_zero(number: int):
+    text = """<ir_version: 3, opset_import: ["" : 7]> g (float[N,3] x) => (float[2,8] y) {
+        s = Shape(x) i = Add(s, number) y = Gather(places, i) }"""
+    weights = {"number": np.int64(number), "places": (30, 8)}
+    fires(shifted_lookup, text, weights, leaves=["Shape", "Gather"])
+
+
+@pytest.mark.parametrize(
+    ("ids", "number", "reason"),
+    [
+        ("s = Shape(x)", 0, "the table has no such row"),
+        ("s = Shape(x)", 6, "the table has no such row"),
+        ("s = Shape(x)", [[1]], "the ids may get more dimensions"),
+        ("r = Shape(x) s = Sub(r, one)", 1, "not known to be at least 0"),
+    ],
+)
+def test_ids_that_are_moved_otherwise_need_them(ids: str, number: int, reason: str):
+    text = f"g (float[N,3] x) => (y) {{ {ids} i = Add(s, number) y = Gather(places, i) }}"
+    refuses(shifted_lookup, text, {"number": np.array(number), "one": np.int64(1), "places": (6, 8)}, reason=reason)
 
 
 def test_int32_ids_need_no_cast():
@@ -206,6 +275,12 @@ def test_a_number_as_a_token():
 def test_other_tokens_stay(token: np.ndarray, positions: np.ndarray, reason: str):
     text = "g (float[2,4,8] x) => (float[2,5,8] y) { j = Concat<axis = 1>(token, x) y = Add(j, positions) }"
     refuses(class_token, text, TABLES | {"token": token, "positions": positions}, reason=reason)
+
+
+def test_a_token_beside_a_row_stays():
+    text = "g (float[2,4] x) => (float[2,5] y) { j = Concat<axis = 1>(token, x) y = Add(j, positions) }"
+    weights = {"token": np.ones((2, 1), np.float32), "positions": np.ones((1, 5), np.float32)}
+    refuses(class_token, text, weights, reason="not those of batches of sequences")
 
 
 def test_two_tokens_stay():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from graphopt.rewrite.rule import Rule
 from passes.positions import (
     constant_lookup,
     decided_and,
@@ -51,6 +52,38 @@ def test_other_indices_move_something(indices: np.ndarray, reason: str):
     refuses(grid_of_indices, text, {"i": np.ascontiguousarray(indices)}, reason=reason)
 
 
+def test_elements_of_unknown_rows_are_looked_up():
+    text = "g (float[2,N] x) => (float[1] y) { y = GatherND(x, i) }"
+    refuses(grid_of_indices, text, {"i": np.array([[0, 1]])}, reason="dimensions looked up are not known")
+
+
+def test_so_many_indices_are_looked_at():
+    text = "g (float[M] x) => (float[M] y) { y = GatherND(x, i) }"
+    fires(grid_of_indices, text.replace("M", "4096"), {"i": np.arange(4096)[:, None]}, leaves=["Reshape"])
+    more = {"i": np.arange(4097)[:, None]}
+    refuses(grid_of_indices, text.replace("M", "4097"), more, reason="many indices")
+
+
+def test_since_elements_are_looked_up():
+    text = '<ir_version: 7, opset_import: ["" : 12]> g (float[2,3] x) => (float[2,1,1,3] y) { y = GatherND(x, i) }'
+    fires(grid_of_indices, text, {"i": GRID}, leaves=["Reshape"])
+
+
+@pytest.mark.parametrize("opset", [13, 21])
+def test_counters_of_two_dimensions(opset: int):
+    body = COUNTERS.replace("Unsqueeze(i, down)", "Unsqueeze(i, one1)").replace(
+        "Unsqueeze(j, across)", "Unsqueeze(j, first)"
+    )
+    text = f'<ir_version: 7, opset_import: ["" : {opset}]> g (float[B,S] x) => (float[B,S,1] y) {{ {body} }}'
+    numbers = {name: NUMBERS[name] for name in ("zero", "one", "first")} | {"one1": np.array([1])}
+    fires([grid_of_counters, "clean"], text, numbers, leaves=LEFT)
+
+
+def test_counters_of_more_than_a_matrix_stay():
+    text = f"g (float[B,S,2] x) => (float[?,?,?,?,?] y) {{ {COUNTERS.replace('axis = 2', 'axis = 3')} }}"
+    refuses(grid_of_counters, text, NUMBERS, reason="not known to be a matrix")
+
+
 def test_every_element_in_its_order_by_counters():
     text = f"g (bool[B,S] x) => (bool[B,1,1,S,1] y) {{ {COUNTERS} }}"
     model = fires([grid_of_counters, "clean"], text, NUMBERS, leaves=LEFT)
@@ -92,12 +125,42 @@ def test_other_lookups_stay(body: str, x: str, reason: str):
     refuses(constant_lookup, f"g ({x} x, int64[B,S] i) => (float[?,?,?] y) {{ {body} }}", TABLE, reason=reason)
 
 
+@pytest.mark.parametrize("number", [3, -4])
+def test_rows_of_a_table_count_from_both_ends(number: int):
+    text = """g (float[B,S,8] x, int64[B,S] i) => (float[B,S,8] y) {
+        s = Shape(i) e = Expand(zeros, s) r = Gather(t, e) y = Add(r, x) }"""
+    fires([constant_lookup, "clean"], text, TABLE | {"zeros": np.array([[number]])}, leaves=["Add"])
+
+
+@pytest.mark.parametrize("number", [4, -5])
+def test_rows_that_the_table_does_not_have_are_looked_up(number: int):
+    text = """g (float[B,S,8] x, int64[B,S] i) => (float[B,S,8] y) {
+        s = Shape(i) e = Expand(zeros, s) r = Gather(t, e) y = Add(r, x) }"""
+    refuses(constant_lookup, text, TABLE | {"zeros": np.array([[number]])}, reason="outside the table")
+
+
+@pytest.mark.parametrize("rule", [constant_lookup, repeated_lookup])
+def test_what_is_no_table_is_looked_up(rule: Rule):
+    body = "s = Shape(i) e = Expand(zeros, s) r = Gather(t, e) y = Add(r, x)"
+    text = f"g (float[8,8] x, int64[B,S] i) => (float[B,S,8,8] y) {{ {body} }}"
+    refuses(rule, text, TABLE | {"t": (4, 8, 8)}, reason="no constant matrix")
+    text = f"g (float[B,S,8] x, int64[B,S] i, float[4,8] t) => (float[B,S,8] y) {{ {body} }}"
+    refuses(rule, text, {"zeros": TABLE["zeros"]}, reason="no constant matrix")
+
+
 PLACES = {"t": (4, 8), "rows": np.array([[0, 1, 2]])}
 REPEATED = "s = Shape(i) e = Expand(rows, s) r = Gather(t, e) y = Add(x, r)"
 
 
 def test_rows_that_are_the_same_for_a_batch_are_looked_up_once():
     text = f"g (float[B,3,8] x, int64[B,3] i) => (float[B,3,8] y) {{ {REPEATED} }}"
+    fires([repeated_lookup, "clean"], text, PLACES, leaves=["Gather", "Add"])
+
+
+def test_since_rows_are_repeated():
+    text = (
+        f'<ir_version: 3, opset_import: ["" : 8]> g (float[B,3,8] x, int64[B,3] i) => (float[B,3,8] y) {{ {REPEATED} }}'
+    )
     fires([repeated_lookup, "clean"], text, PLACES, leaves=["Gather", "Add"])
 
 
@@ -119,6 +182,11 @@ def test_a_condition_that_always_holds_goes():
     )
 
 
+def test_a_condition_that_is_returned_keeps_its_name():
+    text = f"g (bool[B,S] c) => (bool[B,S] y) {{ {ALWAYS} y = And(c, a) }}"
+    refuses(decided_and, text, MASK)
+
+
 def test_a_condition_that_spreads_the_other_stays():
     text = f"g (bool[1,S] c) => (bool[S,S] y) {{ {SPREAD} y = Not(m) }}"
     refuses(decided_and, text, MASK, reason="broadcasts")
@@ -135,6 +203,11 @@ def test_a_condition_that_spreads_the_other_stays():
 def test_a_mask_is_spread_by_what_it_masks(body: str, left: dict[str, int]):
     text = f"g (float[S,S] x, bool[1,S] c) => (float[S,S] y) {{ {SPREAD} {body} }}"
     fires([decided_mask, "clean"], text, MASK, leaves=left)
+
+
+def test_a_mask_that_may_not_hold_stays():
+    text = f"g (float[S,S] x, bool[1,S] c) => (float[S,S] y) {{ {SPREAD} y = Where(m, x, low) }}"
+    refuses(decided_mask, text.replace("GreaterOrEqual", "Greater"), MASK, reason="known to hold everywhere")
 
 
 def test_a_mask_that_spreads_what_it_masks_stays():
@@ -156,6 +229,24 @@ def test_a_constant_that_repeats_itself():
 def test_a_constant_that_gives_the_result_its_shape_stays(shape: str, reason: str):
     same = np.tile(np.arange(4, dtype=np.float32), (2, 3, 1))
     refuses(repeated_constant, f"g ({shape} x) => (float[2,3,4] y) {{ y = Add(x, c) }}", {"c": same}, reason=reason)
+
+
+def test_so_large_constants_are_looked_at():
+    most = {"c": np.ones((2, 1 << 21), np.bool_)}
+    fires(repeated_constant, "g (bool[2,2097152] x) => (bool[2,2097152] y) { y = And(x, c) }", most, leaves=["And"])
+    more = {"c": np.ones((1, (1 << 22) + 1), np.bool_)}
+    text = "g (bool[1,4194305] x) => (bool[1,4194305] y) { y = And(x, c) }"
+    refuses(repeated_constant, text, more, reason="the constant is large")
+
+
+def test_a_single_element_repeats_nothing():
+    text = "g (float[2,3] x) => (float[2,3] y) { y = Add(x, c) }"
+    refuses(repeated_constant, text, {"c": np.float32(2)}, reason="has one element")
+
+
+def test_since_arithmetic_repeats_constants():
+    text = '<ir_version: 3, opset_import: ["" : 7]> g (float[2,3] x) => (float[2,3] y) { y = Add(x, c) }'
+    fires(repeated_constant, text, {"c": np.ones((2, 3), np.float32)}, leaves=["Add"])
 
 
 def test_zeros_of_both_signs_are_not_the_same():
@@ -185,7 +276,14 @@ def test_an_operand_that_is_one_number_everywhere(dtype: str, value: str, body: 
         ("float[B]", "n = Shape(z) o = ConstantOfShape<value = float[1] {2}>(n) y = Add(x, o)", ""),
         ("float[A,B]", FILLED.format("float[1] {0.1}") + "p = Add(o, o) y = Mul(x, p)", "one number everywhere"),
         ("float[A,B]", "y = Mul(x, z)", "one number everywhere"),
+        ("float[A,B]", FILLED.format("float[1] {2}") + "y = Add(o, o)", "both operands are the same"),
     ],
 )
 def test_other_operands_stay(x: str, body: str, reason: str):
     refuses(uniform_operand, f"g ({x} x, float[A,B] z) => (float[A,B] y) {{ {body} }}", reason=reason)
+
+
+def test_since_an_operand_is_repeated():
+    text = '<ir_version: 3, opset_import: ["" : 8]> g (float[A,B] x) => (float[A,B] y)'
+    body = "n = Shape(x) o = Expand(two, n) y = Mul(o, x)"
+    fires([uniform_operand, "clean"], f"{text} {{ {body} }}", {"two": np.float32(2)}, leaves=["Mul"])

@@ -87,6 +87,44 @@ def test_a_single_operator_is_left_alone():
     refuses(bucketed_lookup, text, used(text), reason="by several operators")
 
 
+CLIPPED = "m = Min(d, one) p = Max(m, less) b = Add(p, one)"
+
+
+@pytest.mark.parametrize(("opset", "axes"), [(12, "<axes = [{}]>(r)"), (21, "(r, i{})")])
+def test_three_operators_are_several(opset, axes):
+    distances = DISTANCES.replace("(r, i0)", axes.format(0)).replace("(r, i1)", axes.format(1))
+    text = f'<ir_version: 7, opset_import: ["" : {opset}]> {model(distances + CLIPPED)}'
+    graph = fires(FOLDED, text, used(text, less=np.int64(-1)), leaves=LEFT).graph
+    assert graph.nodes[-1].inputs[0].shape == (3, 2)
+
+
+@pytest.mark.parametrize("bound", [4096, 4097])
+def test_so_many_numbers_have_rows_of_their_own(bound):
+    text = model(DISTANCES + "a = Abs(d) m = Min(a, most) c = Equal(m, most) b = Cast<to = 7>(c)")
+    weights = used(text, most=np.int64(bound))
+    if bound == 4096:
+        assert fires(FOLDED, text, weights, leaves=LEFT).graph.nodes[-1].inputs[0].shape == (8193, 2)
+    else:
+        refuses(bucketed_lookup, text, weights, reason="not known to be the same for all large numbers")
+
+
+def test_numbers_that_are_moved_are_looked_up():
+    text = model(DISTANCES + CLIPPED + " t = Transpose<perm = [1, 0]>(b)", lookup="y = Gather(table, t)")
+    refuses(bucketed_lookup, text, used(text, less=np.int64(-1)), reason="by several operators")
+
+
+def test_constant_numbers_are_looked_up():
+    text = model(CLIPPED, "float[2,2,2] y")
+    refuses(bucketed_lookup, text, used(text, less=np.int64(-1), d=np.eye(2, dtype=np.int64)), reason="are constant")
+
+
+@pytest.mark.parametrize(("kind", "body"), [("float", "m = Min(d, fifth) c = Abs(m)"), ("uint8", "c = Max(d, five)")])
+def test_numbers_that_have_no_sign_or_parts_are_looked_up(kind, body):
+    text = model(f"{body} i = Cast<to = 7>(c) j = Abs(i) b = Min(j, fifteen)", inputs=f"{kind}[N,N] d")
+    weights = used(text, fifth=np.float32(0.2), five=np.uint8(5))
+    refuses(bucketed_lookup, text, weights, reason="not computed from whole numbers")
+
+
 def test_numbers_of_two_positions_are_looked_up():
     both = DISTANCES + "a = Abs(d) o = Min(a, eight) p = Min(keys, eight) q = Add(o, p) b = Min(q, fifteen)"
     text = model(both)
@@ -127,6 +165,27 @@ def test_arithmetic_adds_leading_axes_itself(op, order):
 def test_other_axes_stay(body, reason):
     text = f"g (int64[N] x, int64[N,1] q) => (int64[?,?] y) {{ {body} }}"
     refuses(leading_axes, text, used(text), reason=reason)
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_a_number_needs_no_axis(axis):
+    text = "g (int64 x, int64[N] q) => (int64[N] y) { p = Unsqueeze(x, axis) y = Sub(p, q) }"
+    fires(leading_axes, text, {"axis": np.array([axis])}, leaves=["Sub"])
+
+
+def test_a_number_that_becomes_a_vector_does():
+    text = "g (int64 x, int64 q) => (int64[1] y) { p = Unsqueeze(x, i0) y = Sub(p, q) }"
+    refuses(leading_axes, text, used(text), reason="fewer dimensions")
+
+
+def test_unknown_axes_stay():
+    text = "g (int64[N] x, int64[N,1] q, int64[1] axis) => (int64[?,?] y) { p = Unsqueeze(x, axis) y = Sub(p, q) }"
+    refuses(leading_axes, text, reason="the axes are unknown")
+
+
+def test_since_arithmetic_adds_leading_axes():
+    text = '<ir_version: 3, opset_import: ["" : 7]> g (int64[N] x, int64[N,1] q) => (int64[N,N] y)'
+    fires(leading_axes, f"{text} {{ p = Unsqueeze<axes = [0]>(x) y = Sub(p, q) }}", leaves=["Sub"])
 
 
 def test_leading_axes_of_floating_operands_stay():

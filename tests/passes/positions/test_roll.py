@@ -60,6 +60,8 @@ def test_a_vector():
         (ROLL.replace("Slice(x, zero, two, axis)", "Neg(x)"), X, "not everything that is joined"),
         ("m = Neg(x) " + ROLL.replace("Slice(x, zero", "Slice(m, zero"), X, "pieces of several tensors"),
         (ROLL.replace("y =", "c =") + " d = Neg(a) y = Concat<axis = 1>(c, d)", X, "used elsewhere"),
+        (ROLL.replace("(a, b)", "(a, b, x)"), X, "not everything that is joined"),
+        ("a = Slice(x, two, end, axis) y = Concat<axis = 1>(a)", X, "not everything that is joined"),
     ],
 )
 def test_other_joins_stay(body: str, x: str, reason: str):
@@ -69,3 +71,21 @@ def test_other_joins_stay(body: str, x: str, reason: str):
 def test_pieces_with_unknown_ends_stay():
     text = f"g ({X} x, int64[1] k) => (float[N,?,M] y) {{ {ROLL.replace('two, end', 'k, end')} }}"
     refuses(rolled, text, W, reason="begins or ends is unknown")
+
+
+def test_a_piece_that_is_returned_stays():
+    text = f"g ({X} x) => ({X} y, float[N,2,M] b) {{ {ROLL} }}"
+    refuses(rolled, text, W, reason="used elsewhere")
+
+
+@pytest.mark.parametrize("length", [1 << 16, (1 << 16) + 1])
+def test_so_many_indices_are_written_down(length: int):
+    text = net("a = Slice(x, two, end) b = Slice(x, zero, two) y = Concat<axis = 0>(a, b)", f"float[{length}]")
+    if length == 1 << 16:
+        fires(rolled, text, W, leaves=["Gather"])
+    else:
+        refuses(rolled, text, W, reason="the axis is long")
+
+
+def test_since_pieces_have_inputs():
+    fires(rolled, f'<ir_version: 5, opset_import: ["" : 10]> {net(ROLL)}', W, leaves=["Gather"])
