@@ -41,3 +41,8 @@ def test_a_dimension_that_may_be_broadcast_stays_computed():
         "g (float[A, 4] x, float[B] z) => (float[C, 4] y) { b = Shape(z) u = Concat<axis=0>(b, four) y = Expand(x, u) }"
     )
     refuses(expand_target, text, {"four": np.array([4])}, reason="not known")
+
+
+def test_what_has_unknown_many_dimensions_stays_computed():
+    text = "g (float[N] x, int64[K] s, int64[M] t) => (y) { e = Reshape(x, s) u = Abs(t) y = Expand(e, u) }"
+    refuses(expand_target, text, reason="the ranks are unknown")

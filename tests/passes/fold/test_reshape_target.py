@@ -65,6 +65,11 @@ def test_a_target_that_is_an_input_says_nothing():
             reason="more than one dimension")  # fmt: skip
 
 
+def test_what_has_unknown_many_dimensions_stays_computed():
+    text = "g (float[N] x, int64[K] s) => (float[N] y) { e = Reshape(x, s) n = Shape(x) y = Reshape(e, n) }"
+    refuses(reshape_target, text, reason="the ranks are unknown")
+
+
 def test_a_constant_target_stays():
     text = "g (float[B, 6] x) => (float[B, 2, 3] y) { y = Reshape(x, u) }"
     refuses(reshape_target, text, {"u": np.array([-1, 2, 3])})

@@ -43,3 +43,9 @@ def test_starts_that_are_not_known():
 def test_other_dimensions():
     text = "g (float[B, T] x, float[U] z) => (float[B, V] y) { t = Shape(z) y = Slice(x, zero, t, one) }"
     refuses(slice_end, text, used("zero", "one"), reason="neither known")
+
+
+def test_axes_that_go_without_saying():
+    text = "g (float[B] x) => (float[C] y) { t = Shape(x) y = Slice(x, one, t) }"
+    model = fires(slice_end, text, used("one"), leaves=["Shape", "Slice"])
+    assert [tensor.values.tolist() for tensor in model.graph.nodes[-1].inputs[1:]] == [[1], [2**63 - 1], [0]]

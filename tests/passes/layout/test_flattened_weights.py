@@ -47,3 +47,21 @@ def test_refuses_large_weights_that_others_read():
     text = """g (float[N,3,40,50] x) => (float[A,7] y, float[6000,7] z) {
         a = Transpose <perm = [0, 2, 3, 1]> (x) f = Flatten (a) y = MatMul (f, w) z = Neg (w) }"""
     refuses(flattened_weights, text, {"w": (6000, 7)}, reason="used elsewhere")
+
+
+def test_since_reshape_has_an_input():
+    text = '<ir_version: 3, opset_import: ["" : 5]>' + model()
+    fires(flattened_weights, text, {"w": (60, 7), "shape": np.array([0, 60])}, leaves=["Reshape", "MatMul"])
+
+
+@pytest.mark.parametrize(
+    ("product", "w", "result"),
+    [
+        ("MatMul (f, w)", (4, 60, 7), "4,2,7"),
+        ("MatMul (f, w)", (60,), "2"),
+        ("Gemm <transA = 1> (f, w)", (2, 7), "60,7"),
+    ],
+)
+def test_refuses_other_products(product, w, result):
+    text = model("Flatten", "", product, x="float[2,3,4,5]").replace("A,7", result)
+    refuses(flattened_weights, text, {"w": w}, reason="no matrix of weights")

@@ -46,3 +46,18 @@ def test_a_single_element_gets_an_axis():
 def test_other_lookups_stay(body, outputs, reason):
     used = {name: value for name, value in TABLES.items() if name in body}
     refuses(unsqueezed_lookup, f"g (int64[A,B] i) => ({outputs}) {{ {body} }}", used, reason=reason)
+
+
+@pytest.mark.parametrize("size", [16 << 20, (16 << 20) + 1])
+def test_so_large_tables_get_an_axis(size):
+    text = "g (int64[A] i) => (uint8[1,A] y) { r = Gather(table, i) y = Unsqueeze(r, first) }"
+    held = {"table": np.zeros(size, np.uint8), "first": TABLES["first"]}
+    if size == 16 << 20:
+        fires(unsqueezed_lookup, text, held, leaves=["Gather"])
+    else:
+        refuses(unsqueezed_lookup, text, held, reason="the table is large")
+
+
+def test_unknown_axes_stay():
+    text = "g (int64[A,B] i, int64[1] a) => (float[?,?,?,?] y) { r = Gather(table, i) y = Unsqueeze(r, a) }"
+    refuses(unsqueezed_lookup, text, {"table": (6, 4)}, reason="the axes are unknown")
