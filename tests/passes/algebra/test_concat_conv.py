@@ -19,6 +19,10 @@ def test_branches_become_one(axis):
     assert model.graph.nodes[0].inputs[1].shape == (7, 3, 3, 3)
 
 
+def test_two_branches_become_one():
+    fires(concat_conv, joined("Conv (x, u)", "Conv (x, v)"), {"u": (2, 3, 1, 1), "v": (4, 3, 1, 1)}, leaves=["Conv"])
+
+
 @pytest.mark.parametrize(
     ("convs", "shapes", "reason"),
     [
@@ -35,8 +39,9 @@ def test_branches_become_one(axis):
         ),
         (("Conv <group = 3> (x, u)", "Conv <group = 3> (x, v)"), {"u": (3, 1, 3, 3), "v": (3, 1, 3, 3)}, "groups"),
         (("Conv (x, u)", "Relu (x)"), {"u": (2, 3, 1, 1)}, "not made by a Conv"),
+        (("Conv (x, u)",), {"u": (2, 3, 1, 1)}, "does not join channels"),
     ],
-    ids=["inputs", "kernels", "bias", "groups", "others"],
+    ids=["inputs", "kernels", "bias", "groups", "others", "one"],
 )
 def test_refuses(convs, shapes, reason):
     refuses(concat_conv, joined(*convs), shapes, reason=reason)
@@ -55,3 +60,23 @@ def test_refuses_another_axis():
 def test_refuses_other_readers():
     text = joined("Conv (x, u)", "Conv (x, v)", more=", float[E,F,G,H] a0")
     refuses(concat_conv, text, {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3)}, reason="used elsewhere")
+
+
+def test_refuses_two_readers():
+    text = joined("Conv (x, u)", "Conv (x, v)", more=", float[E,F,G,H] r").replace("y =", "r = Relu (a0) y =")
+    refuses(concat_conv, text, {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3)}, reason="used elsewhere")
+
+
+def test_refuses_weights_that_others_read():
+    text = joined("Conv (x, u)", "Conv (x, v)", more=", float[2,3,3,3] r").replace("y =", "r = Neg (u) y =")
+    refuses(concat_conv, text, {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3)}, reason="is not constant, shared")
+
+
+def test_refuses_weights_that_are_given():
+    text = joined("Conv (x, u)", "Conv (x, v)").replace("g (", "g (float[2,3,3,3] u, ")
+    refuses(concat_conv, text, {"v": (2, 3, 3, 3)}, reason="is not constant, shared")
+
+
+def test_refuses_the_third_axis_from_the_end_of_volumes():
+    text = joined("Conv (x, u)", "Conv (x, v)", axis=-3).replace("8,8]", "8,8,8]").replace("C,D]", "C,D,E]")
+    refuses(concat_conv, text, {"u": (2, 3, 1, 1, 1), "v": (2, 3, 1, 1, 1)}, reason="does not join channels")

@@ -40,6 +40,15 @@ def test_pixels_in_groups():
     fires(conv_conv, text, {"w": (8, 3, 1, 1), "b": (8,), "v": (4, 8, 1, 1)}, leaves=["Conv"])
 
 
+def test_pixels_and_groups():
+    text = convs("Conv (x, w, b)", "Conv <group = 2> (a, v)", x="float[N,3,9,8]")
+    fires(conv_conv, text, {"w": (8, 3, 1, 1), "b": (8,), "v": (8, 4, 3, 3)}, leaves=["Conv"])
+
+
+def test_as_many_multiplications_as_before():
+    fires(conv_conv, convs("Conv (x, w)", "Conv (a, v)"), {"w": (3, 6, 1, 1), "v": (6, 3, 1, 1)}, leaves=["Conv"])
+
+
 @pytest.mark.parametrize(
     ("first", "second", "shapes", "reason"),
     [
@@ -64,6 +73,23 @@ def test_convolutions_that_stay(first, second, shapes, reason):
 def test_matrices():
     text = "g (float[N,S,6] x) => (float[N,S,4] y) { a = MatMul (x, w) y = MatMul (a, v) }"
     fires(matmul_matmul, text, {"w": (6, 8), "v": (8, 4)}, leaves=["MatMul"])
+
+
+@pytest.mark.parametrize("opset", [7, 21])
+def test_as_many_products_as_before(opset):
+    text = f"""<ir_version: 3, opset_import: ["" : {opset}]> g (float[N,6] x) => (float[N,6] y) {{
+        a = MatMul (x, w) y = MatMul (a, v) }}"""
+    fires(matmul_matmul, text, {"w": (6, 3), "v": (3, 6)}, leaves=["MatMul"])
+
+
+def test_refuses_vectors():
+    text = "g (float[6] x) => (float[4] y) { a = MatMul (x, w) y = MatMul (a, v) }"
+    refuses(matmul_matmul, text, {"w": (6, 8), "v": (8, 4)}, reason="x is not known to be a matrix")
+
+
+def test_refuses_a_summand_with_more_dimensions():
+    text = "g (float[N,6] x) => (float[1,N,4] y) { a = MatMul (x, w) b = Add (a, c) y = MatMul (b, v) }"
+    refuses(matmul_matmul, text, {"w": (6, 8), "v": (8, 4), "c": (1, 1, 8)}, reason="may have more dimensions")
 
 
 @pytest.mark.parametrize("shape", [(8,), (1, 8), (1, 1, 8)])
@@ -111,8 +137,10 @@ def test_an_adapter_after_the_bias():
     fires(parallel_matmul, text, {"w": (6, 8), "b": (8,), "p": (6, 2), "q": (2, 8)}, leaves=["MatMul", "Add"])
 
 
-def test_two_matrices_beside_each_other():
-    text = "g (float[N,S,6] x) => (float[N,S,8] y) { a = MatMul (x, w) b = MatMul (x, v) y = Add (a, b) }"
+@pytest.mark.parametrize("opset", [7, 21])
+def test_two_matrices_beside_each_other(opset):
+    text = f'<ir_version: 3, opset_import: ["" : {opset}]>'
+    text += "g (float[N,S,6] x) => (float[N,S,8] y) { a = MatMul (x, w) b = MatMul (x, v) y = Add (a, b) }"
     fires(parallel_matmul, text, {"w": (6, 8), "v": (6, 8)}, leaves=["MatMul"])
 
 
@@ -154,8 +182,26 @@ def test_refuses_gemm_of_a_transposed_operand():
     refuses(gemm_gemm, text, {"w": (6, 8), "v": (8, 4)}, reason="transposed")
 
 
-def test_gemm_beside_gemm():
-    text = """g (float[N,6] x) => (float[N,4] y) {
+def test_refuses_gemm_with_a_summand_for_each_row():
+    text = GEMM.format("beta = 1.0", ", b", "alpha = 1.0", "").replace("N", "3")
+    refuses(gemm_gemm, text, {"w": (6, 8), "v": (8, 4), "b": (3, 1)}, reason="differs between rows")
+
+
+def test_as_many_products_of_gemm_as_before():
+    text = '<ir_version: 3, opset_import: ["" : 7]>' + GEMM.format("alpha = 0.5", ", b", "beta = 1.0", ", c")
+    given = {"w": (6, 3), "v": (3, 6), "b": (3,), "c": (6,)}
+    fires(gemm_gemm, text.replace("[N,4]", "[N,6]"), given, leaves=["Gemm"])
+
+
+def test_refuses_gemm_beside_a_narrower_one():
+    text = "g (float[N,6] x) => (float[N,4] y) { a = Gemm (x, w) c = Gemm (x, v) y = Add (a, c) }"
+    refuses(parallel_gemm, text, {"w": (6, 4), "v": (6, 1)}, reason="differ in shape")
+
+
+@pytest.mark.parametrize("opset", [7, 21])
+def test_gemm_beside_gemm(opset):
+    text = f'<ir_version: 3, opset_import: ["" : {opset}]>'
+    text += """g (float[N,6] x) => (float[N,4] y) {
         a = Gemm (x, w, b) c = Gemm <transB = 1, alpha = 2.0> (x, v, d) y = Add (a, c) }"""
     fires(parallel_gemm, text, {"w": (6, 4), "b": (4,), "v": (4, 6), "d": (4,)}, leaves=["Gemm"])
 

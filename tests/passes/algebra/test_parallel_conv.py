@@ -94,6 +94,22 @@ def test_one_sided_padding_of_known_sizes():
     fires(parallel_conv, text, {"w": (4, 4, 3, 3), "v": (4, 4, 1, 1)}, leaves=["Conv"])
 
 
+def test_one_sided_padding_of_unknown_sizes():
+    """The small kernel reads the last pixel of some sizes, where the large one reads no further."""
+    text = two(
+        "Conv <kernel_shape = [3,3], pads = [0,0,1,1], strides = [2,2]> (x, w)", "Conv <strides = [2,2]> (x, v)",
+        x="float[1,4,H,W]", y="float[1,4,A,B]",
+    )  # fmt: skip
+    refuses(parallel_conv, text, {"w": (4, 4, 3, 3), "v": (4, 4, 1, 1)}, reason="read the same places")
+
+
+def test_two_taps_beside_each_other():
+    text = """<ir_version: 3, opset_import: ["" : 7]> g (float[N,4,9] x) => (float[N,4,10] y) {
+        a = Conv <pads = [1,0]> (x, w) b = Conv <pads = [0,1]> (x, v) y = Add (a, b) }"""
+    model = fires(parallel_conv, text, {"w": (4, 4, 1), "v": (4, 4, 1)}, leaves=["Conv"])
+    assert model.graph.nodes[0].inputs[1].shape == (4, 4, 2)
+
+
 def test_half_precision():
     text = two(f"Conv <{SAME}> (x, w)", "Conv (x, v)").replace("float[", "float16[")
     rng = np.random.default_rng(0)
@@ -140,3 +156,11 @@ def test_refuses_other_readers():
 def test_refuses_a_dense_kernel_for_two_narrow_ones():
     text = two("Conv (x, w)", f"Conv <{SAME}, group = 4> (x, v)")
     refuses(parallel_conv, text, {"w": (4, 4, 1, 1), "v": (4, 1, 3, 3)}, reason="more multiplications")
+
+
+def test_refuses_an_input_of_unknown_shape():
+    text = f"g (float[N,C,9,8] x) => (float[N,4,9,8] y) {{ a = Conv <{SAME}> (x, w) y = Add (a, x) }}"
+    refuses(parallel_conv, text, {"w": (4, 4, 3, 3)}, reason="channels of its input are not known")
+    text = f"""g (float[N] z, int64[K] s) => (float[N,4,9,8] y) {{
+        x = Reshape (z, s) a = Conv <{SAME}> (x, w) y = Add (a, x) }}"""
+    refuses(parallel_conv, text, {"w": (4, 4, 3, 3)}, reason="the shape of its input is not known")

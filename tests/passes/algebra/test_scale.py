@@ -103,6 +103,29 @@ def test_refuses(case):
     refuses(scale_to_weights, text, {**held, "s": factor}, reason=reason)
 
 
+@pytest.mark.parametrize(("rule", "op"), [(scale_to_weights, "Mul"), (shift_to_weights, "Add")])
+def test_since_arithmetic_repeats_its_operands(rule, op):
+    text, held = picture("a = Conv (x, w, b) z = GlobalMaxPool (a)", (1, 4, 1, 1))
+    text = f'<ir_version: 3, opset_import: ["" : 7]> {text.replace("Mul", op)}'
+    fires(rule, text, {**CONV, **held}, leaves=["Conv", "GlobalMaxPool"])
+
+
+def test_refuses_a_factor_with_more_dimensions():
+    text, held = picture("a = Conv (x, w, b) z = Relu (a)", (1, 1, 4, 1, 1))
+    refuses(scale_to_weights, text.replace("[A,B,C,D]", "[A,B,C,D,E]"), {**CONV, **held}, reason="more dimensions")
+
+
+def test_refuses_whole_numbers():
+    text = "g (int32[N,6] x) => (int32[4,N] y) { a = MatMul (x, w) z = Transpose (a) y = Mul (z, s) }"
+    held = {"w": np.ones((6, 4), np.int32), "s": np.full((4, 1), 2, np.int32)}
+    refuses(scale_to_weights, text, held, reason="not known to be floating")
+
+
+def test_refuses_unknown_shapes():
+    text = "g (float[N,6] x, int64[K] t) => (y) { a = MatMul (x, w) z = Reshape (a, t) y = Mul (z, s) }"
+    refuses(scale_to_weights, text, {"w": (6, 4), "s": positive(4)}, reason="a shape is not known")
+
+
 def test_refuses_what_others_read():
     text = """g (float[N,3,8,8] x) => (float[N,4,6,6] y, float[N,4,6,6] a) {
         a = Conv (x, w, b) z = Relu (a) y = Mul (z, s) }"""
