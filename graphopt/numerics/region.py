@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 BULK = 1 << 20
 """Constants of at least so many bytes can be fed instead of being written into models, which copies them."""
 SMALL = 4096
-"""Constants of up to this many bytes keep their values, whether or not a rule looked at them."""
+"""Constants of up to this many bytes, but weights, keep their values, whether or not a rule looked at them."""
 FEW = 16
-"""Floats of a constant that make no weights: what a rule does may hang on them."""
+"""Floats that make no weights yet."""
 RUNTIME_IR = 13
 """The newest IR version that ONNX Runtime 1.31 loads; nothing in a region needs a newer one."""
 MAX_CONTEXT = 256
@@ -275,7 +275,8 @@ class _Builder:
         """Whether a tensor is a constant whose values matter: small, read by the rule, or made by it."""
         if not isinstance(tensor, Constant):
             return False
-        return tensor.nbytes <= SMALL or tensor in self.rewrite.reads or not tensor.outputs
+        small = tensor.nbytes <= SMALL and not _weights(tensor)
+        return small or tensor in self.rewrite.reads or not tensor.outputs
 
     def _spec(self, tensor: Tensor, name: str, shapes: Shapes) -> InputSpec:
         dtype, static = shapes.dtype(tensor), shapes.static(tensor)
@@ -332,9 +333,12 @@ def _hashable(value: Any) -> Hashable:
 
 
 def _outline(constant: Tensor) -> Hashable:
-    if isinstance(constant, Constant) and is_float(constant.dtype) and math.prod(constant.shape) > FEW:
-        return constant.dtype, constant.shape
-    return _content(constant)
+    return (constant.dtype, constant.shape) if _weights(constant) else _content(constant)
+
+
+def _weights(tensor: Tensor) -> bool:
+    """Whether a tensor holds numbers on which it hardly hangs what a rule does: more than a few floats."""
+    return isinstance(tensor, Constant) and is_float(tensor.dtype) and math.prod(tensor.shape) > FEW
 
 
 def _content(constant: Tensor) -> Hashable:
