@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from graphopt.ir.reader import load
 from graphopt.measure.environment import processor, versions
 from graphopt.numerics.process import Process
 from graphopt.pipeline.level import Level
-from graphopt.pipeline.registry import ENTRY_POINTS, Registry
+from graphopt.pipeline.registry import Registry, installed
 from graphopt.pipeline.text import Pipeline, parse
 from graphopt.recipe.names import modules
 from graphopt.target import HERE, TARGETS, Target, target_named
@@ -43,7 +43,7 @@ def key(asked: Mapping[str, Any], files: Iterable[Path]) -> str:
     found: dict[str, Any] = {"schema": SCHEMA, "model": [digest(path) for path in files]}
     found |= {name: PARTS[name](value, asked) for name, value in asked.items()}
     found["versions"], found["source"] = versions(), own_source()
-    found["entry points"] = sorted((one.name, one.value) for one in metadata.entry_points(group=ENTRY_POINTS))
+    found["entry points"] = sorted((one.name, one.value) for one in installed())
     if (budget := asked.get("budget")) is not None and (budget.max_latency is not None or budget.never_slower):
         from graphopt.measure.environment import environment
 
@@ -70,9 +70,12 @@ def own_source() -> str:
 
     made = hashlib.sha256()
     for package in PACKAGES:
-        root = Path(str(importlib.import_module(package).__file__)).parent
-        for path in sorted(root.rglob("*.py")):
-            made.update(f"{package}/{path.relative_to(root)} {digest(path)}\n".encode())
+        root = str(Path(str(importlib.import_module(package).__file__)).parent)
+        for folder, folders, files in os.walk(root):
+            folders.sort()
+            for name in sorted(name for name in files if name.endswith(".py")):
+                content = Path(folder, name).read_bytes()
+                made.update(f"{package}{folder.removeprefix(root)}/{name} {len(content)}\n".encode() + content)
     return made.hexdigest()
 
 

@@ -9,6 +9,7 @@ import difflib
 import importlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -41,13 +42,19 @@ class BoundFix:
 Resolved = tuple[Bound | BoundFix, ...]
 
 
+@cache
+def installed() -> tuple[metadata.EntryPoint, ...]:
+    """What other packages add, by name. To look through all that is installed takes longer than many a compile."""
+    return tuple(sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name))
+
+
 class Registry:
     """All passes by name, in the order in which they were found."""
 
     def __init__(self, plugins: Sequence[str] = ()) -> None:
         self.passes: dict[str, Pass] = {}
         self._add(importlib.import_module(BUILTIN).PASSES, BUILTIN)
-        for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
+        for entry in installed():
             self._add(_load(entry.load, f"plugin {entry.name} ({entry.value})"), entry.value)
         for module in plugins:
             self._add(_load(lambda name=module: importlib.import_module(name).PASSES, f"plugin {module}"), module)

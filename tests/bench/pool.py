@@ -53,8 +53,7 @@ def _serve(connection: Connection, case: Case, limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
     os.nice(10)
-    for name in ("entry_points", "version"):  # to look through what is installed takes longer than many a case
-        setattr(metadata, name, functools.cache(getattr(metadata, name)))
+    metadata.version = functools.cache(metadata.version)  # to look it up takes longer than many a case
     while True:
         number = connection.recv()
         used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])

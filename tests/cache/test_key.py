@@ -130,6 +130,23 @@ def test_versions_and_the_source_of_the_compiler_matter(model, monkeypatch):
     assert len(set(found)) == 3
 
 
+def test_every_byte_and_name_of_the_source_matters(tmp_path, monkeypatch):
+    package = tmp_path / "compiler_of_ours"
+    (package / "part").mkdir(parents=True)
+    for name in ("__init__.py", "part/__init__.py", "part/module.py"):
+        (package / name).write_text("x = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(keys, "PACKAGES", (package.name,))
+    found = [keys.own_source.__wrapped__()]
+    (package / "part" / "module.py").write_text("x = 2\n")
+    found.append(keys.own_source.__wrapped__())
+    (package / "part" / "module.py").rename(package / "module.py")
+    found.append(keys.own_source.__wrapped__())
+    assert len(set(found)) == 3
+    (package / "notes.txt").write_text("no source")
+    assert keys.own_source.__wrapped__() == found[-1]
+
+
 def test_the_processor_matters_where_a_pass_asks_for_it_and_the_target_does_not_say(model, monkeypatch):
     from graphopt.measure import environment
 

@@ -95,7 +95,7 @@ def test_plugins_are_found_by_entry_point(monkeypatch):
     plugin.PASSES = (rule_pass("theirs", "Somebody else's.", [once]),)
     monkeypatch.setitem(sys.modules, "plugin_by_entry", plugin)
     entry = metadata.EntryPoint("theirs", "plugin_by_entry:PASSES", "graphopt.passes")
-    monkeypatch.setattr(metadata, "entry_points", lambda **_: [entry])
+    monkeypatch.setattr("graphopt.pipeline.registry.installed", lambda: [entry])
     assert graphopt.optimize(proto(TEXT), passes="theirs").report.hits == {"once": 2}
 
 
