@@ -30,8 +30,8 @@ RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 FIRST_STATE = 5
 """The input of recurrent operators from which on states, with the batch of the first input, may follow."""
 
-UNIFORM = (1, 4, 16, 64)
-"""Numbers for all free dimensions at once, for models that no other binding fits."""
+UNIFORM = (1, 4, 16, 64, 256)
+"""Numbers for all free dimensions at once, for models that no other binding fits; 256 is a window of sound."""
 
 
 def default_binding(
