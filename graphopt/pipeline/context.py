@@ -141,17 +141,24 @@ class Context:
         self.step = step
         self.editor.flush()
         if self.shapes_revision != self.editor.revision:
-            self.shapes = self.shapes.renewed()
+            old, self.shapes = self.shapes, self.shapes.renewed()
             if self._bound is not None:
-                self._bound = [bound.renewed() if bound.binding else self.shapes for bound in self._bound]
+                self._bound = [self.shapes if bound is old else bound.renewed() for bound in self._bound]
             self.shapes_revision = self.editor.revision
 
     @property
     def bound(self) -> list[Shapes]:
-        """The shapes with every free dimension bound to a small number, in two ways if there is a free dimension."""
+        """The shapes with every free dimension bound to a small number, in two ways if there is a free dimension.
+
+        Inputs that have defaults hold them.
+        """
         if self._bound is None:
             self._bindings = self._bindings or list(bindings(self.model, self.shapes))
-            self._bound = [Shapes(self.model, binding) if binding else self.shapes for binding in self._bindings]
+            fixed = not self.model.graph.defaults
+            self._bound = [
+                self.shapes if fixed and not binding else Shapes(self.model, binding, defaults=True)
+                for binding in self._bindings
+            ]
         return self._bound
 
     @property

@@ -307,3 +307,15 @@ def test_fuel_makes_every_run_a_prefix_of_the_next():
     text = "agraph (float[4] x) => (float[4] y) { a = Neg(x) b = Neg(a) c = Relu(b) d = Neg(c) e = Neg(d) y = Relu(e) }"
     counts = [len(apply([double_negation], text, limit=limit).report.rewrites) for limit in range(4)]
     assert counts == [0, 1, 2, 2]
+
+
+def test_inputs_that_have_defaults_hold_them_where_a_rewrite_is_checked():
+    """What stands behind a Reshape to such an input has no known shape, but for that."""
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    g (float[4, 6] x, int64[2] target) => (float[A, B] y) <int64[2] target = {8, 3}> {
+        a = Reshape(x, target)  b = Neg(a)  y = Neg(b)
+    }"""
+    runner = Recording()
+    report = graphopt.optimize(proto(text), passes=[double_negation], runner=runner).report
+    assert [entry.verdict.status for entry in report.rewrites] == [Status.VERIFIED]
+    assert runner.regions == [[8, 8]]
