@@ -34,6 +34,8 @@ LOSSLESS = [
     ("int32", "double", "int64"),
     ("bool", "float", "int64"),
     ("int64", "int64", "bool"),
+    ("uint8", "bfloat16", "float"),
+    ("int8", "bfloat16", "float"),
     ("float", "double", "bool"),
 ]
 

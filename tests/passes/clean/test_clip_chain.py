@@ -22,6 +22,7 @@ W = {"a": np.float32(-1), "b": np.float32(4), "c": np.float32(0), "d": np.float3
         ("p = Clip(x, a, b)  y = Relu(p)", [0, 4]),
         ("p = Clip(x, a)  y = Clip(p, , d)", [-1, 6]),
         ("p = Clip(x, d)  y = Clip(p, a, b)", [4, 4]),
+        ("p = Clip(x, b, b)  y = Clip(p, c, d)", [4, 4]),
     ],
 )
 def test_two_are_one(calls, bounds):

@@ -13,6 +13,17 @@ def test_the_other_operand_has_the_shape(call):
     fires(expand_operand, text(call), leaves=[call[:3]])
 
 
+@pytest.mark.parametrize(
+    ("inputs", "target"), [("float[N, 1] x, float[N, 1] z", "{1, 1}"), ("float[1] x, float[N, 4] z", "{1, 4}")]
+)
+def test_lengths_of_one(inputs, target):
+    fires(expand_operand, text("Add(e, z)", inputs).replace("{1, 4}", target), leaves=["Add"])
+
+
+def test_since_there_is_expand():
+    fires(expand_operand, f'<ir_version: 3, opset_import: ["" : 8]> {text("Add(e, z)")}', leaves=["Add"])
+
+
 def test_comparisons():
     fires(expand_operand, text("Greater(e, z)", outputs="bool[A, B] y"), leaves=["Greater"])
 

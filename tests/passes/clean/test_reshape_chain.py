@@ -27,6 +27,19 @@ def test_two_are_one(text, target):
     assert model.graph.nodes[0].inputs[1].values.tolist() == target
 
 
+def test_since_the_shape_is_an_input():
+    text = f'<ir_version: 3, opset_import: ["" : 5]> {reshapes("4, 6", "3, 8", "2, 12")}'
+    model = fires(reshape_chain, text, leaves=["Reshape"])
+    assert [tensor.name for tensor in model.graph.nodes[0].inputs] == ["x", "t"]
+
+
+def test_a_length_that_is_a_product_is_inferred():
+    text = """m (float[N, M, 6] x) => (float[A, B, C] y) <int64[1] z = {2}>
+        { a = Flatten<axis = 2>(x)  y = Unsqueeze(a, z) }"""
+    model = fires(reshape_chain, text, leaves=["Reshape"])
+    assert model.graph.nodes[0].inputs[1].values.tolist() == [-1, 6, 1]
+
+
 def test_a_computed_second_shape_without_zeros_stays_if_its_values_are_known():
     text = """m (float[2, 6] x) => (float[A, B] y) <int64[1] s = {-1}>
         { a = Reshape(x, s)  t = Shape(x)  y = Reshape(a, t) }"""
@@ -75,6 +88,18 @@ def test_not_if_a_zero_copies_a_length_that_is_not_known():
         y = Reshape(a, t)
     }"""
     refuses(reshape_chain, text, reason="several lengths")
+
+
+def test_not_if_the_second_shape_may_copy_lengths():
+    text = """m (float[4, 6] x, int64[2] t) => (float[A, B] y) <int64[2] s = {3, 8}>
+        { a = Reshape(x, s)  y = Reshape(a, t) }"""
+    refuses(reshape_chain, text, reason="several lengths")
+
+
+@pytest.mark.parametrize("op", ["Squeeze", "Unsqueeze"])
+def test_not_two_squeezes_or_unsqueezes(op):
+    text = f"""m (float[1, 1, 6] x) => (y) <int64[1] z = {{0}}> {{ a = {op}(x, z)  y = {op}(a, z) }}"""
+    refuses(reshape_chain, text, reason="squeeze_chain makes it one")
 
 
 def test_not_of_an_empty_tensor():

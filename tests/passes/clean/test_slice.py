@@ -45,6 +45,12 @@ def test_not_if_something_is_cut_off_or_reversed(text, reason):
     refuses(whole_slice, text, reason=reason)
 
 
+def test_not_if_the_beginning_is_unknown():
+    text = """m (float[N] x, int64[1] s) => (float[A] y) <int64[1] e = {9223372036854775807}>
+        { r = Relu(x)  y = Slice(r, s, e) }"""
+    refuses(whole_slice, text, reason="cut off")
+
+
 def double(first, second, shape="7, 6"):
     names = ("starts", "ends", "axes", "steps")
     given = [
@@ -65,6 +71,7 @@ def double(first, second, shape="7, 6"):
         double(("{1}", "{5}", "{0}", "{1}"), ("{2}", "{-1}", "{1}", "{1}")),
         double(("{-1}", "{-8}", "{0}", "{-2}"), ("{-3}", "{9}", "{-1}", "{2}")),
         double(("{1}", "{6}", "{0}", "{1}"), ("{2}", "{4}", "{0}", "{1}")),
+        double(("{0}", "{6}", "{0}", "{1}"), ("{0}", "{4}", "{0}", "{1}")),
         double(("{1}", "{6}", "{0}", "{1}"), ("{2}", "{9223372036854775807}", "{-2}", "{1}")),
         double(("{1, 0}", "{6, 3}", "{0, 1}", "{1, 1}"), ("{2}", "{4}", "{0}", "{1}"), "N, 6"),
     ],
@@ -107,6 +114,14 @@ def test_not_if_a_bound_is_unknown():
         y = Slice(p, a, b)
     }"""
     refuses(slice_chain, text, reason="unknown")
+
+
+@pytest.mark.parametrize(("given", "reason"), [("k", "an axis is unknown"), ("a, k", "a step is unknown")])
+def test_not_if_an_axis_or_a_step_is_unknown(given, reason):
+    text = f"""m (float[7] x, int64[1] k) => (float[N] y) <int64[1] a = {{0}}, int64[1] b = {{5}}> {{
+        p = Slice(x, a, b, {given})  y = Slice(p, a, b)
+    }}"""
+    refuses(slice_chain, text, reason=reason)
 
 
 def test_not_if_the_first_is_returned():

@@ -49,6 +49,21 @@ def test_two_are_one_with_attributes():
     assert model.graph.nodes[1].attrs == {"axes": [0, 2]}
 
 
+def test_axes_are_an_input_from_opset_13_on():
+    header = '<ir_version: 7, opset_import: ["" : 13]> '
+    model = fires(
+        squeeze_chain,
+        header + text("Unsqueeze", "1", "Unsqueeze", "0", "N, M", "A, B, C, D"),
+        leaves=["Relu", "Unsqueeze"],
+    )
+    assert len(model.graph.nodes[1].inputs) == 2
+
+
+def test_not_merged_if_the_first_is_read_elsewhere():
+    shared = text("Unsqueeze", "0", "Unsqueeze", "0", "N", "A, B, C").replace("C] y)", "C] y, float[D, E] z)")
+    refuses(squeeze_chain, shared.replace("y =", "z = Neg(p)  y ="), reason="other readers")
+
+
 def test_not_if_other_axes_are_taken_away():
     refuses(squeeze_chain, text("Unsqueeze", "0", "Squeeze", "2", "N, 1", "A, B"), reason="do not cancel")
 

@@ -75,3 +75,8 @@ def test_not_if_the_first_is_returned():
         y = Transpose<perm=[2, 1, 0]>(a)
     }"""
     refuses(transpose_chain, text, reason="other readers")
+
+
+def test_not_composed_if_the_number_of_axes_is_unknown():
+    text = "m (float[N] z, int64[K] s) => (y) { x = Reshape(z, s)  a = Transpose(x)  y = Transpose(a) }"
+    refuses(transpose_chain, text, reason="the number of axes is unknown")

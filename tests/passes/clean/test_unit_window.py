@@ -32,6 +32,12 @@ def test_not_of_a_padded_window():
     refuses(unit_pool, text, reason="several elements")
 
 
+def test_not_of_a_window_that_is_padded_by_itself():
+    text = """m (float[N, 3, 2, 2] x) => (float[N, 3, 2, 2] y)
+        { r = Neg(x)  y = MaxPool<kernel_shape=[3, 3], auto_pad="SAME_UPPER">(r) }"""
+    refuses(unit_pool, text, reason="several elements")
+
+
 def test_not_if_the_indices_are_used():
     text = """m (float[N, 3, 1, 1] x) => (float[N, 3, 1, 1] y, int64[N, 3, 1, 1] i)
         { r = Neg(x)  y, i = MaxPool<kernel_shape=[1, 1]>(r) }"""

@@ -1,7 +1,7 @@
 import pytest
 
 from passes.clean import zero_pad
-from tests.support import fires, refuses
+from tests.support import apply, fires, refuses
 
 
 @pytest.mark.parametrize("call", ["Pad(r, none)", 'Pad<mode="edge">(r, none)', "Pad(r, part, , axes)"])
@@ -15,6 +15,12 @@ def test_as_an_attribute():
     text = """<ir_version: 4, opset_import: ["" : 9]>
     m (float[N] x) => (float[N] y) { r = Relu(x)  y = Pad<pads=[0, 0]>(r) }"""
     fires(zero_pad, text, leaves=["Relu"])
+
+
+def test_as_it_was_called_at_first():
+    text = """<ir_version: 3, opset_import: ["" : 1]>
+    m (float[N] x) => (float[N] y) { r = Relu(x)  y = Pad<paddings=[0, 0]>(r) }"""
+    assert [node.op for node in apply(zero_pad, text).model.graph.nodes] == ["Relu"]
 
 
 @pytest.mark.parametrize("pads", ["0, 1", "1, -1"])
