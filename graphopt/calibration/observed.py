@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.calibration.probe import HEAD
+from graphopt.calibration.probe import HEAD, NUMBER
 from graphopt.ir.types import Array
 
 TAIL = 16
@@ -55,15 +56,15 @@ class Observed:
 
     low, high: of all values; low > high where there was none. moving: the averages of low and high of the batches,
     each batch weighing a tenth, the earlier ones less and less. batches: how many had values. most: values of a batch.
-    seen: values of all batches. added: what is added to the values that are held. memo: what follows from all that,
-    for as long as nothing is added.
+    seen: values of all batches. finite: no NaN and no infinity was among them, nor are the sums of batches infinite.
+    added: what is added to the values that are held. memo: what follows from all that, for as long as nothing is added.
     Of tensors of one shape, with equal `rng`, the same elements are drawn.
     """
 
     def __init__(self, capacity: int, rng: np.random.Generator) -> None:
         self.low, self.high = float("inf"), float("-inf")
         self.moving = (0.0, 0.0)
-        self.batches = 0
+        self.batches, self.finite = 0, True
         self.most = self.seen = 0.0
         self.memo: dict[Hashable, Any] = {}
         self._rng = rng
@@ -74,28 +75,31 @@ class Observed:
     def add(self, digests: Array) -> None:
         """Take in what a batch gave: (..., HEAD + draws), a digest for each time that the tensor was computed."""
         rows = digests.reshape(-1, digests.shape[-1])
-        rows = rows[~(rows[:, 0] > rows[:, 1])]
+        rows = rows[rows[:, NUMBER] > 0]
         if not len(rows):
             return
         self.memo.clear()
-        low, high = float(rows[:, 0].min()), float(rows[:, 1].max())
+        lows, highs, numbers, totals = rows[:, :HEAD].T.tolist()
+        low, high = min(lows), max(highs)
+        self.finite = self.finite and all(map(math.isfinite, totals))
         keep = SMOOTHING if self.batches else 0.0
         self.moving = (keep * self.moving[0] + (1 - keep) * low, keep * self.moving[1] + (1 - keep) * high)
-        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)  # NaN stays
+        self.low, self.high = min(self.low, low), max(self.high, high)
         self.batches += 1
-        self.most = max(self.most, number := float(rows[:, 2].sum()))
+        self.most = max(self.most, number := sum(numbers))
         self.seen += number
-        self._offer(rows[:, HEAD:].reshape(-1))
+        if rows.shape[1] > HEAD:
+            self._offer(rows[:, HEAD:].reshape(-1))
 
     def _offer(self, values: Array) -> None:
         """Keep each value offered so far with the same probability (Vitter's algorithm R, for many at once)."""
         room = max(0, len(self._held) - self._offered)
         self._held[self._offered : self._offered + len(values[:room])] = values[:room]
-        late = values[room:]
-        seen = self._offered + room + 1 + np.arange(len(late))
-        place = (self._rng.random(len(late)) * seen).astype(np.int64)
-        chosen = place < len(self._held)
-        self._held[place[chosen]] = late[chosen]
+        if len(late := values[room:]):
+            seen = self._offered + room + 1 + np.arange(len(late))
+            place = (self._rng.random(len(late)) * seen).astype(np.int64)
+            chosen = place < len(self._held)
+            self._held[place[chosen]] = late[chosen]
         self._offered += len(values)
 
     def added_to(self, other: Observed) -> Observed:
@@ -133,11 +137,6 @@ class Observed:
             return sample
         added = np.pad(self.added[held.argsort()], (len(below), len(above)), mode="edge")
         return replace(sample, sums=sample.values + added)
-
-    @property
-    def finite(self) -> bool:
-        """Whether no NaN and no infinity was among the values, nor among the differences of any two."""
-        return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
 
 def _tail(last: float, edge: float, rarest: float) -> tuple[Array, Array]:

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 SAMPLES = 512
 """Samples that are run, of data with more."""
-LOOKED = 200
-"""Samples of which everything is looked at."""
-LARGE = 1 << 12
-"""Values a sample from which on a tensor is only read where everything is."""
+LOOKED = 192
+"""Samples of which everything is looked at, or some more, as whole batches are."""
+LARGE = 1 << 10
+"""Values a sample beyond which a tensor is only read where everything is."""
 LEAST_DRAWS, MOST_DRAWS = 64, 1 << 12
 """Values that a batch gives of a tensor."""
 HELD, MOST_HELD = 1 << 14, 1 << 24
@@ -71,7 +71,7 @@ def observe(
     with contextlib.ExitStack() as stack:
         watch = _Watch(model, tensors, np.random.default_rng(seed), threads, stack, max(1, first.rows), total)
         for index, batch in enumerate(itertools.chain([first], batches)):
-            watch.run(batch, whole=index % watch.every == 0)
+            watch.run(batch, whole=index * watch.looks % watch.batches < watch.looks)
             count += batch.count
             progress(f"calibrating: {count} of {total} samples")
     return watch.seen, count
@@ -86,7 +86,7 @@ def _total(data: Data, samples: int | None) -> int:
 class _Watch:
     """A model in up to two sessions: one that shows everything, one that shows the edges of small tensors.
 
-    rows: of a batch. total: samples to come. every: how many batches apart everything is looked at.
+    rows: of a batch. total: samples to come. batches: with them. looks: of how many batches everything is looked at.
     """
 
     def __init__(
@@ -101,9 +101,9 @@ class _Watch:
     ) -> None:
         self.model, self.rng, self.threads, self.stack, self.rows = model, rng, threads, stack, rows
         twice = sum(constant.nbytes for constant in constants(model)) <= TWICE
-        self.every = max(1, total // max(LOOKED, rows)) if twice else 1
-        looks = max(1, math.ceil(total / rows / self.every))
-        self._all = self._serve(tensors, min(MOST_DRAWS, max(LEAST_DRAWS, HELD // looks)))
+        self.batches = max(1, math.ceil(total / rows))
+        self.looks = min(self.batches, math.ceil(LOOKED / rows)) if twice else self.batches
+        self._all = self._serve(tensors, min(MOST_DRAWS, max(LEAST_DRAWS, HELD // self.looks)))
         self._small: tuple[Session, Probe] | None = None
         held = min(HELD, MOST_HELD // max(1, len(tensors)))
         places = int(rng.integers(1 << 32))

@@ -1,9 +1,10 @@
 """A model that also gives digests of its inner tensors: least, largest, and some values drawn at random.
 
 The runtime computes them beside the model, so that no more of a tensor is kept than that. A digest is a float32 vector:
-the minimum, the maximum, the number of values, then those at given positions, which the caller draws anew for every
-run. A tensor in the body of an `If`, `Loop` or `Scan` has one for each time that the body runs: bodies return what they
-computed, and a branch that was not taken returns `NOTHING`, a minimum above its maximum, as an empty tensor does.
+the minimum, the maximum, the number of values, their sum, then those at given positions, which the caller draws anew
+for every run. Minimum and maximum may pass over a NaN; the sum does not. A tensor in the body of an `If`, `Loop` or
+`Scan` has one for each time that the body runs: bodies return what they computed, and a branch that was not taken
+returns `NOTHING`, no values, as an empty tensor does.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from graphopt.ir import walk
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Graph, Node, Tensor, Variable, subgraphs
 
-HEAD = 3
-"""The elements of a digest before its values: minimum, maximum and number."""
-NOTHING = (np.inf, -np.inf, 0.0)
+HEAD = 4
+"""The elements of a digest before its values: minimum, maximum, number and sum."""
+NUMBER = 2
+"""The place of the number."""
+NOTHING = (np.inf, -np.inf, 0.0, 0.0)
 _OPSET, _IR = 13, 8
 """Of a probe for a model that does not import ai.onnx, and the version from which on initializers are no inputs."""
 _DIRECTIONS = ("scan_output_axes", "scan_output_directions")
@@ -83,7 +86,6 @@ class _Maker:
         self.proto.ir_version = max(self.proto.ir_version, _IR)
         shared: dict[str, Array] = {
             "flat": np.array([-1], np.int64),
-            "one": np.array([1], np.int64),
             "filler": np.zeros(1, np.float32),
             "nothing": np.array([*NOTHING, *[0.0] * self.draws], np.float32),
         }
@@ -116,18 +118,18 @@ class _Maker:
             proto.node.append(helper.make_node(operator, inputs, [made], **attributes))
             return made
 
-        values = add("Cast", [tensor.name], "values", to=TensorProto.FLOAT)
-        if self.draws:  # before anything else reads it, so that the runtime need not copy
-            values = add("Reshape", [values, self.shared("flat")], "flat")
-        size = add("Size", [values], "size")
-        total = add("ReduceSum", [values], "total", keepdims=0)
-        doubt = add("Sub", [total, total], "doubt")  # NaN if a value is not finite, which ReduceMin may pass over
-        head = [
-            add("Add", [add("ReduceMin", [values], "least", keepdims=0), doubt], "low"),
-            add("ReduceMax", [values], "high", keepdims=0),
+        named = tensor.name
+        if tensor.dtype != np.float32:
+            named = add("Cast", [named], "values", to=TensorProto.FLOAT)
+        # Before anything else reads it, so that the runtime need not copy.
+        values = add("Reshape", [named, self.shared("flat")], "flat")
+        size = add("Shape", [values], "size")
+        parts = [
+            add("ReduceMin", [values], "low"),
+            add("ReduceMax", [values], "high"),
             add("Cast", [size], "number", to=TensorProto.FLOAT),
+            add("ReduceSum", [values], "total"),
         ]
-        parts = [add("Reshape", [one, self.shared("one")], f"head{i}") for i, one in enumerate(head)]
         if self.draws:
             filled = values
             if not self.never_empty(tensor):

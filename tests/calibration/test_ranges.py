@@ -5,7 +5,7 @@ import pytest
 
 from graphopt.calibration import observing
 from graphopt.calibration.methods import METHODS, Steps, edges
-from graphopt.calibration.observed import Observed
+from graphopt.calibration.observed import Observed, Sample
 from graphopt.calibration.ranges import Range, ranges
 from graphopt.data.opening import open_data
 from graphopt.errors import UsageError
@@ -104,6 +104,28 @@ def test_large_tensors_are_read_in_some_batches_small_ones_in_all(tmp_path, monk
     looked = observing.observe(model, data, [tensor(model, "a")], samples=96)[0][tensor(model, "a")]
     assert looked.high == 0.0
     assert looked.batches == 1
+
+
+@pytest.mark.parametrize(("samples", "batches"), [(32, 1), (96, 2), (320, 2)])
+def test_large_tensors_are_read_in_as_many_batches_as_it_takes(tmp_path, monkeypatch, samples, batches):
+    monkeypatch.setattr(observing, "LOOKED", 40)
+    monkeypatch.setattr(observing, "LARGE", 3)
+    model, data = opened(tmp_path, SUM, x=np.zeros((samples, 4), np.float32))
+    a = tensor(model, "a")
+    assert observing.observe(model, data, [a], samples=None)[0][a].batches == batches
+
+
+@pytest.mark.parametrize("unit", [1e-42, 1e-30, 1.0, 1e30])
+def test_errors_are_exact_whatever_the_unit_of_the_values(unit):
+    values, added = np.random.default_rng(0).standard_normal((2, 1000)).astype(np.float32)
+    values, order = np.sort(values).astype(np.float64) * unit, [(-unit, 2 * unit), (-0.5 * unit, 0.5 * unit)]
+    added = added * unit * 100.0
+    off = Steps(16).quantised(values, order) - values
+    plain = Sample(values, np.ones(1000))
+    np.testing.assert_allclose(Steps(16).errors(plain, order), np.square(off).mean(1), rtol=1e-4)
+    cut = np.maximum(values + off + added, 0.0) - np.maximum(values + added, 0.0)
+    summed = Sample(values, np.ones(1000), values + added)
+    np.testing.assert_allclose(Steps(16).errors(summed, order), np.square(cut).mean(1), rtol=1e-3)
 
 
 def test_what_a_sum_cuts_off_does_not_need_steps(tmp_path):
