@@ -5,7 +5,8 @@ is not installed is left out and said to be. Times are medians of runs that alte
 latencies of models are measured as `graphopt bench` does.
 
 `python -m tests.bench latency [OPTIONS]` times large networks beside all tools, in as many pieces as one likes.
-`python -m tests.bench speed --only WORD...` and `--profile` measure or explain single files.
+`python -m tests.bench speed --only WORD...` and `--profile` measure or explain single files, and
+`python -m tests.bench quantised NETWORK...` compares some networks.
 `python -m tests.bench corruption [OPTIONS]` and the other hunts look for faults until they are told to stop; each
 ends with exit code 1 if it finds something. All of these have options of their own (--help) and run alone.
 """
@@ -68,6 +69,7 @@ ALONE = {
     "mutations": mutations.main,
     "faults": faults.main,
     "speed": speed.main,
+    "quantised": quantised.main,
 }
 
 

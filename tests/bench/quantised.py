@@ -10,12 +10,13 @@ run; what it scores is not.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,13 +87,19 @@ def _halves(path: Path, folder: Path) -> tuple[Path, Path]:
     return places
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """A table for each network with all of the peers, as soon as it is there, and one with the best of them."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench quantised", description=__doc__)
+    parser.add_argument("networks", nargs="*", help="by name; default: all")
+    chosen = parser.parse_args(arguments).networks
     results: dict[str, Comparison] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for title, network in networks(folder).items():
-            results[title] = compared(title, network, folder)
+        found = networks(folder)
+        if unknown := sorted({*chosen} - {*found}):
+            parser.error(f"there is no {unknown[0]}; there are: {', '.join(found)}")
+        for title in chosen or found:
+            results[title] = compared(title, found[title], folder)
             print(f"\n### {title}\n\n{details(results[title])}", flush=True)
     print(f"\n### Beside the best of the others\n\n{summary(results)}", flush=True)
 
