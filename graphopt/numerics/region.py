@@ -190,7 +190,7 @@ class _Builder:
     def _cut(self) -> None:
         """Find the calls of both sides, in topological order, and what they need from outside."""
         (self.calls, old), (self.made, new) = self._slice(self.old), self._slice(self.new)
-        self.boundary = old | new
+        self.boundary, self.chosen = old | new, new.keys() - old.keys()
 
     def region(self, *, fed: bool) -> Region:
         """The region: with its feeds, and the context that they need, or just as it stands."""
@@ -272,11 +272,11 @@ class _Builder:
         return tensor.producer if dtype is None or static is None or of_shapes else None
 
     def _keeps_values(self, tensor: Tensor) -> bool:
-        """Whether a tensor is a constant whose values matter: small, read by the rule, or made by it."""
+        """Whether a tensor is a constant whose values matter: small, read by the rule, or chosen by it."""
         if not isinstance(tensor, Constant):
             return False
         small = tensor.nbytes <= SMALL and not _weights(tensor)
-        return small or tensor in self.rewrite.reads or not tensor.outputs
+        return small or tensor in self.rewrite.reads or tensor in self.chosen
 
     def _spec(self, tensor: Tensor, name: str, shapes: Shapes) -> InputSpec:
         dtype, static = shapes.dtype(tensor), shapes.static(tensor)

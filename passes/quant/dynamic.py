@@ -120,7 +120,7 @@ class Writer:
             evidence = columns.verdict(self.context, linear, self.some(linear, weight), self.numerics)
         replace = {linear.node.outputs[0]: result}
         before = (*linear.before, *before)
-        rewrite = Rewrite(linear.graph, linear.node, before, tuple(new.drafts), replace, frozenset({linear.weight}))
+        rewrite = Rewrite(linear.graph, linear.node, before, tuple(new.drafts), replace, linear.reads)
         self.commit(linear.x, self.context.apply(rewrite, RULE, self.numerics, evidence))
 
     def some(self, linear: Linear, weight: Weight) -> columns.Write:

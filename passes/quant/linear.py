@@ -68,6 +68,12 @@ class Linear:
         return held.T if self.turned else held
 
     @property
+    def reads(self) -> frozenset[Constant]:
+        """The constants whose values what stands for the product is made of."""
+        summand = None if self.summand is None else constant(self.summand)
+        return frozenset({self.weight} if summand is None else {self.weight, summand})
+
+    @property
     def key(self) -> tuple[Constant, bool, float]:
         """Equal for products with the same matrix."""
         return self.weight, self.turned, self.alpha

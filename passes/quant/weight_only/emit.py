@@ -62,9 +62,7 @@ def rewrite(
     if linear.summand is not None and bias is None:
         result = new.Add(result, linear.scaled_summand(new))
     old = linear.node.outputs[0]
-    return Rewrite(
-        linear.graph, linear.node, linear.before, tuple(new.drafts), {old: result}, frozenset({linear.weight})
-    )
+    return Rewrite(linear.graph, linear.node, linear.before, tuple(new.drafts), {old: result}, linear.reads)
 
 
 def _nbits_constants(held: Blocked, dtype: DType) -> tuple[Constant, ...]:
