@@ -132,6 +132,12 @@ def test_rows_of_a_table_count_from_both_ends(number: int):
     fires([constant_lookup, "clean"], text, TABLE | {"zeros": np.array([[number]])}, leaves=["Add"])
 
 
+def test_a_row_may_spread_what_it_is_added_to():
+    text = """g (float[B,S,1] x, int64[B,S] i) => (float[B,S,8] y) {
+        s = Shape(i) e = Expand(zeros, s) r = Gather(t, e) y = Add(r, x) }"""
+    fires([constant_lookup, "clean"], text, TABLE, leaves=["Add"])
+
+
 @pytest.mark.parametrize("number", [4, -5])
 def test_rows_that_the_table_does_not_have_are_looked_up(number: int):
     text = """g (float[B,S,8] x, int64[B,S] i) => (float[B,S,8] y) {
@@ -154,6 +160,11 @@ REPEATED = "s = Shape(i) e = Expand(rows, s) r = Gather(t, e) y = Add(x, r)"
 
 def test_rows_that_are_the_same_for_a_batch_are_looked_up_once():
     text = f"g (float[B,3,8] x, int64[B,3] i) => (float[B,3,8] y) {{ {REPEATED} }}"
+    fires([repeated_lookup, "clean"], text, PLACES, leaves=["Gather", "Add"])
+
+
+def test_rows_may_spread_what_they_are_added_to():
+    text = f"g (float[B,1,8] x, int64[B,3] i) => (float[B,3,8] y) {{ {REPEATED} }}"
     fires([repeated_lookup, "clean"], text, PLACES, leaves=["Gather", "Add"])
 
 

@@ -30,6 +30,11 @@ def test_a_transposed_first_operand():
     assert model.graph.nodes[0].attrs == {"transA": 1}
 
 
+def test_axes_that_are_reversed_stay():
+    text = "g (float[N,2,8] q, float[S,8,N] k) => (float[N,2,S] y) { t = Transpose(k) y = MatMul(q, t) }"
+    refuses(transposed_operand, text, reason="other axes")
+
+
 def test_both_operands_and_the_factor():
     body = "t = Transpose(q) u = Transpose(k) p = MatMul(t, u) y = Mul(p, c)"
     text = f"g (float[8,S] q, float[T,8] k) => (float[S,T] y) {{ {body} }}"
@@ -121,6 +126,13 @@ def test_integers_have_no_fused_product(what):
     refuses(what, text if what is transposed_operand else scaled, {"c": np.int32(2)}, reason="floating numbers")
 
 
+def test_a_product_that_exchanges_its_batch_stays():
+    body = f"t = {SWAP}(k) y = com.microsoft.FusedMatMul<transBatchA = 1>(q, t)"
+    header = '<ir_version: 10, opset_import: ["" : 17, "com.microsoft" : 1]>'
+    text = f"{header} g (float[2,S,N,8] q, float[N,2,T,8] k) => (float[N,2,S,T] y) {{ {body} }}"
+    refuses(transposed_operand, text, reason="exchanges other axes itself")
+
+
 def test_a_product_that_is_transposed_already():
     body = "t = Transpose(q) y = com.microsoft.FusedMatMul<transA = 1>(t, k)"
     header = '<ir_version: 10, opset_import: ["" : 17, "com.microsoft" : 1]>'
@@ -153,6 +165,11 @@ def test_an_activation_goes_into_gemm_on_the_cpu(activation: str):
     refuses(gemm_activation, text, WEIGHTS, reason="does not run com.microsoft::FusedGemm")
 
 
+def test_gemm_with_its_activation_since_opset_7():
+    text = '<ir_version: 3, opset_import: ["" : 7]>' + GEMM.format("y = Relu(h)")
+    fires(gemm_activation, text, WEIGHTS, leaves=["FusedGemm"], target="cpu")
+
+
 def test_a_product_that_something_else_reads_stays():
     refuses(gemm_activation, GEMM.format("r = Relu(h) y = Add(r, h)"), WEIGHTS, target="cpu")
 
@@ -163,6 +180,11 @@ PARTS = {"wq": (8, 4), "wk": (8, 4), "wv": (8, 4)}
 
 def test_products_of_one_tensor_are_one():
     text = f"g (float[N,S,8] x) => (float[N,S,4] y) {{ {QKV} }}"
+    fires(merged_products, text, PARTS, leaves={"MatMul": 1, "Split": 1, "Mul": 1, "Add": 1})
+
+
+def test_products_are_one_since_split_takes_lengths():
+    text = f'<ir_version: 7, opset_import: ["" : 13]> g (float[N,S,8] x) => (float[N,S,4] y) {{ {QKV} }}'
     fires(merged_products, text, PARTS, leaves={"MatMul": 1, "Split": 1, "Mul": 1, "Add": 1})
 
 
@@ -178,6 +200,8 @@ def test_products_of_different_widths_that_the_graph_returns():
         ("y = MatMul(x, wq)", {"wq": (8, 4)}),
         ("a = MatMul(x, wq) b = MatMul(x, wq) y = Add(a, b)", {"wq": (8, 4)}),
         ("n = Neg(x) a = MatMul(x, wq) b = MatMul(n, wk) y = Add(a, b)", PARTS),
+        ("a = MatMul(x, wq) b = MatMul(x, wk) y = Add(a, b)", PARTS | {"wk": (1, 8, 4)}),
+        ("a = MatMul(x, wq) b = MatMul(x, wk) c = Add(a, b) d = ReduceSum(wk) y = Add(c, d)", PARTS),
     ],
 )
 def test_other_products_stay(body: str, weights: dict[str, tuple[int, ...]]):
@@ -197,10 +221,16 @@ def test_three_summands_are_one_sum(body: str, dtype: str):
         ("float[N,8,H,W]", "a = Add(x, k) y = Add(a, x)", "one of pictures"),
         ("int64[N,8]", "a = Add(x, k) y = Add(a, x)", "only floating numbers"),
         ("float[N,8]", "a = Add(x, k) c = Add(a, x) y = Mul(c, a)", ""),
+        ("float[N,8]", "e = Constant<value_float = 1.0>() a = Add(e, e) y = Add(a, x)", "two summands are constant"),
     ],
 )
 def test_other_sums_stay(x: str, body: str, reason: str):
     refuses(sum_of_three, f"g ({x} x, {x} k) => ({x} y) {{ {body} }}", reason=reason)
+
+
+def test_sums_since_they_repeat_their_operands():
+    text = '<ir_version: 3, opset_import: ["" : 8]> g (float[N,8] x, float[N,8] k) => (float[N,8] y)'
+    fires(sum_of_three, text + " { a = Add(x, k) y = Add(a, x) }", leaves=["Sum"])
 
 
 def test_a_sum_goes_into_its_normalisation_first():

@@ -85,3 +85,11 @@ def test_other_chains_stay(old, new, reason):
 
 def test_a_state_in_between_that_is_used_too_stays():
     refuses(PASS[:2], model(cells(), "float[b, 5] h3, float[b, 5] h2"), WEIGHTS, reason="in between")
+
+
+@pytest.mark.parametrize("outputs", ["float[b, 5] h3", "float[b, 3, 5] y"])
+def test_since_axes_are_an_input(outputs):
+    body = f"{cells()} {STACK if 'y' in outputs else ''}".replace(", num_outputs = 3", "")
+    text = model(body, outputs).replace(": 18]", ": 13]")
+    left = {"GRU": 1, "Unsqueeze": 1, "Transpose": 2 if "y" in outputs else 1, "Squeeze": 1}
+    fires(PASS, text, WEIGHTS, leaves=left)

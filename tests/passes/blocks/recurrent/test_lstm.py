@@ -116,3 +116,10 @@ def test_a_long_sequence_is_one_call():
     result = apply(PASS, model(stacked(steps), f"float[b, {steps}, 5] y", steps=steps), constants())
     assert operators(result.model)["LSTM"] == 1
     assert not result.report.rolled_back
+
+
+@pytest.mark.parametrize("outputs", ["float[b, 5] h3", "float[b, 3, 5] y"])
+def test_since_axes_are_an_input(outputs):
+    text = model(stacked() if "y" in outputs else " ".join(cell(t) for t in range(3)), outputs)
+    left = {"LSTM": 1, "Unsqueeze": 2, "Transpose": 2 if "y" in outputs else 1, "Squeeze": 1}
+    fires(PASS, text.replace(", num_outputs = 4", "").replace(": 18]", ": 13]"), constants(), leaves=left)

@@ -23,6 +23,10 @@ def test_fires_on_every_spelling(dtype):
     fires(gelu, spelled(*SPELLINGS, x=f"{dtype}[n, 3, 8]"), leaves={"Gelu": len(SPELLINGS)})
 
 
+def test_fires_since_opset_20():
+    fires(gelu, spelled(PYTORCH, opset=20), leaves=["Gelu"])
+
+
 def test_fires_on_constants_with_a_dimension():
     fires(gelu, spelled(PYTORCH, rank=1), leaves=["Gelu"])
 

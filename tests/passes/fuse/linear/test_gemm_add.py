@@ -57,3 +57,12 @@ def test_double_precision():
     rng = np.random.default_rng(0)
     given = {"w": rng.standard_normal((6, 5)), "b": rng.standard_normal(5), "c": rng.standard_normal(5)}
     fires(gemm_add, model(inputs="double[N,6] x"), given, leaves=["Gemm"])
+
+
+def test_since_opset_7():
+    fires(
+        gemm_add,
+        '<ir_version: 3, opset_import: ["" : 7]>' + model(),
+        {"w": (6, 5), "b": (5,), "c": (5,)},
+        leaves=["Gemm"],
+    )

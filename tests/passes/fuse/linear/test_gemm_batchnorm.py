@@ -96,3 +96,15 @@ def test_refuses_a_copy_of_large_shared_weights():
 def test_refuses_a_graph_output_between():
     text = after("MatMul (x, w)").replace("y) {", "y, float[N,5] z) {")
     refuses(gemm_batchnorm, text, {"w": (6, 5), **normalisation(5)})
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"), [(gemm_batchnorm, after("MatMul (x, w)")), (batchnorm_gemm, before("MatMul (z, w)"))]
+)
+def test_since_opset_7(rule, text):
+    fires(
+        rule,
+        '<ir_version: 3, opset_import: ["" : 7]>' + text,
+        {"w": (6, 5)} | normalisation(5 if rule is gemm_batchnorm else 6),
+        leaves=["Gemm"],
+    )

@@ -67,3 +67,12 @@ def test_refuses_a_copy_of_large_shared_weights():
 
 def test_refuses_division_by_zero():
     refuses(gemm_mul, model("Div (z, c)"), {"w": (6, 5), "b": (5,), "c": np.float32(0)}, reason="zero")
+
+
+def test_since_opset_7():
+    fires(
+        gemm_mul,
+        '<ir_version: 3, opset_import: ["" : 7]>' + model(),
+        {"w": (6, 5), "b": (5,), "c": numbers(5)},
+        leaves=["Gemm"],
+    )

@@ -88,3 +88,7 @@ def test_products_on_both_sides():
       y = Add (a, b)
     }"""
     fires(matmul_add, text, {"w": (6, 5), "v": (4, 5)}, leaves=["MatMul", "Gemm"])
+
+
+def test_since_opset_7():
+    fires(matmul_add, '<ir_version: 3, opset_import: ["" : 7]>' + model(), {"w": (6, 5), "c": (1, 5)}, leaves=["Gemm"])

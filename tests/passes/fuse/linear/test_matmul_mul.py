@@ -72,3 +72,12 @@ def test_refuses_weights_whose_folding_would_fill_the_memory(monkeypatch):
     refuses(matmul_mul, model(), {"w": (6, 5), "c": numbers(5)}, reason="too much memory")
     monkeypatch.setattr(scaling, "LARGEST", 6 * 5 * 4)
     fires(matmul_mul, model(), {"w": (6, 5), "c": numbers(5)}, leaves=["MatMul"])
+
+
+def test_since_opset_7():
+    fires(
+        matmul_mul,
+        '<ir_version: 3, opset_import: ["" : 7]>' + model(),
+        {"w": (6, 5), "c": numbers(5)},
+        leaves=["MatMul"],
+    )

@@ -80,3 +80,8 @@ def test_refuses_transposed_weights():
 def test_refuses_a_graph_output_between():
     text = model(x="2,3,6", result="2,3,5").replace("y) {", "y, float[6,5] g) {")
     refuses(reshaped_gemm, text, ROWS | stack(2, 3, 5))
+
+
+def test_since_opset_7():
+    text = '<ir_version: 3, opset_import: ["" : 7]>' + model(x="2,3,6", result="2,3,5")
+    fires(reshaped_gemm, text, ROWS | stack(2, 3, 5), leaves=["MatMul", "Add"])

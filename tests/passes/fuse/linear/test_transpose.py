@@ -117,3 +117,17 @@ def test_refuses_a_transposed_stack_of_matrices():
         result="N,M,4",
     )
     refuses(gemm_transpose, text, reason="not known to be a matrix")
+
+
+@pytest.mark.parametrize(
+    ("rule", "body", "opset", "a"),
+    [
+        (transpose_gemm, "t = Transpose (a) y = Gemm (t, b, c)", 7, "6,N"),
+        (transpose_matmul, "t = Transpose (a) y = MatMul (t, b)", 11, "6,N"),
+        (gemm_transpose, "z = MatMul (a, b) y = Transpose (z)", 11, "N,6"),
+    ],
+)
+def test_first_opsets(rule, body, opset, a):
+    inputs = "float[{a}] a, float[{b}] b" + (", float[{c}] c" if ", c)" in body else "")
+    text = model(body, inputs, a, result="M,N" if rule is gemm_transpose else "N,M")
+    fires(rule, f'<ir_version: 3, opset_import: ["" : {opset}]>' + text, leaves=["Gemm"])

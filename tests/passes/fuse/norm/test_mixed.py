@@ -30,6 +30,11 @@ def test_layer_norm_fires_on_every_spelling():
     fires(layer_norm_mixed, model(*bodies), WEIGHTS, leaves={"LayerNormalization": 4})
 
 
+def test_layer_norm_fires_since_opset_17():
+    body = EARLY.replace("(q, {-1})", "<axes=[-1]>(q)").replace("(w, {-1})", "<axes=[-1]>(w)")
+    fires(layer_norm_mixed, model(body + AFFINE, opset=17), WEIGHTS, leaves=["LayerNormalization"])
+
+
 def test_rms_norm_fires_on_every_spelling():
     twice = RMS.replace("Div(d, s)", "Div(d2, s)").replace("q = ", "d2 = Cast<to=1>(x) q = ")
     bare = "d = Cast<to=1>(x) " + TAIL + "y = Cast<to=10>(n)"
