@@ -60,6 +60,7 @@ TABLES = {
     "skip_norm": skip_norm.main,
     "quantised_speed": quantised_speed.main,
     "quantised_transformers": quantised_transformers.main,
+    **{f"quantised_transformers_{name}": part for name, part in quantised_transformers.PARTS.items()},
 }
 QUICK = ("counts", "exports", "conformance", "scale")
 ALONE = {

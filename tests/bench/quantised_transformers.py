@@ -52,12 +52,17 @@ print(json.dumps([seconds, sum(one.ru_utime + one.ru_stime for one in usage),
 
 
 def main() -> None:
+    """All tables."""
+    for part in PARTS.values():
+        part()
+
+
+def encoders() -> None:
+    """A table of each encoder."""
     logging.getLogger().setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
         for network, sizes in NETWORKS.items():
-            encoder(folder, network, sizes)
-        decoder(folder)
+            encoder(Path(name), network, sizes)
 
 
 def encoder(folder: Path, network: str, sizes: Mapping[str, int]) -> None:
@@ -132,8 +137,16 @@ def _cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(a @ b) / math.sqrt(float(a @ a) * float(b @ b))
 
 
-def decoder(folder: Path) -> None:
+def decoder() -> None:
     """The decoder: how it is quantised, and how fast it is then."""
+    logging.getLogger().setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as name:
+        weights(Path(name))
+        tokens(Path(name))
+
+
+def weights(folder: Path) -> None:
+    """What it takes to quantise all of it."""
     source = generate.decoder(folder)
     gigabytes = source.with_suffix(".data").stat().st_size / 1e9
     command = [sys.executable, "-c", PROGRAM, str(source), str(folder / "small.onnx")]
@@ -145,7 +158,6 @@ def decoder(folder: Path) -> None:
     print(f"| and in a second of processor time | {gigabytes * 1e3 / processor:.0f} |")
     print(f"| peak memory of all processes, MB | {peak:.0f} |")
     print(f"| products with float weights left | {left} |", flush=True)
-    tokens(folder)
 
 
 def tokens(folder: Path) -> None:
@@ -167,3 +179,6 @@ def tokens(folder: Path) -> None:
             quantiser.model.save_model_to_file(str(made[name]), use_external_data_format=True)
     print("\n| decoder, a token at a time | ms | times as fast | cosine | MB |\n|---|---|---|---|---|")
     _table(made, {"ids": np.array([[17]])})
+
+
+PARTS = {"encoders": encoders, "decoder": decoder}
