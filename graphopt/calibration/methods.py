@@ -125,7 +125,7 @@ def entropy(seen: Observed, sample: Sample, steps: Steps) -> Edges:
         held = sample[sample.values * side > 0][::side]
         most = max(0.0, seen.high if side > 0 else -seen.low)
         levels = round(steps.levels / 2 if steps.symmetric else steps.levels * most / length) if length else 0
-        worth = len(held.values) and levels > 1
+        worth = held.weights.sum() > 0 and levels > 1
         edges.append(
             side * _threshold(Sample(held.values * side, held.weights), most, levels) if worth else side * most
         )

@@ -152,7 +152,7 @@ def rounded(values, edges, levels):
 def seen(values, batches=4):
     observed = Observed(1 << 16, np.random.default_rng(0))
     for part in np.array_split(np.asarray(values, np.float32), batches):
-        observed.add(np.concatenate([[part.min(), part.max(), len(part)], part]))
+        observed.add(np.concatenate([[part.min(), part.max(), len(part), part.sum()], part]))
     return observed
 
 
@@ -160,7 +160,7 @@ def test_what_is_held_is_bounded_and_drawn_evenly():
     observed = Observed(1000, np.random.default_rng(0))
     for part in range(100):
         values = np.full(500, part, np.float32)
-        observed.add(np.concatenate([[part, part, 500], values]))
+        observed.add(np.concatenate([[part, part, 500, values.sum()], values]))
     sample = observed.sample
     assert len(sample.values) <= 1000 + 2 * 16
     assert abs(np.average(sample.values, weights=sample.weights) - 49.5) < 3
@@ -171,6 +171,15 @@ def test_ranges_lie_within_what_was_seen(method):
     observed = seen(np.random.default_rng(0).standard_normal(5000))
     low, high = edges(observed, method, Steps())
     assert observed.low <= low < -1 < 1 < high <= observed.high
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_side_of_which_no_value_was_drawn(method):
+    observed = Observed(100, np.random.default_rng(0))
+    drawn = np.linspace(-1, -0.1, 50, dtype=np.float32)
+    observed.add(np.concatenate([[-1, 0.5, 50, drawn.sum()], drawn]))
+    low, high = edges(observed, method, Steps())
+    assert -1 <= low < high <= 0.5
 
 
 @pytest.mark.parametrize("method", ["percentile", "mse", "entropy", "auto"])
