@@ -55,14 +55,13 @@ def rule_modules() -> list[Path]:
 
 
 def own_tests(module: Path) -> list[Path]:
-    """The tests of a module's rules: the file named like it, else those of its package that name one of them."""
+    """The tests of a module's rules: the file named like it, and others of its package that name rules it does not."""
     folder = ROOT / "tests" / module.relative_to(ROOT).parent
     own = folder / f"test_{module.stem}.py"
-    if own.exists():
-        return [own]
-    rules = re.findall(r"\n@rule\((?:.|\n)*?\ndef (\w+)", module.read_text("utf-8"))
-    named = re.compile(rf"\b(?:{'|'.join(rules)})\b")
-    return [path for path in sorted(folder.glob("test_*.py")) if named.search(path.read_text("utf-8"))]
+    rules = set(re.findall(r"\n@rule\((?:.|\n)*?\ndef (\w+)", module.read_text("utf-8")))
+    words = {path: set(re.findall(r"\w+", path.read_text("utf-8"))) for path in sorted(folder.glob("test_*.py"))}
+    rules -= words.get(own, set())
+    return [path for path, named in words.items() if path == own or rules & named]
 
 
 Planned = tuple[Path, Mutant]
@@ -93,10 +92,12 @@ def spread(planned: Sequence[Planned], count: int, seed: int = 0) -> list[Planne
 
 def hunt(planned: Sequence[Planned], *, jobs: int = 1, seconds: float = float("inf")) -> list[str]:
     """Try them and print what came of it. Returns the survivors."""
-    import onnxruntime  # noqa: F401 - before there are children
+    import hypothesis  # noqa: F401 - before there are children, as are all that follow
+    import onnxruntime  # noqa: F401
     import pytest  # noqa: F401
 
-    import graphopt.api  # noqa: F401
+    import passes  # noqa: F401
+    import tests.support  # noqa: F401
 
     begun, told = time.monotonic(), defaultdict[Path, list[str]](list)
     cases, survivors, failing = list(_controlled(planned)), list[str](), set[Path]()
@@ -158,7 +159,8 @@ def tested(module: Path, mutant: Mutant | None) -> int:
     for stream in (1, 2):
         os.dup2(nowhere, stream)
     os.chdir(ROOT)
-    options = ["-n0", "-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--no-header"]
+    plugins = ("cacheprovider", "unraisableexception", "threadexception")
+    options = ["-n0", "-x", "-q", "--assert=plain", "--no-header", *(f"-pno:{plugin}" for plugin in plugins)]
     return int(pytest.main([*options, *map(str, own_tests(module))]))
 
 
