@@ -119,7 +119,7 @@ class _Maker:
             return made
 
         named = tensor.name
-        if tensor.dtype != np.float32:
+        if self.shapes.dtype(tensor) != np.float32:
             named = add("Cast", [named], "values", to=TensorProto.FLOAT)
         # Before anything else reads it, so that the runtime need not copy.
         values = add("Reshape", [named, self.shared("flat")], "flat")
