@@ -29,6 +29,15 @@ WEIGHTS = {
     "infinite": np.float32(-np.inf),
     "lowest": np.finfo(np.float32).min,
 }
+FREE_HEADS = {
+    "inputs": "float[b, s, h, 8] q, float[b, s, h, 8] k, float[b, s, h, 8] v",
+    "output": "float[b, s, h, 8] y",
+    "query": "qt = Transpose<perm = [0, 2, 1, 3]>(q)",
+    "key": "kt = Transpose<perm = [0, 2, 3, 1]>(k)",
+    "value": "vt = Transpose<perm = [0, 2, 1, 3]>(v)",
+    "result": "o = MatMul(p, vt) y = Transpose<perm = [0, 2, 1, 3]>(o)",
+}
+"""Of heads that come set apart, nobody knows how many."""
 GUARDED = "soft = Softmax<axis = -1>(scores) bad = IsNaN(soft) p = Where(bad, zero, soft)"
 
 

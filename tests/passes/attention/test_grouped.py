@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from passes.attention import grouped_attention, multi_head_attention
-from tests.passes.attention.spelling import attention, weights
+from tests.passes.attention.spelling import FREE_HEADS, attention, weights
 from tests.support import apply, fires, operators, refuses
 
 PASS = [grouped_attention, multi_head_attention, "clean"]
@@ -89,3 +89,8 @@ def test_heads_with_keys_of_their_own_stay():
 def test_the_target_must_have_the_operator():
     text = attention(**FIXED)
     refuses(grouped_attention, text, weights(text, **SHAPES), reason="does not run com.microsoft::GroupQueryAttention")
+
+
+def test_unknown_many_heads_stay():
+    text = attention(**FREE_HEADS)
+    refuses(grouped_attention, text, weights(text), reason="the number of heads is unknown", target="cpu")

@@ -8,7 +8,7 @@ import pytest
 from graphopt import Close, rule
 from passes.attention import multi_head_attention
 from passes.attention.core import product
-from tests.passes.attention.spelling import GUARDED, PARTS, attention, weights
+from tests.passes.attention.spelling import FREE_HEADS, GUARDED, PARTS, attention, weights
 from tests.support import apply, fires, operators, refuses
 
 PASS = [multi_head_attention, "clean"]
@@ -292,3 +292,8 @@ def test_not_where_values_have_another_type():
     last = "n = Cast<to = 10>(p) y = MatMul(n, v)"
     text = APART.format(value="float16[2, 4, 5, 8]", result="float16[2, 4, 5, 8]", last=last)
     refuses(multi_head_attention, text, reason="different element types")
+
+
+def test_unknown_many_heads_stay():
+    text = attention(**FREE_HEADS)
+    refuses(multi_head_attention, text, weights(text), reason="the number of heads is unknown")

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from passes.attention import standard_attention
-from tests.passes.attention.spelling import GUARDED, PARTS, attention, masked, weights
+from tests.passes.attention.spelling import FREE_HEADS, GUARDED, PARTS, attention, masked, weights
 from tests.passes.attention.test_multi_head import REPEATED, TIMES
 from tests.support import apply, fires, operators, proto, refuses
 
@@ -97,3 +97,8 @@ def test_scores_in_float16_may_overflow():
     text = attention(**NEW, inputs=PARTS["inputs"].replace("float[", "float16["), output="float16[b, s, 32] y")
     half = weights(text) | {"root": np.float16(8**-0.5)}
     refuses(standard_attention, text, half, target="portable", reason="scores of float16 overflow")
+
+
+def test_unknown_many_heads_stay():
+    text = attention(**NEW, **FREE_HEADS)
+    refuses(standard_attention, text, weights(text), reason="the number of heads is unknown", target="portable")

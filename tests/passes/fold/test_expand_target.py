@@ -46,3 +46,5 @@ def test_a_dimension_that_may_be_broadcast_stays_computed():
 def test_what_has_unknown_many_dimensions_stays_computed():
     text = "g (float[N] x, int64[K] s, int64[M] t) => (y) { e = Reshape(x, s) u = Abs(t) y = Expand(e, u) }"
     refuses(expand_target, text, reason="the ranks are unknown")
+    text = "g (float[N] x, int64[M] t) => (y) { u = Abs(t) y = Expand(x, u) }"
+    refuses(expand_target, text, reason="the ranks are unknown")
