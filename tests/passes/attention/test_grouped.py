@@ -50,6 +50,7 @@ def test_heads_that_share_keys_and_values():
     (node,) = model.graph.nodes
     assert (node.attrs["num_heads"], node.attrs["kv_num_heads"]) == (4, 2)
     assert [tensor.name for tensor in node.inputs[:3]] == ["q", "k", "v"]
+    assert len(node.outputs) == 3
 
 
 def test_a_free_batch_and_sequence():
@@ -57,6 +58,39 @@ def test_a_free_batch_and_sequence():
     model = apply([*PASS, "fold", "clean"], text, weights(text, **SHAPES), target="cpu").model
     assert operators(model)["GroupQueryAttention"] == 1
     assert operators(model)["Softmax"] == 0
+
+
+def test_a_free_sequence_alone():
+    text = attention(**FREE).replace("[b, s,", "[2, s,")
+    model = apply([*PASS, "fold", "clean"], text, weights(text, **SHAPES), target="cpu").model
+    assert operators(model)["GroupQueryAttention"] == 1
+
+
+@pytest.mark.parametrize("opset", [14, 15])
+def test_keys_are_counted_by_parts_of_a_shape(opset):
+    text = attention(**FREE, opset=f'["" : {opset}]')
+    for name, at in (("kb", "<start = 0, end = 1>"), ("kn", "<start = 1, end = 2>"), ("n1", "<start = 1, end = 2>")):
+        index = "nil" if "0" in at else "i1v"
+        text = text.replace(f"{name} = Shape{at}(q)", f"s{name} = Shape(q) {name} = Gather(s{name}, {index})")
+    given = weights(text, **SHAPES, nil=np.array([0]))
+    if opset == 14:
+        refuses(grouped_attention, text, given, reason="before opset 15 it takes more to count", target="cpu")
+    else:
+        model = apply([grouped_attention, "clean"], text, given, target="cpu").model
+        assert operators(model)["GroupQueryAttention"] == 1
+
+
+def test_values_wider_than_keys_stay():
+    wider = {
+        "inputs": "float[2, 5, 32] q, float[2, 5, 16] k, float[2, 5, 32] v",
+        "output": "float[2, 5, 64] y",
+        "value": "v4 = Reshape(v, fewer2) vs = Transpose<perm = [0, 2, 1, 3]>(v4) v5 = Unsqueeze(vs, i2)"
+        " ve = Expand(v5, whole2) vt = Reshape(ve, more2)",
+    }
+    text = attention(**FIXED | wider).replace("together", "wide")
+    shapes = {"fewer2": [0, 0, 2, 16], "whole2": [2, 2, 2, 5, 16], "more2": [0, 4, -1, 16], "wide": [0, 0, 64]}
+    given = weights(text, **SHAPES, **{name: np.array(shape) for name, shape in shapes.items()})
+    refuses(grouped_attention, text, given, reason="keys and values have different sizes", target="cpu")
 
 
 def test_half_precision():
