@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from passes.attention import cached_attention, multi_head_attention
 from tests.passes.attention.spelling import PARTS, attention, weights
@@ -26,6 +27,18 @@ def test_a_past_is_an_input_and_all_of_it_an_output():
     (node,) = model.graph.nodes
     assert [tensor.name for tensor in node.inputs] == ["q", "k", "v", "", "", "", "pk", "pv"]
     assert [tensor.name for tensor in node.outputs] == ["y", "ak", "av"]
+
+
+def test_axes_count_from_either_end():
+    text = attention(**DECODER).replace("axis = -2>", "axis = two>").replace("axis = 2>", "axis = -2>")
+    text = text.replace("axis = two>", "axis = 2>")
+    fires(PASS, text, weights(text), leaves=["MultiHeadAttention"])
+
+
+def test_heads_that_come_apart_are_put_together():
+    key = DECODER["key"].replace("k4 = Reshape(k, apart)", "").replace("(k4)", "(k)")
+    text = attention(**DECODER | {"key": key}).replace("float[b, s, 32] k", "float[b, s, 4, 8] k")
+    fires(PASS, text, weights(text), leaves=["Reshape", "MultiHeadAttention"])
 
 
 def test_a_past_and_a_bias():
@@ -113,3 +126,21 @@ def test_a_cache_that_cannot_be_the_attentions_own():
         {"apart": constants["apart"], "bias": np.ones(96, np.float32)},
         reason="adds a bias to queries",
     )
+
+
+@pytest.mark.parametrize(
+    ("joined", "reason"), [("u, k5", "past has not four"), ("pk, u", "new keys or values is unknown")]
+)
+def test_a_past_of_unknown_shape_stays_outside(joined, reason):
+    text = f"""
+        <ir_version: 10, opset_import: ["" : 18, "com.microsoft" : 1]>
+        agraph (float[b, s, 32] q, float[b, s, 32] k, float[b, s, 32] v, float[b, 4, p, 8] pk, float[b, 4, p, 8] pv,
+                float[n] hidden, int64[r] shape) => (float[b, s, 32] y, float[b, 4, t, 8] ak, float[b, 4, t, 8] av)
+        {{
+            k4 = Reshape(k, apart) k5 = Transpose<perm = [0, 2, 1, 3]>(k4) u = Reshape(hidden, shape)
+            v4 = Reshape(v, apart) v5 = Transpose<perm = [0, 2, 1, 3]>(v4)
+            ak = Concat<axis = 2>({joined}) av = Concat<axis = 2>(pv, v5)
+            y = com.microsoft.MultiHeadAttention<num_heads = 4>(q, ak, av)
+        }}
+    """
+    refuses(cached_attention, text, {"apart": np.array([0, 0, 4, 8])}, reason=reason)
