@@ -37,11 +37,16 @@ def test_two_branches_become_one():
             {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3), "b": (2,)},
             "more than their weights",
         ),
+        (
+            ("Conv <pads = [1,1,1,1]> (x, u)", "Conv <pads = [2,2,0,0]> (x, v)"),
+            {"u": (2, 3, 3, 3), "v": (2, 3, 3, 3)},
+            "more than their weights",
+        ),
         (("Conv <group = 3> (x, u)", "Conv <group = 3> (x, v)"), {"u": (3, 1, 3, 3), "v": (3, 1, 3, 3)}, "groups"),
         (("Conv (x, u)", "Relu (x)"), {"u": (2, 3, 1, 1)}, "not made by a Conv"),
         (("Conv (x, u)",), {"u": (2, 3, 1, 1)}, "does not join channels"),
     ],
-    ids=["inputs", "kernels", "bias", "groups", "others", "one"],
+    ids=["inputs", "kernels", "bias", "pads", "groups", "others", "one"],
 )
 def test_refuses(convs, shapes, reason):
     refuses(concat_conv, joined(*convs), shapes, reason=reason)
