@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphopt.ir import values, walk
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
-from graphopt.ir.types import Node, Tensor, Variable
+from graphopt.ir.types import Constant, Node, Tensor, Variable
 from graphopt.numerics.contract import Exact
 from graphopt.pipeline.context import Context
 
@@ -32,23 +32,25 @@ def zero_state(context: Context) -> None:
             _without(context, node, zeros)
 
 
-def _without(context: Context, node: Node, zeros: dict[int, list[Node]]) -> None:
+def _without(context: Context, node: Node, zeros: dict[int, list[Node | Constant]]) -> None:
     inputs: list[Tensor] = [Variable.empty() if at in zeros else tensor for at, tensor in enumerate(node.inputs)]
     while not inputs[-1].name:
         inputs.pop()
     made = {old: Variable(UNNAMED) for old in node.outputs if old.name}
     outputs = [made[old] if old in made else Variable.empty() for old in node.outputs]
     draft = Draft(node.op, inputs, outputs, dict(node.attrs), node.domain, node.name)
-    before = dict.fromkeys((node, *(source for chain in zeros.values() for source in chain)))
+    sources = dict.fromkeys(source for chain in zeros.values() for source in chain)
+    before = (node, *(source for source in sources if isinstance(source, Node)))
+    reads = frozenset(source for source in sources if isinstance(source, Constant))
     replace: dict[Tensor, Tensor] = dict(made)
-    context.apply(Rewrite(context.editor.home[node], node, tuple(before), (draft,), replace), RULE, Exact())
+    context.apply(Rewrite(context.editor.home[node], node, before, (draft,), replace, reads), RULE, Exact())
 
 
-def _zeros(node: Node, at: int) -> list[Node] | None:
-    """The nodes that make input `at` zero; None if it is absent, or may be something else."""
+def _zeros(node: Node, at: int) -> list[Node | Constant] | None:
+    """The nodes and constants that make input `at` zero; None if it is absent, or may be something else."""
     if at >= len(node.inputs) or not node.inputs[at].name:
         return None
-    found: dict[Node, None] = {}
+    found: dict[Node | Constant, None] = {}
     stack = [node.inputs[at]]
     while stack:
         tensor = stack.pop()
@@ -56,6 +58,7 @@ def _zeros(node: Node, at: int) -> list[Node] | None:
         if held is not None:
             if held.nbytes > MOST_BYTES or held.dtype.kind == "O" or held.values.any():
                 return None
+            found[held] = None
             continue
         source = tensor.producer
         if source is None or source.domain or len(found) > MOST_NODES or source in found:

@@ -39,9 +39,10 @@ def test_other_recurrent_layers(op, rows):
     fires(FOLD, text, {**WEIGHTS, "w": (1, rows, 3), "r": (1, rows, 4)}, leaves=[op])
 
 
-def test_constant_zeros():
-    text = "g (float[5, 2, 3] x) => (float[5, 1, 2, 4] y) { y = LSTM<hidden_size=4>(x, w, r, , , z, z) }"
-    zeros = {name: WEIGHTS[name] for name in "wr"} | {"z": np.zeros((1, 2, 4), np.float32)}
+@pytest.mark.parametrize("batch", [2, 300])
+def test_constant_zeros(batch):
+    text = f"g (float[5, {batch}, 3] x) => (float[5, 1, {batch}, 4] y) {{ y = LSTM<hidden_size=4>(x, w, r, , , z, z) }}"
+    zeros = {name: WEIGHTS[name] for name in "wr"} | {"z": np.zeros((1, batch, 4), np.float32)}
     fires(FOLD, text, zeros, leaves=["LSTM"])
 
 
