@@ -38,6 +38,8 @@ SMALL = 4096
 """Constants of up to this many bytes, but weights, keep their values, whether or not a rule looked at them."""
 FEW = 16
 """Floats that make no weights yet."""
+READERS = 64
+"""Nodes that read a small tensor, all of which have to be asked what they accept if it is to be drawn."""
 RUNTIME_IR = 13
 """The newest IR version that ONNX Runtime 1.31 loads; nothing in a region needs a newer one."""
 MAX_CONTEXT = 256
@@ -275,7 +277,8 @@ class _Builder:
         """Whether a tensor is a constant whose values matter: small, read by the rule, or chosen by it."""
         if not isinstance(tensor, Constant):
             return False
-        small = tensor.nbytes <= SMALL and not _weights(tensor)
+        drawn = _weights(tensor) and len(tensor.outputs) <= READERS
+        small = tensor.nbytes <= SMALL and not drawn
         return small or tensor in self.rewrite.reads or tensor in self.chosen
 
     def _spec(self, tensor: Tensor, name: str, shapes: Shapes) -> InputSpec:

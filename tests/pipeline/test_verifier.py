@@ -13,6 +13,8 @@ import graphopt
 from graphopt import Close, Exact, Pass, PassError, Value, op, rule
 from graphopt.ir.edit import Draft, Rewrite
 from graphopt.ir.types import Constant, Variable
+from graphopt.numerics.feeds import Real
+from graphopt.numerics.region import READERS
 from graphopt.numerics.run import InProcess, check_pair
 from graphopt.pipeline.journal import Status, Verdict
 from tests.support import apply, operators, proto
@@ -319,3 +321,22 @@ def test_inputs_that_have_defaults_hold_them_where_a_rewrite_is_checked():
     report = graphopt.optimize(proto(text), passes=[double_negation], runner=runner).report
     assert [entry.verdict.status for entry in report.rewrites] == [Status.VERIFIED]
     assert runner.regions == [[8, 8]]
+
+
+@pytest.mark.parametrize("layers", [3, READERS + 1])
+def test_weights_that_many_layers_share_keep_their_values(layers, monkeypatch):
+    """To draw others, each of the readers would be asked what it accepts, at each of them."""
+    asked = []
+    monkeypatch.setattr("graphopt.numerics.region.domain_of", lambda tensor, _: asked.append(tensor.name) or Real())
+
+    @rule(op.Neg(op.Neg(x * c)), numerics=Exact())
+    def positive(m, new):
+        return new.Mul(m[x], m.tensor(c))
+
+    body = " ".join(f"a{i} = Mul(h{i}, w) b{i} = Neg(a{i}) h{i + 1} = Neg(b{i})" for i in range(layers))
+    text = f"g (float[40] h0) => (float[40] y) {{ {body} y = Identity(h{layers}) }}"
+    report = graphopt.optimize(
+        proto(text, {"w": np.linspace(0.9, 1, 40, dtype=np.float32)}), passes=[positive], runner=InProcess()
+    ).report
+    assert report.hits == {"positive": layers}
+    assert ("w" in asked) == (layers <= READERS)
