@@ -104,7 +104,7 @@ def _other_condition(node: ast.BoolOp | ast.UnaryOp | ast.Expr) -> str:
             node.op = ast.UAdd()
             node.operand = ast.Call(ast.Name("bool", ast.Load()), [node.operand], [])
             return "a Not is missing"
-        case ast.Expr(value=ast.Call(func=ast.Attribute(attr="require"))):
+        case ast.Expr(value=ast.Call()):
             shown = ast.unparse(node.value)
             node.value = ast.Constant(None)
             return f"without {shown}"

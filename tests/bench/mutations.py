@@ -1,9 +1,10 @@
 """Mutation tests: what small mistakes in the rules do their tests let through?
 
-`python -m tests.bench mutations [--only TEXT] [--each N] [--sample N] [--seconds S] [--jobs J] [--seed N]`: for every
-module with a rule, N mistakes (--each; all without it) or a fair share of N for all of them (--sample), each in a
-process in which the module is imported with it and the rule's own tests run until one fails. A mistake that no test
-notices survives: a test is missing there, or the mistake makes no difference.
+`python -m tests.bench mutations [--only TEXT] [--each N] [--sample N] [--seconds S] [--jobs J] [--seed N] [--shared]`:
+for every module with a rule, N mistakes (--each; all without it) or a fair share of N for all of them (--sample), each
+in a process in which the module is imported with it and the rule's own tests run until one fails. A mistake that no
+test notices survives: a test is missing there, or the mistake makes no difference. With --shared the modules are those
+that rules share, and the tests those of all the rules beside them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tests.bench.mutants import Mutant, mutants, planted
 from tests.bench.pool import Limits, results
 
 ROOT = Path(__file__).parents[2]
+RULE = "\n@rule("
 KILLED, SURVIVED = "killed", "survived"
 LIMITS = Limits(seconds=300.0, memory=8 << 30)
 
@@ -40,8 +42,9 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="no new ones after so long")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0, help="chooses the mistakes")
+    parser.add_argument("--shared", action="store_true", help="in the modules that rules share")
     given = parser.parse_args(arguments)
-    chosen = plan(given.only, given.each, given.seed)
+    chosen = plan(given.only, given.each, given.seed, shared=given.shared)
     if given.sample:
         chosen = spread(chosen, given.sample, given.seed)
     survivors = hunt(chosen, jobs=given.jobs, seconds=given.seconds)
@@ -51,13 +54,26 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 def rule_modules() -> list[Path]:
     """The modules that hold rules."""
-    return [path for path in sorted((ROOT / "passes").rglob("*.py")) if "\n@rule(" in path.read_text("utf-8")]
+    return [path for path in sorted((ROOT / "passes").rglob("*.py")) if RULE in path.read_text("utf-8")]
+
+
+def shared_modules() -> list[Path]:
+    """The modules beside those, which hold none."""
+    modules = rule_modules()
+    folders = sorted({module.parent for module in modules})
+    beside = [path for folder in folders for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
+    return [path for path in beside if path not in modules]
 
 
 def own_tests(module: Path) -> list[Path]:
-    """The tests of a module's rules: the file named like it, and others of its package that name rules it does not."""
+    """The tests of a module's rules: the file named like it, and others of its package that name rules it does not.
+
+    Of a module without rules, all those of its package, those named like it first.
+    """
     folder = ROOT / "tests" / module.relative_to(ROOT).parent
     own = folder / f"test_{module.stem}.py"
+    if RULE not in module.read_text("utf-8"):
+        return sorted(folder.rglob("test_*.py"), key=lambda path: path != own)
     rules = set(re.findall(r"\n@rule\((?:.|\n)*?\ndef (\w+)", module.read_text("utf-8")))
     words = {path: set(re.findall(r"\w+", path.read_text("utf-8"))) for path in sorted(folder.glob("test_*.py"))}
     rules -= words.get(own, set())
@@ -67,10 +83,10 @@ def own_tests(module: Path) -> list[Path]:
 Planned = tuple[Path, Mutant]
 
 
-def plan(only: str = "", each: int | None = None, seed: int = 0) -> list[Planned]:
-    """The mistakes to try, those of one module after those of another."""
+def plan(only: str = "", each: int | None = None, seed: int = 0, *, shared: bool = False) -> list[Planned]:
+    """The mistakes to try, those of one module after those of another; shared: in the modules that rules share."""
     planned: list[Planned] = []
-    for module in rule_modules():
+    for module in shared_modules() if shared else rule_modules():
         place = module.relative_to(ROOT)
         found = [mutant for mutant in mutants(module.read_text("utf-8")) if only in f"{place}:{mutant.line}:"]
         if found and own_tests(module):

@@ -66,6 +66,7 @@ def test_mistakes_are_of_every_kind():
 @rule(op.Mul(x, 2.0), numerics=Close(4), opset=7)
 def twice(m, new):
     """2 x is x + y - z."""
+    takes(m, x)
     m.require(m.rank(x.reshape(-1)) == 2 and not m[x].shared, "no")
     return new.Sub(new.Add(m[x], m[y]), m[z])
 '''
@@ -79,6 +80,7 @@ def twice(m, new):
         "And is Or",
         "a Not is missing",
         "without m.require(m.rank(x.reshape(-1)) == 2 and (not m[x].shared), 'no')",
+        "without takes(m, x)",
         "Add is Sub",
         "Sub is Add",
         "the operands of Sub are swapped",
@@ -99,6 +101,12 @@ def test_a_sample_of_mistakes_is_spread_over_the_rules():
     assert len(sample) == len(modules) > 1
     assert {module for module, _ in sample} == modules
     assert mutations.spread(planned, len(modules)) == sample
+
+
+def test_what_rules_share_is_tried_with_the_tests_of_all_of_them():
+    module = mutations.ROOT / "passes" / "clean" / "guards.py"
+    assert {module for module, _ in mutations.plan(only="clean/guards", shared=True)} == {module}
+    assert {path.name for path in mutations.own_tests(module)} > {"test_slice.py", "test_transpose.py"}
 
 
 @pytest.fixture(scope="module")
