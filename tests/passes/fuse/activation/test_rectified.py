@@ -51,6 +51,8 @@ def test_fire_in_old_opsets():
     fires(relu, spelled("y = Clip<min=0.0>(x)", opset=8), leaves=["Relu"])
     fires(relu, spelled("y = Clip<min=0.0, max=3.4028234663852886e38>(x)", opset=8), leaves=["Relu"])
     fires(clip, spelled(CLIP[0], opset=8), leaves=["Clip"])
+    fires(clip, spelled(CLIP[0], opset=11), leaves=["Clip"])
+    fires(clip, spelled(CLIP[0], x="double[n, 8]", opset=12), leaves=["Clip"])
 
 
 def test_relu_refuses():
@@ -110,5 +112,5 @@ def test_clip_refuses():
     refuses(clip, spelled("a = Max(x, w) y = Min(a, 2.0)", x="float[n, 2]"), SLOPES, reason="not a single number")
     refuses(clip, spelled("a = Max(x, w) y = Min(a, 2.0)", x="float[n, 2]", more="float w"))
     refuses(clip, spelled(CLIP[0], x="float[8]", rank=2, y="float[1, 8]"), reason="more dimensions")
-    refuses(clip, spelled(CLIP[0], x="double[8]", opset=8), reason="Clip of float64")
+    refuses(clip, spelled(CLIP[0], x="double[8]", opset=11), reason="Clip of float64")
     refuses(clip, spelled(CLIP[0]).replace("8] y)", "8] y, float[n, 3, 8] a)"))
