@@ -21,6 +21,8 @@ from graphopt.ir.types import Array
 
 _CHUNK, _SPAN = 1 << 22, 1 << 25
 """Bytes that are written at once, and after which the disk begins with what it was given."""
+PREFIX = 50
+"""Characters of a name that a temporary one begins with: of four bytes each, with what follows, there may be 255."""
 _CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 """What the kernel answers if it cannot copy between these two files by itself."""
 
@@ -38,8 +40,12 @@ class Folder:
         return os.open(name, flags, 0o666, dir_fd=self.fd)
 
     def holds(self, name: str) -> bool:
-        """Whether there is something of that name."""
-        return os.access(name, os.F_OK, dir_fd=self.fd, follow_symlinks=False)
+        """Whether there is something of that name. Raises OSError where the system does not say."""
+        try:
+            os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
     def remove(self, name: str) -> None:
         """Take a name out, if it is there."""
@@ -68,7 +74,7 @@ class Pending:
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        self.name = f".{target.name[:100]}.{secrets.token_hex(8)}.tmp"
+        self.name = f".{target.name[:PREFIX]}.{secrets.token_hex(8)}.tmp"
         self._end = self._begun = 0
         self.needed = False
         """Whether the file must stay under its temporary name, because another one refers to it."""

@@ -149,6 +149,9 @@ def _publish(data: Pending, interim: Pending, final: Pending) -> None:
     The new model first reads its data under the temporary name, while the file that the old model read is
     replaced; the last step gives it the final name.
     """
+    for out in (data, interim, final):
+        if not data.folder.holds(out.name):
+            raise OutputError(f"{out.target} cannot be written: another program removed what was to become it")
     try:
         twin = data.twin()
     except OSError:  # without hard links there is a moment between the two renames

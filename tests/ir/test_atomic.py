@@ -124,6 +124,21 @@ class TestFailures:
         assert names(elsewhere) == ["m.onnx", "m.onnx.data"]
         assert all((elsewhere / name).stat().st_nlink == 1 for name in names(elsewhere))
 
+    @pytest.mark.parametrize("lost", [0, 1, 2])
+    def test_a_temporary_file_that_is_removed_meanwhile(self, tmp_path, monkeypatch, lost):
+        path, publish = tmp_path / "m.onnx", writer._publish
+
+        def robbed(*outs):
+            outs[lost].folder.remove(outs[lost].name)
+            publish(*outs)
+
+        save(model(1), path, external_data=True)
+        monkeypatch.setattr(writer, "_publish", robbed)
+        with pytest.raises(OutputError, match="another program removed what was to become it"):
+            save(model(2), path, external_data=True)
+        assert value_of(path) == 1
+        assert names(tmp_path) == ["m.onnx", "m.onnx.data"]
+
     def test_without_hard_links(self, tmp_path, monkeypatch):
         def refuse(*_, **_options):
             raise PermissionError(1, "Operation not permitted")
@@ -184,6 +199,12 @@ class TestTarget:
         path.chmod(0o640)
         save(model(2), path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+    @pytest.mark.parametrize("letter", ["x", "ж", "模", "😀"])
+    def test_its_name_may_be_as_long_as_the_system_allows(self, tmp_path, external, letter):
+        path = tmp_path / (letter * (244 // len(letter.encode())) + ".onnx")
+        save(model(1), path, external_data=external)
+        assert value_of(path) == 1
 
     def test_a_link_is_written_through(self, tmp_path):
         (tmp_path / "real").mkdir()
