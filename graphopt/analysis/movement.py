@@ -134,11 +134,11 @@ def flatten(call: Call) -> SymbolicArray | None:
 
 @values("Squeeze", needs=(0,))
 def squeeze(call: Call) -> SymbolicArray | None:
-    """The same elements without dimensions of 1."""
+    """The same elements without dimensions of 1: all of them, if no axes are given or an empty list of them is."""
     axes = axes_of(call, 1, 13)
     if axes is None and call.has(1):
         return None
-    return _moved(call, lambda a: a.squeeze(None if axes is None else tuple(axes)))
+    return _moved(call, lambda a: a.squeeze(tuple(axes) if axes else None))
 
 
 @values("Unsqueeze", needs=(0,))

@@ -23,6 +23,7 @@ def applied(m: Match, call: Node, axes: list[int]) -> list[int]:
     if given is None:
         m.refuse("its axes are unknown")
     if m[call].op == "Squeeze":
+        m.require(given, "it takes all axes of length 1 away")
         gone = {axis % len(axes) for axis in given}
         return [axis for at, axis in enumerate(axes) if at not in gone]
     places, rest = {axis % (len(axes) + len(given)) for axis in given}, iter(axes)

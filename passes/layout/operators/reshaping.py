@@ -16,13 +16,13 @@ RESHAPE_SINCE = 5
 
 @operators("Squeeze", "Unsqueeze")
 def squeeze(call: Call) -> Axes | None:
-    """The axes of length 1 are named by number."""
+    """The axes of length 1 are named by number; where none is, Squeeze takes away all."""
     adds = call.node.op == "Unsqueeze"
     long = call.node.outputs[0] if adds else call.node.inputs[0]
     rank = call.rank(long)
     as_input = call.opset >= AXES_AS_INPUT
     axes = call.numbers(1) if as_input else call.attr("axes")
-    if rank is None or axes is None:
+    if rank is None or not axes:
         return None
     units = [int(axis) % rank for axis in axes]
     short = tuple(axis for axis in range(rank) if axis not in units)

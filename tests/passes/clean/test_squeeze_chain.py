@@ -64,6 +64,12 @@ def test_not_merged_if_the_first_is_read_elsewhere():
     refuses(squeeze_chain, shared.replace("y =", "z = Neg(p)  y ="), reason="other readers")
 
 
+def test_not_if_no_axes_stand_for_all():
+    model = "m (float[1, 5, 1] x) => (float[N] y) <int64[1] a = {0}, int64[0] none = {}> "
+    body = "{ r = Relu(x)  p = Squeeze(r, a)  y = Squeeze(p, none) }"
+    refuses(squeeze_chain, model + body, reason="all axes of length 1")
+
+
 def test_not_if_other_axes_are_taken_away():
     refuses(squeeze_chain, text("Unsqueeze", "0", "Squeeze", "2", "N, 1", "A, B"), reason="do not cancel")
 

@@ -47,6 +47,12 @@ def test_free_dimensions_stay_computed():
     assert operators(apply(FOLD, text).model) == {"Shape": 1, "Gather": 1}
 
 
+def test_a_squeeze_of_no_axes_is_one_of_all():
+    text = "g (float[N, 7] x) => (int64 y) { s = Shape<start = 1>(x) n = Squeeze(s, none) y = Mul(n, n) }"
+    model = fires(FOLD, text, {"none": np.array([], np.int64)}, leaves=["Constant"])
+    assert constants(model)["y"].tolist() == 49
+
+
 def test_sizes():
     model = fires(FOLD, "g (float[4, 5] x, int64 z) => (int64 y) { n = Size(x) y = Add(z, n) }", leaves=["Add"])
     assert constants(model)["n"].tolist() == 20

@@ -152,6 +152,11 @@ def test_what_a_pooled_picture_is_flattened_by(op):
     fires(LAYOUT, text, weights, leaves=[op.split()[0]])
 
 
+def test_refuses_to_take_away_all_axes_of_length_one():
+    text = "g (float[1,3,5,4] x) => (float[5,4,3] y) { a = Transpose <perm = [0, 2, 3, 1]> (x) y = Squeeze (a, none) }"
+    refuses(LAYOUT, text, {"none": np.array([], np.int64)})
+
+
 def test_axes_that_are_merged_move_as_one():
     text = """g (float[N,6,8,10] x) => (float[N,6,80] y) { a = Transpose <perm = [0, 2, 3, 1]> (x)
         b = Reshape (a, shape) y = Transpose <perm = [0, 2, 1]> (b) }"""
