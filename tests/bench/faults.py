@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background of a shell would hand down none
-    rng, begun, failures = random.Random(given.seed), time.monotonic(), 0  # noqa: S311 - moments, not secrets
+    rng, begun, failures = random.Random(given.seed), time.monotonic(), 0
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="graphopt-faults-") as folder:
         place = prepared(Path(folder))

@@ -60,7 +60,7 @@ def killed(folder: Path, name: str, after: float) -> bool:
 
 def main(tries: int = 30, seed: int = 0) -> None:
     """Try it, and print what came of it."""
-    rng = random.Random(seed)  # noqa: S311 - moments, not secrets
+    rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="graphopt-kill-") as path:
         folder = Path(path)
         begun = time.perf_counter()

@@ -90,7 +90,7 @@ def plan(only: str = "", each: int | None = None, seed: int = 0, *, shared: bool
         place = module.relative_to(ROOT)
         found = [mutant for mutant in mutants(module.read_text("utf-8")) if only in f"{place}:{mutant.line}:"]
         if found and own_tests(module):
-            rng = random.Random(f"{seed} {module.name}")  # noqa: S311 - a choice of samples
+            rng = random.Random(f"{seed} {module.name}")
             chosen = sorted(rng.sample(range(len(found)), min(each, len(found)))) if each else range(len(found))
             planned += [(module, found[index]) for index in chosen]
     return planned
@@ -98,7 +98,7 @@ def plan(only: str = "", each: int | None = None, seed: int = 0, *, shared: bool
 
 def spread(planned: Sequence[Planned], count: int, seed: int = 0) -> list[Planned]:
     """So many of them: one from each module in turn, then a second, and so on, in an order that does not favour any."""
-    rng = random.Random(seed)  # noqa: S311 - a choice of samples
+    rng = random.Random(seed)
     groups = defaultdict[Path, list[Planned]](list)
     for one in rng.sample(planned, len(planned)):
         groups[one[0]].append(one)
@@ -108,13 +108,8 @@ def spread(planned: Sequence[Planned], count: int, seed: int = 0) -> list[Planne
 
 def hunt(planned: Sequence[Planned], *, jobs: int = 1, seconds: float = float("inf")) -> list[str]:
     """Try them and print what came of it. Returns the survivors."""
-    import hypothesis  # noqa: F401 - before there are children, as are all that follow
-    import onnxruntime  # noqa: F401
-    import pytest  # noqa: F401
-
-    import passes  # noqa: F401
-    import tests.support  # noqa: F401
-
+    for module in ("hypothesis", "onnxruntime", "pytest", "passes", "tests.support"):
+        importlib.import_module(module)  # before there are children
     begun, told = time.monotonic(), defaultdict[Path, list[str]](list)
     cases, survivors, failing = list(_controlled(planned)), list[str](), set[Path]()
     case = functools.partial(outcome, cases)

@@ -91,7 +91,7 @@ def quantised(message: onnx.ModelProto, pictures: np.ndarray, folder: Path) -> d
         target = folder / f"{name}.onnx"
         try:
             quantise(files["float"], feeds, target)
-        except Exception as error:  # noqa: BLE001 - another tool's fault is a result
+        except Exception as error:
             print(f"{name} failed: {type(error).__name__}")
             continue
         files[name] = target

@@ -95,7 +95,7 @@ class Case:
 
 def random_model(seed: int) -> Case:
     """The model of a seed, and its inputs. The same on every machine with the same ONNX Runtime."""
-    rng = random.Random(seed)  # noqa: S311 - a test's choices
+    rng = random.Random(seed)
     while True:
         case = _attempted(rng)
         if _runs(case):

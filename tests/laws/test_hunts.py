@@ -12,7 +12,7 @@ from tests.bench.pool import Limits, results
 
 
 def drawn_from(seed):
-    return random.Random(seed)  # noqa: S311 - a test's choices
+    return random.Random(seed)
 
 
 def test_damaged_models_are_refused_or_compiled():

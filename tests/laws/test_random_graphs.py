@@ -44,7 +44,7 @@ OVERFLOW = re.compile(r": (nan|-?inf) became -?\d")
 
 def random_pipeline(seed: int, opset: int) -> str:
     """Some passes in some order, now and then with a raised opset among them."""
-    rng = random.Random(seed)  # noqa: S311 - a test's choices
+    rng = random.Random(seed)
     steps = [rng.choice(STEPS) for _ in range(rng.randrange(1, 5))]
     if rng.random() < 0.3:
         steps.insert(rng.randrange(len(steps) + 1), f"opset:version={rng.randrange(opset, 25)}")

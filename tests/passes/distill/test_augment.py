@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="distill needs torch")
 
-from graphopt.errors import UsageError  # noqa: E402
-from passes.distill.augment import CHANGES, augmented  # noqa: E402
-from passes.distill.settings import AUGMENTATIONS  # noqa: E402
+from graphopt.errors import UsageError
+from passes.distill.augment import CHANGES, augmented
+from passes.distill.settings import AUGMENTATIONS
 
 
 def drawn(seed: int = 0) -> torch.Generator:

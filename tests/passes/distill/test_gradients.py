@@ -7,12 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="distill needs torch")
 
-from graphopt.errors import UsageError  # noqa: E402
-from graphopt.ir.reader import load  # noqa: E402
-from passes.distill.gradients import gradients  # noqa: E402
-from passes.distill.network.network import Network  # noqa: E402
-from tests.passes.distill.support import drawn, network  # noqa: E402
-from tests.support import proto  # noqa: E402
+from graphopt.errors import UsageError
+from graphopt.ir.reader import load
+from passes.distill.gradients import gradients
+from passes.distill.network.network import Network
+from tests.passes.distill.support import drawn, network
+from tests.support import proto
 
 
 def test_they_are_those_of_the_likelihood_of_the_labels():

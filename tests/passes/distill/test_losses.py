@@ -10,8 +10,8 @@ from tests.support import proto
 
 torch = pytest.importorskip("torch", reason="distill needs torch")
 
-from passes.distill.losses import Losses, divergence, squared  # noqa: E402
-from passes.distill.settings import Settings  # noqa: E402
+from passes.distill.losses import Losses, divergence, squared
+from passes.distill.settings import Settings
 
 ONE, OTHER = torch.randn(4, 5, generator=torch.Generator().manual_seed(0)), torch.zeros(4, 5)
 

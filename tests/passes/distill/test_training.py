@@ -10,15 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="distill needs torch")
 
-from graphopt.errors import UsageError  # noqa: E402
-from graphopt.ir.types import Constant  # noqa: E402
-from passes.distill import checkpoint  # noqa: E402
-from passes.distill.network.network import Network  # noqa: E402
-from passes.distill.samples import Samples  # noqa: E402
-from passes.distill.settings import Settings  # noqa: E402
-from passes.distill.teacher import Teacher  # noqa: E402
-from passes.distill.training import DivergedError, Job, State, begin, rate, train  # noqa: E402
-from tests.passes.distill.support import drawn, network  # noqa: E402
+from graphopt.errors import UsageError
+from graphopt.ir.types import Constant
+from passes.distill import checkpoint
+from passes.distill.network.network import Network
+from passes.distill.samples import Samples
+from passes.distill.settings import Settings
+from passes.distill.teacher import Teacher
+from passes.distill.training import DivergedError, Job, State, begin, rate, train
+from tests.passes.distill.support import drawn, network
 
 SETTINGS = Settings(epochs=6, batch=16, rate=0.02, precision="float32")
 

@@ -27,7 +27,7 @@ def test_what_a_call_costs_by_itself_counts():
 
 @pytest.mark.parametrize("seed", range(40))
 def test_no_assignment_is_cheaper(seed):
-    rng = random.Random(seed)  # noqa: S311 - a test's choices
+    rng = random.Random(seed)
     keys = "abcdef"[: rng.randint(1, 6)]
     ends = [*keys, 0, 1]
     values = [

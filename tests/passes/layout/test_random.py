@@ -22,7 +22,7 @@ class Grown:
     """A graph that grows by random operators on tensors of known shapes."""
 
     def __init__(self, seed: int) -> None:
-        self.rng = random.Random(seed)  # noqa: S311 - a test's choices
+        self.rng = random.Random(seed)
         self.nodes, self.held, self.shapes = [], [], {}
         rank = self.rng.choice((3, 4, 4))
         self.inputs = {f"x{i}": self.permuted([self.rng.choice(LENGTHS) for _ in range(rank)]) for i in range(2)}

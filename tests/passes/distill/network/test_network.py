@@ -13,7 +13,7 @@ from tests.support import proto
 
 torch = pytest.importorskip("torch", reason="distill needs torch")
 
-from passes.distill.network.network import Network  # noqa: E402
+from passes.distill.network.network import Network
 
 RNG = np.random.default_rng(0)
 

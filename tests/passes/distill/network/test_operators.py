@@ -15,9 +15,9 @@ from graphopt.numerics.run import run
 
 torch = pytest.importorskip("torch", reason="distill needs torch")
 
-from passes.distill.network.call import Call, NotDifferentiableError  # noqa: E402
-from passes.distill.network.operators.table import TABLE  # noqa: E402
-from passes.distill.network.program import Program  # noqa: E402
+from passes.distill.network.call import Call, NotDifferentiableError
+from passes.distill.network.operators.table import TABLE
+from passes.distill.network.program import Program
 
 MICROSOFT = "com.microsoft"
 RNG = np.random.default_rng(0)
