@@ -26,6 +26,7 @@ def cached_attention(m: Match, new: Builder) -> dict[Node, Tensor]:
     """MultiHeadAttention of keys and values behind past ones takes the past, and returns both together."""
     m.require(len(m[attention].inputs) <= len("qkvbma") and len(m[attention].outputs) == 1, "it has a past already")
     m.require(bias not in m, "it adds a bias to queries, keys and values")
+    m.require(not m.attr(attention, "unidirectional", 0), "with a past it would hide keys counted from another one")
     m.require(not m.leads_back(keys, values), "its mask, or something else that it reads, may be made of all keys")
     operands = [_flat(m, m[part]) for part in (new_key, new_value)]
     past = [m.shape(part) for part in (past_key, past_value)]

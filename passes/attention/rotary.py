@@ -104,6 +104,11 @@ def _cut(m: Match, node: IrNode, piece: Tensor) -> tuple[int, int] | None:
         return None
     if node.op == "Split" and node.attrs.get("axis", 0) in (-1, HEADS - 1):
         return (0 if node.outputs[0] is piece else size // 2), 1
+    return _slice(m, node, size)
+
+
+def _slice(m: Match, node: IrNode, size: int) -> tuple[int, int] | None:
+    """From where, and in which steps, a Slice cuts along one axis of that size; None for anything else."""
     given = [node.attrs.get(name) for name in ("starts", "steps")]
     starts, strides = (
         known if known is not None else (m.known(node.inputs[at]) if len(node.inputs) > at else np.ones(1))
@@ -111,7 +116,8 @@ def _cut(m: Match, node: IrNode, piece: Tensor) -> tuple[int, int] | None:
     )
     if node.op != "Slice" or starts is None or strides is None or len(starts) != 1:
         return None
-    return int(starts[0]) % size, int(strides[0])
+    start = int(starts[0])
+    return max(start + size, 0) if start < 0 else start, int(strides[0])
 
 
 def _half(m: Match, new: Builder, tensor: Tensor, size: int) -> Array | Tensor:
@@ -147,7 +153,8 @@ def _computed(m: Match, new: Builder, tensor: Tensor, size: int) -> Tensor:
     whole = sizes(m, tensor)
     fits = shape is not None and shape[-1] == size // 2 and len(twice.inputs) == 2  # noqa: PLR2004
     m.require(fits and twice.attrs.get("axis") in (-1, len(shape or ()) - 1), "the angles are not those of pairs")
-    m.require(whole is not None and dims is not None and whole[-2] == dims[2], "the angles are not those of positions")
+    aligned = whole is not None and dims is not None and whole[-2:] == (dims[2], size)
+    m.require(aligned, "the angles are not those of positions")
     m.require(all(one == 1 for one in (whole or ())[:-2]), "the angles differ from row to row")
     m.take(*nodes, node, twice)
     table: Tensor = new.Reshape(new.node(node.op, angles), np.array([-1, size // 2], np.int64))
@@ -197,9 +204,9 @@ def partial_rotary_embedding(m: Match, new: Builder) -> Tensor:
     cut, size = first[-1], shape[-1]
     m.require(m.root.attrs.get("axis") in (-1, HEADS - 1) and m.shape(m.root.outputs[0]) == shape, "parts are missing")
     m.require(isinstance(cut, int) and isinstance(size, int), "the number of elements that are turned is unknown")
-    starts = [m.known(m[part].inputs[1]) if len(m[part].inputs) > 1 else None for part in (head, tail)]
-    pieces = [None if start is None or len(start) != 1 else int(start[0]) % int(size or 1) for start in starts]
-    m.require(pieces == [0, cut] and first[:-1] == shape[:-1] == rest[:-1], "the parts are not those of one head each")
+    pieces = [_slice(m, m[part], int(size or 0)) for part in (head, tail)]
+    in_order = pieces == [(0, 1), (cut, 1)] and first[:-1] == shape[:-1] == rest[:-1]
+    m.require(in_order, "the parts are not those of one head each")
     attrs = m[inner].attrs | {"rotary_embedding_dim": cut, "num_heads": shape[1]}
     made: Tensor = new.RotaryEmbedding(m[whole], m[position], m[table_cos], m[table_sin], domain=MICROSOFT, **attrs)
     return made

@@ -119,6 +119,8 @@ def test_a_cache_that_cannot_be_the_attentions_own():
     masked = f"{mask} y = com.microsoft.MultiHeadAttention<num_heads = 4>(q, ak, av, , mask)"
     constants = {"apart": np.array([0, 0, 4, 8]), "axes": np.array([1, 3])}
     refuses(cached_attention, text.replace("OTHER", masked), constants, reason="may be made of all keys")
+    causal = "y = com.microsoft.MultiHeadAttention<num_heads = 4, unidirectional = 1>(q, ak, av)"
+    refuses(cached_attention, text.replace("OTHER", causal), {"apart": constants["apart"]}, reason="counted from")
     biased = "y = com.microsoft.MultiHeadAttention<num_heads = 4>(q, ak, av, bias)"
     refuses(
         cached_attention,

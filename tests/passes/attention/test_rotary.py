@@ -50,6 +50,14 @@ def test_angles_that_are_computed(axis):
     fires(rotary_embedding, text, weights, leaves=leaves)
 
 
+def test_angles_of_one_position_spread_over_others_are_left_alone():
+    angles = "f = MatMul(p, rates) e = Concat<axis = -1>(f, f) c = Cos(e) s = Sin(e)"
+    angles += " cos = Reshape(c, spread) sin = Reshape(s, spread) "
+    text = model(angles + HALVES + TURNED, "float[b, 4, 8, 8] x, float[1, 1, 1] p", "float[b, 4, 8, 8] y")
+    weights = CUTS | {"rates": 10.0 ** -np.arange(4, dtype=np.float32)[None], "spread": np.array([1, 1, 8, 1])}
+    refuses(rotary_embedding, text, weights, reason="not those of positions")
+
+
 NEIGHBOURS = {
     "cos": np.repeat(np.cos(ANGLES), 2, axis=-1)[None, None],
     "sin": np.repeat(np.sin(ANGLES), 2, axis=-1)[None, None],
@@ -91,6 +99,15 @@ def test_the_last_part_of_each_head_is_left_alone():
     text = model(body + " y = Concat<axis = 3>(t, rest)", "float[b, 4, 5, 12] w", "float[b, 4, 5, 12] y")
     result = apply([rotary_embedding, partial_rotary_embedding], text, WEIGHTS | CUTS)
     assert "partial_rotary_embedding" not in result.report.hits
+
+
+def test_every_other_element_of_each_head_is_no_part():
+    body = f"x = Slice(w, i0, end, last, i2) rest = Slice(w, i8, end, last) {HALVES} {TURNED.replace('y =', 't =')}"
+    text = model(body + " y = Concat<axis = 3>(t, rest)", "float[b, 4, 5, 16] w", "float[b, 4, 5, 16] y")
+    constants = CUTS | {"i8": np.array([8]), "i2": np.array([2])}
+    result = apply([rotary_embedding, partial_rotary_embedding], text, WEIGHTS | constants)
+    assert "not those of one head" in next(one.reason for one in result.report.refusals if "partial" in one.rule)
+    assert not result.report.rolled_back
 
 
 def test_float16():

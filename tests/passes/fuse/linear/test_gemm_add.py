@@ -53,6 +53,11 @@ def test_refuses_a_single_column_that_the_summand_widens():
     refuses(gemm_add, model(gemm="Gemm (x, w)"), {"w": (6, 1), "c": (5,)}, reason="summand")
 
 
+def test_refuses_integers():
+    given = {"w": np.ones((6, 5), np.int32), "c": np.ones(5, np.int32)}
+    refuses(gemm_add, model(gemm="Gemm (x, w)", inputs="int32[N,6] x"), given, reason="floating")
+
+
 def test_double_precision():
     rng = np.random.default_rng(0)
     given = {"w": rng.standard_normal((6, 5)), "b": rng.standard_normal(5), "c": rng.standard_normal(5)}
