@@ -1,6 +1,7 @@
 """algebra: linear maps of constants are added and multiplied out, where that takes fewer operations and bytes."""
 
 from graphopt.pipeline.passes import rule_pass
+from passes.algebra import absorbing, passing
 from passes.algebra.concat_conv import concat_conv
 from passes.algebra.conv_conv import conv_conv
 from passes.algebra.gemm_gemm import gemm_gemm, parallel_gemm
@@ -11,6 +12,7 @@ from passes.algebra.scale import scale_to_weights, shift_to_weights
 __all__ = [
     "ALGEBRA",
     "RULES",
+    "absorbing",
     "concat_conv",
     "conv_conv",
     "gemm_gemm",
@@ -18,6 +20,7 @@ __all__ = [
     "parallel_conv",
     "parallel_gemm",
     "parallel_matmul",
+    "passing",
     "scale_to_weights",
     "shift_to_weights",
 ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from graphopt import Builder, Close, Const, Match, Value, rule
 from graphopt.ir.dtypes import FLOATS
 from graphopt.ir.types import Tensor
-from passes.algebra import absorbing as _absorbing  # noqa: F401 - fills the tables
-from passes.algebra import passing as _passing  # noqa: F401 - fills the tables
 from passes.algebra.upstream import SCALE, SHIFT, Climb, Kind
 
 x, constant = Value("x"), Const("constant")

@@ -11,14 +11,14 @@ from graphopt.numerics.contract import Close, Contract, Exact
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.passes import rule_pass
 from graphopt.rewrite.driver import Refusal
-from passes.layout import operators as _operators  # noqa: F401 - fills the table
+from passes.layout import operators
 from passes.layout.change import Change
 from passes.layout.flattened_weights import flattened_weights
 from passes.layout.plan import Plan
 from passes.layout.region import Region, grow
 from passes.layout.unsqueezed_lookup import unsqueezed_lookup
 
-__all__ = ["LAYOUT", "RULES", "flattened_weights", "unsqueezed_lookup"]
+__all__ = ["LAYOUT", "RULES", "flattened_weights", "operators", "unsqueezed_lookup"]
 
 RULE = "transposes"
 ROUNDS = 16
