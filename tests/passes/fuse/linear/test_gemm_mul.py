@@ -53,6 +53,11 @@ def test_refuses_a_bias_that_would_grow():
     refuses(gemm_mul, text, {"w": (6, 5), "b": (9, 1), "c": numbers(5)}, reason="would be larger")
 
 
+def test_refuses_integers():
+    given = {"w": np.ones((6, 5), np.int32), "c": np.full(5, 3, np.int32)}
+    refuses(gemm_mul, model(gemm="Gemm (x, w)", inputs="int32[N,6] x"), given, reason="floating")
+
+
 def test_double_precision_by_a_number_that_an_attribute_holds():
     rng = np.random.default_rng(0)
     given = {"w": rng.standard_normal((6, 5)), "b": rng.standard_normal(5)}

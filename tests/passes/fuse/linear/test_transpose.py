@@ -43,6 +43,8 @@ def test_refuses_a_transpose_that_does_nothing():
     refuses(transpose_gemm, model("t = Transpose <perm = [0,1]> (a) y = Gemm (t, b, c)"), reason="where they are")
     text = model("t = Transpose <perm = [0,1]> (a) y = MatMul (t, b)", "float[{a}] a, float[{b}] b")
     refuses(transpose_matmul, text, reason="where they are")
+    text = model("p = MatMul (a, b) y = Transpose <perm = [0,1]> (p)", "float[{a}] a, float[{b}] b")
+    refuses(gemm_transpose, text, reason="where they are")
 
 
 @pytest.mark.parametrize(
