@@ -29,9 +29,17 @@ if TYPE_CHECKING:
 class Clock(Protocol):
     """What times models; see `graphopt.budget.clock.Stopwatch`."""
 
-    def seconds(self, model: Path) -> float: ...  # noqa: D102
-    def ratio(self, model: Path, other: Path) -> Ratio: ...  # noqa: D102
-    def bench(self, model: Path, other: Path) -> Bench: ...  # noqa: D102
+    def seconds(self, model: Path) -> float:
+        """Of a run."""
+        ...
+
+    def ratio(self, model: Path, other: Path) -> Ratio:
+        """How many times as long as `model` the other takes."""
+        ...
+
+    def bench(self, model: Path, other: Path) -> Bench:
+        """Both models, thoroughly."""
+        ...
 
 
 @dataclass(frozen=True)

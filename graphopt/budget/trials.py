@@ -7,7 +7,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from graphopt.budget.search import Left, Unit
 from graphopt.ir.atomic import told
@@ -53,7 +53,7 @@ class Trials:
         self.made = 0
         self._units: dict[Left, tuple[Unit, ...]] = {}
         self._files: OrderedDict[Left, Path] = OrderedDict()
-        self._known: dict[tuple[object, Left], object] = {}
+        self._known: dict[tuple[str, Left], Any] = {}
 
     def hold(self, left: Left, context: Context) -> Path:
         """Keep the result of a compile. Raises OutputError if there is no room."""
@@ -89,4 +89,5 @@ class Trials:
         """What `measure` gives for the result without `left`; measured once for each `what`."""
         if (what, left) not in self._known:
             self._known[what, left] = measure(self.file(left))
-        return self._known[what, left]  # type: ignore[return-value]
+        found: T = self._known[what, left]
+        return found

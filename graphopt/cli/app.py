@@ -14,6 +14,7 @@ import traceback
 import warnings
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -82,7 +83,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from graphopt import __version__
 
-        print(f"graphopt {__version__}")  # noqa: T201 - what --version is for
+        typer.echo(f"graphopt {__version__}")
         raise typer.Exit
 
 
@@ -108,7 +109,8 @@ def main() -> NoReturn:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would tell its maker of the models that it runs
     atexit.register(gc.freeze)  # the process ends with all that it holds: there is no garbage to be looked for
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
@@ -127,6 +129,6 @@ def main() -> NoReturn:
         _end_at_once()
     except Exception:  # noqa: BLE001 - whatever it is, it is ours, and has a code of its own
         traceback.print_exc()
-        print("graphopt: this is a bug in graphopt; please report it with the lines above", file=sys.stderr)  # noqa: T201
+        typer.echo("graphopt: this is a bug in graphopt; please report it with the lines above", err=True)
         sys.exit(BUG)
     sys.exit(DONE)

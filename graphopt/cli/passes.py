@@ -25,16 +25,15 @@ def passes(name: Topic = None, plugins: Plugins = None, json: Json = False) -> N
     from graphopt.report.encode import to_json
 
     registry = Registry(find_plugins(plugins))
-    listing = catalogue.listing(registry.passes.values(), DEFAULT)
+    known = registry.passes
+    found: catalogue.Record
     if name is None:
-        record, layout = listing, catalogue.layout(listing)
-    elif name in registry.passes:
-        described = catalogue.describe(registry.passes[name])
-        record, layout = described, catalogue.layout_pass(described)  # type: ignore[assignment]
+        found = catalogue.listing(known.values(), DEFAULT)
+    elif name in known:
+        found = catalogue.describe(known[name])
     else:
-        rule = catalogue.rule_called(name, registry.passes.values())
-        record, layout = rule, catalogue.layout_rule(rule)  # type: ignore[assignment]
+        found = catalogue.rule_called(name, known.values())
     if json:
-        emit(to_json(record))
+        emit(to_json(found))
     else:
-        show(layout)
+        show(catalogue.layout(found))

@@ -17,23 +17,31 @@ class Shaped(Protocol):
     """What is known of an array before it is read."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        ...
 
 
 class ArrayFile(Source, Protocol):
     """A source that is one file of arrays."""
 
     @property
-    def path(self) -> Path: ...  # noqa: D102
+    def path(self) -> Path:
+        """The file."""
+        ...
 
     @property
-    def headers(self) -> Mapping[str, Shaped]: ...  # noqa: D102
+    def headers(self) -> Mapping[str, Shaped]:
+        """What is known of each array, by name."""
+        ...
 
 
 class Reader(Protocol):
-    """Opens a file of arrays; single: it is one sample, and its arrays have no axis for samples."""
+    """Opens files of arrays."""
 
-    def __call__(self, path: Path, single: bool = False) -> ArrayFile: ...  # noqa: D102, FBT001, FBT002 - a dataclass
+    def __call__(self, path: Path, *, single: bool = False) -> ArrayFile:
+        """The file; single: it is one sample, and its arrays have no axis for samples."""
+        ...
 
 
 READERS: Mapping[str, Reader] = {".npz": Npz, ".npy": Npy, ".safetensors": Safetensors}

@@ -21,9 +21,11 @@ _GREY_AXES = AXES - 1
 
 
 class Conversion(Protocol):
-    """(samples, ...) of a source to (samples, ...) of an input; its text says what it does."""
+    """Makes of what a source has what an input takes; its text says how."""
 
-    def __call__(self, array: Array) -> Array: ...  # noqa: D102
+    def __call__(self, array: Array) -> Array:
+        """(samples, ...) of the source to (samples, ...) of the input."""
+        ...
 
 
 @dataclass(frozen=True)

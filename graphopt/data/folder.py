@@ -69,7 +69,7 @@ def _arrays(path: Path, files: Sequence[Path], model: Interface) -> Source:
     if len(kinds) > 1 or read is None:
         raise UsageError(f"{path} holds files of several kinds: {', '.join(sorted(kinds))}")
     if read is not Npy:
-        return Shards(str(path), [read(file, is_sample(read(file), model)) for file in files])
+        return Shards(str(path), [read(file, single=is_sample(read(file), model)) for file in files])
     inputs = {port.name for port in model.inputs}
     if any(file.stem in inputs for file in files):
         return Beside(str(path), [Npy(file) for file in files if file.stem in inputs or file.stem in LABELS])

@@ -19,20 +19,22 @@ IGNORED = -100
 
 @runtime_checkable
 class Data(Protocol):
-    """Samples for a model, streamed: no more than a batch of them is in memory.
-
-    name: for sentences. count: of all samples, or None where nobody knows before the end. labelled: whether batches
-    have labels.
-    """
+    """Samples for a model, streamed: no more than a batch of them is in memory."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """What sentences call it."""
+        ...
 
     @property
-    def count(self) -> int | None: ...  # noqa: D102
+    def count(self) -> int | None:
+        """Of all samples, or None where nobody knows before the end."""
+        ...
 
     @property
-    def labelled(self) -> bool: ...  # noqa: D102
+    def labelled(self) -> bool:
+        """Whether batches have labels."""
+        ...
 
     def batches(self, size: int | None = None, limit: int | None = None) -> Iterator[Batch]:
         """The samples in order, anew at each call.
@@ -64,16 +66,17 @@ class Field:
 
 
 class Source(Protocol):
-    """Named arrays with samples along their first axis, as a file holds them: nothing is known of a model here.
-
-    name: for sentences. fields: the arrays.
-    """
+    """Named arrays with samples along their first axis, as a file holds them: nothing is known of a model here."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """What sentences call it."""
+        ...
 
     @property
-    def fields(self) -> Mapping[str, Field]: ...  # noqa: D102
+    def fields(self) -> Mapping[str, Field]:
+        """The arrays."""
+        ...
 
     def cheap(self, names: Collection[str]) -> bool:
         """Whether the named arrays can be read without much time, so that they may be read twice."""

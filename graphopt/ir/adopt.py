@@ -17,6 +17,7 @@ def adopt(graph: gs.Graph) -> Graph:
 
     A graph of ours in which nothing is foreign is left untouched. O(nodes).
     """
+    adopted: Graph = graph
     waiting = [graph]
     while waiting:
         current = waiting.pop()
@@ -35,7 +36,7 @@ def adopt(graph: gs.Graph) -> Graph:
                         waiting.append(item)
                     elif isinstance(item, gs.Tensor):
                         _adopt_tensor(item)
-    return graph  # type: ignore[no-any-return]
+    return adopted
 
 
 def _adopt_graph(graph: gs.Graph) -> None:

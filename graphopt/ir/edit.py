@@ -130,9 +130,10 @@ class Editor:
         graphs = self._returned.get(old, {})
         if not graphs:
             return True
-        producer = new.producer
-        here = producer is not None and new not in self._returned
-        return here and all(self.home[producer] is graph for graph in graphs)  # type: ignore[index]
+        if new.producer is None or new in self._returned:
+            return False
+        home = self.home[new.producer]
+        return all(home is graph for graph in graphs)
 
     def fresh(self, stem: str) -> str:
         """A name that no node and no tensor of the model has; it depends on nothing but earlier edits."""

@@ -63,11 +63,12 @@ def sort(graph: Graph) -> bool:
 
     Returns whether anything moved. Raises ValueError naming a node on a cycle. O((nodes + edges) log nodes).
     """
-    position = {node: index for index, node in enumerate(graph.nodes)}
-    waiting, readers, late = [0] * len(position), [[] for _ in position], False  # type: ignore[var-annotated]
-    for node, index in position.items():
+    position: dict[Node | None, int] = {node: index for index, node in enumerate(graph.nodes)}
+    waiting, late = [0] * len(position), False
+    readers: list[list[int]] = [[] for _ in position]
+    for index, node in enumerate(graph.nodes):
         for tensor in set(uses(node)):
-            source = position.get(tensor.producer) if isinstance(tensor, Variable) else None  # type: ignore[arg-type]
+            source = position.get(tensor.producer) if isinstance(tensor, Variable) else None
             if source is not None and source != index:
                 waiting[index] += 1
                 readers[source].append(index)

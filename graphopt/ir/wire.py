@@ -184,7 +184,7 @@ class _Splicer(Generic[P]):
             number, start, content, stop = next(f for f in fields if f[3] > self.found[first])
             inside = bisect_left(self.found, stop, first, last)
             inner, size = self.field(content, stop, first, inside)
-            number = inner[0].field if content == self.found[first] else number  # type: ignore[union-attr]
+            number = number if isinstance(inner[0], bytes) else inner[0].field
             header = varint(number << 3 | _BYTES) + varint(size)
             pieces += (self.skeleton[copied:start], header, *inner)
             length += len(header) + size - (stop - start)

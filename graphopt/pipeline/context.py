@@ -50,22 +50,25 @@ Activations = Callable[[Sequence[Tensor]], Sequence[Mapping[Tensor, Array]]]
 class Check(Protocol):
     """Whether a rewrite by the named rule keeps its contract, on drawn numbers or on the activations that are given."""
 
-    def __call__(  # noqa: D102
+    def __call__(
         self, context: Context, rewrite: Rewrite, rule: str, numerics: Contract, activations: Activations | None = None
-    ) -> Verdict | Owed: ...
+    ) -> Verdict | Owed:
+        """The verdict, or what gives it later."""
+        ...
 
 
 class Goal(Protocol):
-    """What lossy passes are judged by.
-
-    metric: its name. allowed: how much may be lost of it, in its own scale; None where nobody said.
-    """
+    """What lossy passes are judged by."""
 
     @property
-    def metric(self) -> str: ...  # noqa: D102
+    def metric(self) -> str:
+        """Its name."""
+        ...
 
     @property
-    def allowed(self) -> float | None: ...  # noqa: D102
+    def allowed(self) -> float | None:
+        """How much may be lost of the metric, in its own scale; None where nobody said."""
+        ...
 
     def loss(self, model: Path) -> float:
         """How much worse a model is than the original, in the scale of the metric; below 0 if it is better."""

@@ -50,6 +50,9 @@ class Listing:
     passes: tuple[PassEntry, ...]
 
 
+Record = Listing | PassEntry | RuleEntry
+
+
 def describe(found: Pass) -> PassEntry:
     """What a pass says of itself."""
     options = {option.name: option.doc for option in found.options}
@@ -82,8 +85,14 @@ def rule_called(name: str, passes: Iterable[Pass]) -> RuleEntry:
     raise UsageError(f"there is no pass or rule {name!r}; {hint}")
 
 
-def layout(record: Listing) -> Group:
-    """The list for a console."""
+def layout(record: Record) -> Group:
+    """All passes, one of them or a rule for a console."""
+    if isinstance(record, RuleEntry):
+        return _layout_rule(record)
+    return _layout_pass(record) if isinstance(record, PassEntry) else _layout_listing(record)
+
+
+def _layout_listing(record: Listing) -> Group:
     from rich.console import Group
 
     grid = table("pass", "rules", "what it does", right=("rules",))
@@ -94,8 +103,7 @@ def layout(record: Listing) -> Group:
     return Group(grid, text(""), text(default, "dim"), text(more, "dim"))
 
 
-def layout_pass(record: PassEntry) -> Group:
-    """One pass for a console."""
+def _layout_pass(record: PassEntry) -> Group:
     from rich.console import Group
 
     parts = [text(record.name, "bold"), indented(text(" ".join(record.doc.split())))]
@@ -117,8 +125,7 @@ def _rules(record: PassEntry) -> Table:
     return grid
 
 
-def layout_rule(record: RuleEntry) -> Group:
-    """One rule for a console."""
+def _layout_rule(record: RuleEntry) -> Group:
     from rich.console import Group
 
     facts = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -112,7 +113,7 @@ def change(before: float, after: float) -> str:
 
 def number(value: float | None) -> str:
     """A measured number, short."""
-    return "-" if value is None or value != value else f"{value:.3g}"  # noqa: PLR0124 - NaN
+    return "-" if value is None or math.isnan(value) else f"{value:.3g}"
 
 
 def cell(value: str | float | None) -> str:

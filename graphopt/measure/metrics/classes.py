@@ -11,12 +11,14 @@ from graphopt.errors import UsageError
 from graphopt.ir.types import Array
 from graphopt.measure.metrics.metric import Metric, Observed, chosen, mean
 
+AXES = 2
+"""Of scores: samples and classes."""
 AVERAGES = ("macro", "micro", "weighted", "binary")
 
 
 def scores_of(found: Array) -> Array:
     """Scores with the classes along the last axis, axes of one element after them dropped."""
-    while found.ndim > 2 and found.shape[-1] == 1:  # noqa: PLR2004 - samples and classes stay
+    while found.ndim > AXES and found.shape[-1] == 1:
         found = found[..., 0]
     return found
 
@@ -89,7 +91,7 @@ def topk(k: int = 5, output: str | None = None) -> Metric:
     """The share of samples whose label is among the k largest scores; of equal scores the first counts as larger."""
     if k < 1:
         raise UsageError(f"top-k: k must be at least 1, found {k}")
-    return Metric(f"top{k}", "%", True, partial(_topk, k=k, output=output), mean, labels="class", output=output, axes=2)  # noqa: FBT003
+    return Metric(f"top{k}", "%", partial(_topk, k=k, output=output), mean, labels="class", output=output, axes=AXES)
 
 
 def _agreement(observed: Observed, output: str | None) -> Array:
@@ -104,7 +106,7 @@ def _agreement(observed: Observed, output: str | None) -> Array:
 def agreement(output: str | None = None) -> Metric:
     """The share of samples for which the model and the original give the same class the largest score."""
     update = partial(_agreement, output=output)
-    return Metric("agreement", "%", True, update, mean, needs_reference=True, output=output)  # noqa: FBT003
+    return Metric("agreement", "%", update, mean, needs_reference=True, output=output)
 
 
 def _decisions(observed: Observed, output: str | None, threshold: float) -> Array:
@@ -146,4 +148,4 @@ def f1(average: str = "macro", output: str | None = None, threshold: float = 0.5
     if average not in AVERAGES:
         raise UsageError(f"f1: there is no average {average!r}; there are: {', '.join(AVERAGES)}")
     update = partial(_decisions, output=output, threshold=threshold)
-    return Metric("f1", "%", True, update, partial(_f1, average=average), labels="class", output=output, axes=2)  # noqa: FBT003
+    return Metric("f1", "%", update, partial(_f1, average=average), labels="class", output=output, axes=AXES)

@@ -33,7 +33,7 @@ def _kept(observed: Observed, boxes: str, scores: str, classes: str) -> Array:
     """(samples, 2) of arrays: detections (n, 6) as score, class and corners, and labels (m, 5)."""
     found = [_output(observed, name) for name in (scores, classes, boxes)]
     labels = observed.labels
-    if labels is None or labels.ndim != 3 or labels.shape[2] != COLUMNS:  # noqa: PLR2004 - samples, boxes, columns
+    if labels is None or labels.shape[2:] != (COLUMNS,):
         shape = "none" if labels is None else list(labels.shape)
         raise UsageError(
             f"map takes labels (samples, boxes, {COLUMNS}): class, left, top, right, bottom; class -1 for no box; "

@@ -73,7 +73,7 @@ def _distance(
 
     def make(output: str | None = None) -> Metric:
         observe = partial(update, output=output)
-        return Metric(name, unit, up, observe, score, needs_reference=True, output=output)
+        return Metric(name, unit, observe, score, up, needs_reference=True, output=output)
 
     return make
 

@@ -47,9 +47,9 @@ class Metric:
 
     name: str
     unit: str
-    higher_is_better: bool
     update: Callable[[Observed], Array]
     score: Callable[[Array, Array], float]
+    higher_is_better: bool = True
     labels: Labels = ""
     needs_reference: bool = False
     output: str | None = None

@@ -13,11 +13,14 @@ from graphopt.ir.types import Array
 from graphopt.measure.metrics.classes import check_classes
 from graphopt.measure.metrics.metric import Metric, Observed, chosen, mean
 
+AXES = 3
+"""Of logits: samples, tokens and the vocabulary."""
+
 
 def _likelihoods(observed: Observed, output: str | None, shift: int) -> Array:
     """(samples, 2): the sum of -log p over the tokens of a sample, and how many there are."""
     logits = chosen(observed.outputs, output)
-    if observed.labels is None or logits.ndim != 3 or logits.shape[:2] != observed.labels.shape:  # noqa: PLR2004
+    if observed.labels is None or logits.ndim != AXES or logits.shape[:2] != observed.labels.shape:
         raise UsageError(
             f"perplexity takes logits (samples, tokens, vocabulary) and labels (samples, tokens), found "
             f"{list(logits.shape)} and {'none' if observed.labels is None else list(observed.labels.shape)}"
@@ -38,7 +41,7 @@ def _of_sample(logits: Array, labels: Array) -> tuple[float, int]:
 
 def _perplexity(kept: Array, weights: Array) -> float:
     loss = mean(kept, weights)
-    return math.exp(loss) if loss < math.log(np.finfo(np.float64).max) else math.inf if loss == loss else loss  # noqa: PLR0124
+    return math.inf if loss >= math.log(np.finfo(np.float64).max) else math.exp(loss)
 
 
 def perplexity(output: str | None = None, shift: int = 1) -> Metric:
@@ -50,4 +53,6 @@ def perplexity(output: str | None = None, shift: int = 1) -> Metric:
     if shift < 0:
         raise UsageError(f"perplexity: shift must be at least 0, found {shift}")
     update = partial(_likelihoods, output=output, shift=shift)
-    return Metric("perplexity", "", False, update, _perplexity, labels="class", output=output, axes=3)  # noqa: FBT003
+    return Metric(
+        "perplexity", "", update, _perplexity, higher_is_better=False, labels="class", output=output, axes=AXES
+    )
