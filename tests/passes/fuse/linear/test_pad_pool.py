@@ -85,7 +85,7 @@ def test_max_refuses_zeros_that_may_win(before):
 
 def test_max_refuses_a_number_that_may_win():
     text = model("MaxPool <kernel_shape = [3,3]> (z)", "Pad (x, p, v)", before="r = Relu (x)")
-    refuses(pad_max_pool, text, {"p": AROUND, "v": np.float32(0.5)}, reason="may be larger")
+    refuses(pad_max_pool, text, {"p": AROUND, "v": np.float32(0.0005)}, reason="may be larger")
 
 
 @pytest.mark.parametrize(
