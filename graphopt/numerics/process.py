@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from typing import TYPE_CHECKING, Any
 
+from graphopt.numerics.blas import load_idle
 from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.sharing import Shared, anonymous_file
 
@@ -139,13 +140,14 @@ class Process:
 
 @contextlib.contextmanager
 def started() -> Iterator[Process | None]:
-    """A process that gets ready while this one imports what it needs, ended with the block; None where there can be
-    none."""
+    """A process that gets ready while this one imports what it needs, numpy first, ended with the block; None where
+    there can be none."""
     try:
         process = Process() if os.name == "posix" else None
     except OSError:
         process = None  # shows when the process is needed
     try:
+        load_idle()
         yield process
     finally:
         if process is not None:
