@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from graphopt.numerics.domains import domain_of
 from graphopt.numerics.feeds import InputSpec
 from graphopt.numerics.metrics import is_float
 from graphopt.numerics.nondeterminism import nondeterministic
+from graphopt.numerics.pictures import smaller
 
 if TYPE_CHECKING:
     from graphopt.analysis.shapes import Shapes
@@ -59,6 +60,7 @@ class Region:
     before, after: the calls, in topological order; old, new: the tensors that they compute and that are exchanged.
     inputs, embedded: the tensors at the boundary that are fed, and the constants that keep their values, with names.
     feeds: for each binding of the free dimensions, what to feed; none if `same`.
+    small: the same with pictures as small as windows allow; none where that is no less.
     """
 
     model: Model
@@ -71,6 +73,7 @@ class Region:
     dtypes: Mapping[Tensor, DType | None]
     own_names: bool
     feeds: tuple[tuple[InputSpec, ...], ...] = ()
+    small: tuple[tuple[InputSpec, ...], ...] = ()
 
     @cached_property
     def _structure(self) -> tuple[Hashable, Hashable]:
@@ -205,10 +208,13 @@ class _Builder:
         for tensor in boundary:
             group, prefix = (embedded, "c") if self._keeps_values(tensor) else (inputs, "i")
             group[tensor] = tensor.name if own and tensor.name != UNNAMED else f"{prefix}{len(group)}"
-        specs = [tuple(self._spec(t, name, s) for t, name in inputs.items()) for s in self.bindings] if fed else []
+        bindings = self.bindings if fed else ()
+        specs = [tuple(self._spec(t, name, shapes) for t, name in inputs.items()) for shapes in bindings]
+        small = [self._smaller(spec, shapes, inputs) for spec, shapes in zip(specs, bindings, strict=True)]
         dtypes = {tensor: self.bindings[0].dtype(tensor) for tensor in (*inputs, *self.old)} if fed else {}
-        feeds = tuple(dict.fromkeys(specs))
-        return Region(self.model, before, after, self.old, self.new, inputs, embedded, dtypes, own, feeds)
+        feeds, less = tuple(dict.fromkeys(specs)), tuple(dict.fromkeys(small))
+        known = (self.model, before, after, self.old, self.new, inputs, embedded, dtypes, own, feeds)
+        return Region(*known, less if less != feeds else ())
 
     def alike(self) -> bool:
         """Whether both sides call the same operators, so that they may be the same calls."""
@@ -286,6 +292,13 @@ class _Builder:
         if dtype is None or static is None:
             raise Unverifiable(f"the shape of {tensor.name} is unknown")
         return InputSpec(name, dtype, static, domain_of(tensor, shapes))
+
+    def _smaller(self, specs: tuple[InputSpec, ...], shapes: Shapes, inputs: Iterable[Tensor]) -> tuple[InputSpec, ...]:
+        """What to feed with the pictures among `inputs` made smaller."""
+        fed = {t: spec.shape for t, spec in zip(inputs, specs, strict=True) if not isinstance(t, Constant)}
+        wanted = {tensor: shape for tensor in self.old if (shape := shapes.static(tensor))}
+        cut = smaller((*self.calls, *self.made), fed, wanted)
+        return tuple(replace(s, shape=cut[t]) if t in cut else s for t, s in zip(inputs, specs, strict=True))
 
 
 def _joining(tensor: Tensor) -> Draft | None:

@@ -142,7 +142,7 @@ class Verifier:
 
     def _run_ahead(self, ahead: Ahead, built: Region, key: Hashable, numerics: Contract) -> Owed:
         before, after = built.models(whole=False)
-        plans = self._plans(built, numerics)
+        plans, *larger = self._plans(built, numerics)
         coming = ahead.check_pair(before, after, plans, numerics, given=built.bulky(), limit_s=REGION_SECONDS)
         coming.add_done_callback(lambda _: built.release())
         self.checked += 1
@@ -150,6 +150,8 @@ class Verifier:
 
         def owed() -> Verdict:
             verdict = self._judged(coming.result(), before, plans, numerics, built.bulky)
+            if verdict.status is not Status.VERIFIED and larger:
+                verdict, _ = self._compared(built.models(), larger, numerics)
             if verdict.status is Status.WRONG:
                 self._known.pop(key, None)
             elif key is not None:
@@ -162,16 +164,25 @@ class Verifier:
         self, rewrite: Rewrite, rule: str, built: Region, numerics: Contract, given: Sequence[Feed] = ()
     ) -> Verdict:
         before, after = built.models()
-        plans = given or self._plans(built, numerics)
-        result = self.runner.check_pair(before, after, plans, numerics, limit_s=REGION_SECONDS)
+        verdict, plans = self._compared((before, after), [given] if given else self._plans(built, numerics), numerics)
         self.checked += 1
-        verdict = self._judged(result, before, plans, numerics)
         if verdict.status is Status.VERIFIED and not given:
             self._outlines.add((built.outline, numerics))
         if verdict.status is Status.WRONG and self.reproducers is not None:
             folder = write_reproducer(self.reproducers, rule, rewrite, before, after, plans, numerics, verdict)
             verdict = Verdict(verdict.status, verdict.error, verdict.detail, str(folder))
         return verdict
+
+    def _compared(
+        self, models: tuple[bytes, bytes], choices: Sequence[Sequence[Feed]], numerics: Contract
+    ) -> tuple[Verdict, Sequence[Feed]]:
+        """The verdict on two models, and what they were fed: the first choice on which it is good, or the last."""
+        for plans in choices:
+            result = self.runner.check_pair(*models, plans, numerics, limit_s=REGION_SECONDS)
+            verdict = self._judged(result, models[0], plans, numerics)
+            if verdict.status is Status.VERIFIED:
+                break
+        return verdict, plans
 
     def _judged(
         self,
@@ -199,17 +210,22 @@ class Verifier:
             largest = max(largest, factor)
         return _amplified(str(numerics), verdict.error, largest)
 
-    def _plans(self, built: Region, numerics: Contract) -> list[FeedPlan]:
-        """Ordinary numbers at the last binding, whose numbers are least, and unusual ones among others at the first.
+    def _plans(self, built: Region, numerics: Contract) -> list[list[FeedPlan]]:
+        """What to run a region on: small pictures, and, should it not hold on them, pictures as they are.
 
-        Where a region with other weights but otherwise the same has passed both, ordinary ones suffice. What is lossy
-        by design is measured on as many numbers as there are: ordinary ones at every binding.
+        Both are ordinary numbers at the last binding, whose numbers are least, and unusual ones among others at the
+        first. Where a region with other weights but otherwise the same has passed both, ordinary ones suffice. What is
+        lossy by design is measured on as many numbers as there are: on pictures as they are, at every binding.
         """
-        usual = built.feeds if isinstance(numerics, LOOSE) else built.feeds[-1:]
-        ordinary = [FeedPlan(inputs, self.seed, "normal") for inputs in reversed(usual)]
-        if (built.outline, numerics) in self._outlines:
-            return ordinary
-        return [*ordinary, FeedPlan(built.feeds[0], self.seed, "edge", overflow=True)]
+        loose = isinstance(numerics, LOOSE)
+        sizes = [built.feeds] if loose or self.level is Level.FULL or not built.small else [built.small, built.feeds]
+        passed = (built.outline, numerics) in self._outlines
+        plans = []
+        for feeds in sizes:
+            ordinary = [FeedPlan(inputs, self.seed, "normal") for inputs in reversed(feeds if loose else feeds[-1:])]
+            unusual = [] if passed else [FeedPlan(feeds[0], self.seed, "edge", overflow=True)]
+            plans.append([*ordinary, *unusual])
+        return plans
 
     # ---- the whole model ----
 
@@ -236,7 +252,7 @@ class Verifier:
             given: Feed = self.feeds
             drawn = [[given, *way] for way in drawn] + [[given]]
         self._ways = drawn or self._ways
-        self._short = drawn if self.feeds is not None or self.level is Level.FULL else [way[-1:] for way in drawn]
+        self._short = drawn if self.feeds is not None or self.level is Level.FULL else [way[:1] for way in drawn]
         if self.ahead is not None and drawn and not self._beyond and self.feeds is None:
             self.ahead.expect(self.original(), self._short[0], limit_s=self._patience)
 

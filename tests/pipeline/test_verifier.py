@@ -279,7 +279,7 @@ def test_a_region_with_other_weights_than_one_that_passed_is_run_on_ordinary_num
 
 @pytest.mark.parametrize(
     ("level", "sizes"),
-    [("region", [[1]]), ("full", [[3, 1]])],
+    [("region", [[3]]), ("full", [[3, 1]])],
 )
 def test_the_whole_is_compared_at_one_size_where_all_rewrites_were_checked_at_two(level, sizes):
     runner = Recording()
