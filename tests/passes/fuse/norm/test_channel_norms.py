@@ -68,6 +68,12 @@ def test_group_norm_fires(x):
     assert model.graph.nodes[0].attrs == {"num_groups": 2, "epsilon": pytest.approx(1e-3)}
 
 
+def test_group_norm_knows_the_epsilon_that_is_not_written():
+    text = spelled(GROUP.replace("<epsilon=1e-3>", ""), x=PICTURE)
+    model = fires(group_norm, text, GROUPS, leaves=["GroupNormalization"])
+    assert model.graph.nodes[0].attrs["epsilon"] == pytest.approx(1e-5)
+
+
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
@@ -83,6 +89,8 @@ def test_group_norm_refuses_other_constants(changed, reason):
 
 def test_group_norm_refuses():
     refuses(group_norm, spelled(GROUP, x=PICTURE, opset=20), GROUPS, reason="needs opset 21")
+    double = {name: np.ones(part if isinstance(part, tuple) else len(part)) for name, part in GROUPS.items()}
+    refuses(group_norm, spelled(GROUP, x=PICTURE.replace("float", "double")), double, reason="no kernel")
     refuses(group_norm, spelled(GROUP.replace("{0 2 -1}", "{1 2 -1}"), x=PICTURE), GROUPS, reason="together")
     odd = GROUPS | {"one": np.ones(8, np.float32), "zero": np.zeros(8, np.float32)}
     refuses(group_norm, spelled(GROUP.replace("{0 2 -1}", "{0 8 -1}"), x=PICTURE), odd, reason="together")
