@@ -165,7 +165,7 @@ def _of(find: Finder, made: Tensor, hidden: Tensor, sums: Sequence[tuple[Tensor,
         return None
     pieces = tuple(given.outputs.index(one) for one, _ in pairs)
     product = given.inputs[0].producer
-    if product is None or product.op != "Gemm" or not is_projection(product):
+    if product is None or product.op != "Gemm" or not is_projection(find.m, product):
         return None
     find.nodes |= dict.fromkeys((given, product))
     others = [other for _, other in pairs]
@@ -178,7 +178,7 @@ def _of(find: Finder, made: Tensor, hidden: Tensor, sums: Sequence[tuple[Tensor,
         split is None
         or inner is None
         or inner.op != "Gemm"
-        or not is_projection(inner)
+        or not is_projection(find.m, inner)
         or inner.inputs[0] is not hidden
     ):
         return None

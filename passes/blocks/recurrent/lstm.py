@@ -152,12 +152,10 @@ class _Finder(Finder):
         gates = tuple(split.outputs.index(one) for one in roles)
         sums = self.operands(split.inputs[0], "Add") or (split.inputs[0],)
         products = [self.take(one) for one in sums if self.op(one) == "Gemm"]
-        plain = all(is_projection(node) for node in products)
+        plain = all(is_projection(self.m, node) for node in products)
         if len(products) != len(sums) or not plain:
             return None
-        bias = sum(row(self.m, node) for node in products)
-        if not isinstance(bias, np.ndarray) or bias.ndim != 1:
-            return None
+        bias: Array = np.sum([row(self.m, node) for node in products], axis=0)
         return self._of(products, made, carry, bias, gates)
 
     def _of(

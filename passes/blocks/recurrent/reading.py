@@ -16,6 +16,8 @@ BY_INPUT = 13
 """The first opset in which Squeeze and Unsqueeze take axes as an input."""
 SEQUENCE = 3
 """Dimensions of a sequence: batch, time, features, in either order."""
+BIAS = 2
+"""The input of Gemm that it adds."""
 
 
 def steps(m: Match) -> tuple[list[Tensor], int]:
@@ -102,14 +104,16 @@ class Finder:
         return (found[0], found[1]) if first(found[0]) else (found[1], found[0])
 
 
-def is_projection(node: Node) -> bool:
-    """Whether a Gemm multiplies by transposed constant weights, and adds a constant."""
+def is_projection(m: Match, node: Node) -> bool:
+    """Whether a Gemm multiplies by transposed constant weights, and adds the same constant to each row."""
     attr = node.attrs.get
     plain = attr("transB", 0) and not attr("transA", 0) and attr("alpha", 1.0) == attr("beta", 1.0) == 1
-    return bool(plain) and len(node.inputs) > 2 and all(values.constant(one) is not None for one in node.inputs[1:3])  # noqa: PLR2004
+    if not plain or len(node.inputs) <= BIAS or any(values.constant(one) is None for one in node.inputs[1:]):
+        return False
+    rows = np.atleast_2d(m.held(node.inputs[BIAS]))
+    return bool((rows == rows[:1]).all())
 
 
 def row(m: Match, node: Node) -> Array:
-    """What a Gemm adds, if it is the same for every row of the batch; else an array of no use."""
-    array = np.atleast_2d(m.held(node.inputs[2]))
-    return array[0] if (array == array[:1]).all() else array
+    """What such a Gemm adds to each row."""
+    return np.broadcast_to(np.atleast_2d(m.held(node.inputs[BIAS]))[0], len(m.held(node.inputs[1])))

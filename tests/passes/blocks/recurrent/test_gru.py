@@ -83,6 +83,17 @@ def test_other_chains_stay(old, new, reason):
     refuses(PASS[:2], model(body.replace(old, new), "float[b, 5] h3"), WEIGHTS | {"q": (15, 5)}, reason=reason)
 
 
+@pytest.mark.parametrize("bias", ["bw", "br"])
+def test_cells_that_add_another_number_to_each_row_of_the_batch_stay(bias):
+    text = model(cells(), "float[3, 5] h3", state=", float[3, 5] h0").replace("[b, 3, 6]", "[3, 3, 6]")
+    refuses(PASS[:2], text, WEIGHTS | {bias: (3, 15)}, reason="no sequence")
+
+
+def test_cells_that_add_one_number():
+    text = model(cells(), "float[b, 5] h3")
+    fires(PASS, text, WEIGHTS | {"bw": (1, 1)}, leaves={"GRU": 1, "Unsqueeze": 1, "Transpose": 1, "Squeeze": 1})
+
+
 def test_a_state_in_between_that_is_used_too_stays():
     refuses(PASS[:2], model(cells(), "float[b, 5] h3, float[b, 5] h2"), WEIGHTS, reason="in between")
 

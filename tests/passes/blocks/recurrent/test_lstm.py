@@ -102,6 +102,12 @@ def test_other_chains_stay(old, new, reason):
     refuses(PASS[:2], model(body.replace(old, new), "float[b, 5] h3"), constants(q=(20, 5)), reason=reason)
 
 
+@pytest.mark.parametrize("bias", ["bw", "br"])
+def test_cells_that_add_another_number_to_each_row_of_the_batch_stay(bias):
+    text = model(" ".join(cell(t) for t in range(3)), "float[3, 5] h3", state=STATE.replace("b,", "3,"))
+    refuses(PASS[:2], text.replace("[b, 3, 6]", "[3, 3, 6]"), constants(**{bias: (3, 20)}), reason="no sequence")
+
+
 def test_a_state_in_between_that_is_used_too_stays():
     text = model(" ".join(cell(t) for t in range(3)), "float[b, 5] h3, float[b, 5] h2")
     refuses(PASS[:2], text, constants(), reason="in between")
