@@ -36,6 +36,8 @@ def test_fire_on_any_axis_from_opset_13():
     inner = SOFTMAX[0].replace("-1", "1")
     model = fires(softmax, spelled(inner, opset=17), leaves=["Softmax"])
     assert model.graph.nodes[0].attrs == {"axis": 1}
+    model = fires(log_softmax, spelled(LOG[0].replace("-1", "1"), opset=17), leaves=["LogSoftmax"])
+    assert model.graph.nodes[0].attrs == {"axis": 1}
 
 
 def test_fire_on_the_last_axis_before_opset_13():
@@ -75,6 +77,11 @@ def test_a_maximum_over_another_axis_stays():
 def test_refuse_the_logarithm_of_one_element():
     text = spelled("e = Exp(x) s = ReduceSum(e, {0}) l = Log(s) y = Sub(x, l)", x="float[1, 2]", opset=17)
     refuses(log_softmax, text, reason="one element")
+
+
+def test_refuse_numbers_of_which_nobody_knows_the_type():
+    text = spelled("f = my.Own(x) s = Softmax(f) y = Log(s)").replace('"" : 21', '"" : 21, "my" : 1')
+    refuses(log_softmax, text, reason="unknown or not floating")
 
 
 def test_refuse_dropped_dimensions():
