@@ -1,44 +1,31 @@
-"""The rewrites. Each package is one pass; each rule has a file of its own."""
+"""The rewrites. Each package is one pass; each rule has a file of its own.
+
+A package is imported when its pass is asked for: `NAMES` lists all, and `PASSES` are all.
+"""
 
 from __future__ import annotations
 
-from graphopt.pipeline.passes import Pass
-from passes.algebra import ALGEBRA
-from passes.attention import ATTENTION
-from passes.blocks import BLOCKS
-from passes.canonical import CANONICAL
-from passes.cast import CAST
-from passes.clean import CLEAN
-from passes.depth import DEPTH
-from passes.distill import DISTILL
-from passes.fold import FOLD
-from passes.freeze import FREEZE
-from passes.fuse import FUSE
-from passes.layout import LAYOUT
-from passes.opset import OPSET
-from passes.positions import POSITIONS
-from passes.prune import PRUNE
-from passes.quant import QUANT
-from passes.sparsify import SPARSIFY
-from passes.strip import STRIP
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-PASSES: tuple[Pass, ...] = (
-    ALGEBRA,
-    ATTENTION,
-    BLOCKS,
-    CLEAN,
-    CANONICAL,
-    CAST,
-    DEPTH,
-    DISTILL,
-    FOLD,
-    FREEZE,
-    FUSE,
-    LAYOUT,
-    OPSET,
-    POSITIONS,
-    PRUNE,
-    QUANT,
-    SPARSIFY,
-    STRIP,
-)
+if TYPE_CHECKING:
+    from graphopt.pipeline.passes import Pass
+
+    PASSES: tuple[Pass, ...]
+
+NAMES = (
+    "algebra", "attention", "blocks", "clean", "canonical", "cast", "depth", "distill", "fold",
+    "freeze", "fuse", "layout", "opset", "positions", "prune", "quant", "sparsify", "strip",
+)  # fmt: skip
+
+
+def named(name: str) -> Pass:
+    """The pass of that name, one of `NAMES`; its package holds it in capitals."""
+    found: Pass = getattr(import_module(f"{__name__}.{name}"), name.upper())
+    return found
+
+
+def __getattr__(name: str) -> tuple[Pass, ...]:
+    if name == "PASSES":
+        return tuple(map(named, NAMES))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ import difflib
 import importlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 from typing import Any
 
@@ -49,25 +49,34 @@ def installed() -> tuple[metadata.EntryPoint, ...]:
 
 
 class Registry:
-    """All passes by name, in the order in which they were found."""
+    """All passes by name. Raises UsageError for a plugin that cannot be loaded, and for a name that two passes have.
+
+    plugins: modules whose passes are added. Entry points are loaded when a pass is asked for that is not our own.
+    """
 
     def __init__(self, plugins: Sequence[str] = ()) -> None:
-        self.passes: dict[str, Pass] = {}
-        self._add(importlib.import_module(BUILTIN).PASSES, BUILTIN)
-        for entry in installed():
-            self._add(_load(entry.load, f"plugin {entry.name} ({entry.value})"), entry.value)
-        for module in plugins:
-            self._add(_load(lambda name=module: importlib.import_module(name).PASSES, f"plugin {module}"), module)
+        self._plugins = {
+            module: _load(lambda name=module: importlib.import_module(name).PASSES, f"plugin {module}")
+            for module in plugins
+        }
+        self._own = importlib.import_module(BUILTIN)
 
-    def _add(self, found: Iterable[object], origin: str) -> None:
-        for one in found:
-            if not isinstance(one, Pass):
-                raise UsageError(f"{origin}: PASSES must hold graphopt passes, found {one!r}")
-            if self.passes.setdefault(one.name, one) is not one:
-                raise UsageError(f"{origin}: there already is a pass called {one.name!r}")
+    @cached_property
+    def passes(self) -> dict[str, Pass]:
+        """Every pass, in the order in which they are found."""
+        found: dict[str, Pass] = {}
+        _add(found, self._own.PASSES, BUILTIN)
+        for entry in installed():
+            _add(found, _load(entry.load, f"plugin {entry.name} ({entry.value})"), entry.value)
+        for module, theirs in self._plugins.items():
+            _add(found, theirs, module)
+        return found
 
     def pass_named(self, name: str) -> Pass:
         """The pass called `name`. Raises UsageError with the nearest names."""
+        if name in self._own.NAMES and not self._plugins:
+            own: Pass = self._own.named(name)
+            return own
         if name not in self.passes:
             raise UsageError(f"there is no pass {name!r}{_suggest(name, self.passes)}")
         return self.passes[name]
@@ -128,6 +137,14 @@ def check_requirements(resolved: Resolved, model: Model) -> None:
             check_requirements(item.body, model)
         elif reason := item.run.requires(model, item.options):
             raise UsageError(f"pass {item.text}: {reason}")
+
+
+def _add(passes: dict[str, Pass], found: Iterable[object], origin: str) -> None:
+    for one in found:
+        if not isinstance(one, Pass):
+            raise UsageError(f"{origin}: PASSES must hold graphopt passes, found {one!r}")
+        if passes.setdefault(one.name, one) is not one:
+            raise UsageError(f"{origin}: there already is a pass called {one.name!r}")
 
 
 def _load(load: Any, what: str) -> Any:
