@@ -10,6 +10,7 @@ from graphopt.analysis.operators.layout import product
 from graphopt.analysis.order import evaluate
 from graphopt.analysis.shapes import Shapes
 from graphopt.analysis.symbolic import Expression, symbols
+from graphopt.analysis.types import all_known
 from graphopt.errors import UsageError
 from graphopt.ir.walk import nodes
 
@@ -151,8 +152,9 @@ def _aligned(a: Dims, b: Dims, *, broadcast: bool) -> Iterator[tuple[Scalar, Sca
 
 
 def _reshaped(before: Dims, after: Dims | None) -> Iterator[tuple[Scalar, Scalar, bool]]:
-    if after is not None and None not in before and None not in after:
-        yield product(d for d in before if d is not None), product(d for d in after if d is not None), False
+    known, made = all_known(before), all_known(after)
+    if known is not None and made is not None:
+        yield product(known), product(made), False
 
 
 def bindings(model: Model, shapes: Shapes | None = None) -> list[dict[str, int]]:

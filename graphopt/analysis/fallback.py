@@ -38,7 +38,8 @@ def schema_of(op: str, domain: str, version: int) -> onnx.defs.OpSchema | None:
     if not onnx.defs.has(op, version, domain):
         return None
     schema = onnx.defs.get_schema(op, version, domain)
-    return schema if schema.has_type_and_shape_inference_function or schema.has_function else None  # type: ignore[attr-defined]
+    own = schema.has_type_and_shape_inference_function
+    return schema if own or schema.has_function else None  # type: ignore[attr-defined]  # onnx's own types do not name it
 
 
 def infer_with_onnx(call: Call) -> list[Type]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Dims = tuple[Scalar | None, ...]
 """Dimensions, each a number, an expression, or None where nothing is known."""
 
+Known = tuple[Scalar, ...]
+"""Dimensions of which each is known."""
+
 Elements = np.ndarray[Any, np.dtype[np.object_]]
 """An object array whose elements are `Scalar | None`."""
 
@@ -122,6 +125,12 @@ class SymbolicArray:
     def numbers(self) -> bool:
         """Whether every element is a known number."""
         return all(e is not None and not isinstance(e, Expression) for e in self.elements)
+
+
+def all_known(dims: Dims | None) -> Known | None:
+    """The dimensions, if each is known."""
+    known = tuple(dim for dim in dims or () if dim is not None)
+    return None if dims is None or len(known) < len(dims) else known
 
 
 def join(a: Type, b: Type) -> Type:

@@ -86,17 +86,17 @@ Method = Callable[[Observed, Sample, Steps], Edges]
 """Gives edges from what was observed, a sample of it, and the steps to come."""
 
 
-def minmax(seen: Observed, sample: Sample, steps: Steps) -> Edges:  # noqa: ARG001 - all methods are called alike
+def minmax(seen: Observed, _sample: Sample, _steps: Steps) -> Edges:
     """All values."""
     return seen.low, seen.high
 
 
-def moving(seen: Observed, sample: Sample, steps: Steps) -> Edges:  # noqa: ARG001
+def moving(seen: Observed, _sample: Sample, _steps: Steps) -> Edges:
     """The averages of the edges of batches."""
     return seen.moving
 
 
-def percentile(seen: Observed, sample: Sample, steps: Steps) -> Edges:  # noqa: ARG001
+def percentile(_seen: Observed, sample: Sample, _steps: Steps) -> Edges:
     """All but the values at either end."""
     low, high = np.interp(np.array([CUT, 1 - CUT]) * sample.weights.sum(), sample.weights.cumsum(), sample.values)
     return float(low), float(high)

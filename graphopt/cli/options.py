@@ -65,7 +65,7 @@ def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Call
         hints = get_type_hints(options, include_extras=True)  # resolved where each field is declared, also in a base
         signature = inspect.signature(options)
         parameters = [one.replace(annotation=hints[name]) for name, one in signature.parameters.items()]
-        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # what `inspect` asks for
         command.__annotations__ = {name: hints[name] for name in signature.parameters}
         command.__name__, command.__doc__ = run.__name__, run.__doc__
         return command

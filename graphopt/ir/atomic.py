@@ -107,7 +107,7 @@ class Pending:
 
     def write(self, content: bytes | Array) -> None:
         """Append bytes, large ones in pieces."""
-        view = memoryview(content)  # type: ignore[arg-type]
+        view = memoryview(content)  # type: ignore[arg-type]  # an array is a buffer, as types say from Python 3.12 on
         for start in range(0, len(view), _CHUNK):
             self._append(view[start : start + _CHUNK])
 

@@ -212,5 +212,5 @@ def _stays(values: LazyValues) -> bool:
     return isinstance(values, Stored) and not isinstance(values, Sparse) and values.dtype.kind not in "OUS"
 
 
-def _text(text: object) -> bytes:
-    return text.encode() if isinstance(text, str) else bytes(text)  # type: ignore[call-overload]
+def _text(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text

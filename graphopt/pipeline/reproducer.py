@@ -65,7 +65,7 @@ def write_reproducer(
         (folder / "after.onnx").write_bytes(after)
         names = [f"feeds-{index}.npz" for index in range(len(plans))]
         for name, plan in zip(names, plans, strict=True):
-            np.savez(folder / name, **{key: _plain(one) for key, one in drawn(plan).items()})  # type: ignore[arg-type]
+            np.savez(folder / name, allow_pickle=False, **{key: _plain(one) for key, one in drawn(plan).items()})
         place = f"{rewrite.root.op} {rewrite.root.name or rewrite.root.outputs[0].name}"
         facts: dict[str, Any] = {
             "rule": rule,

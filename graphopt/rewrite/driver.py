@@ -108,7 +108,7 @@ class _Sweeps:
         self._opset = context.editor.graph.opset
         self._matcher = Matcher(self.editor, context.shapes, target=context.target)
         self._refused: dict[Rule, dict[Node, Moment]] = {rule: {} for rule in rules}
-        self._scopes: dict[Rule, _Scope] | None = None
+        self._scopes: dict[Rule, _Scope] = {}
         self._made: set[Node] = set()
         self._marks = (0, 0)
 
@@ -118,7 +118,7 @@ class _Sweeps:
         Returns whether there is anything to visit.
         """
         self.editor.flush()
-        if self._scopes is None:
+        if not self._scopes:
             self._scopes = self._first_scopes()
         else:
             near = self._near(*self._marks)
@@ -139,7 +139,7 @@ class _Sweeps:
         if not self.editor.alive(node):
             return False
         for rule, root in self._index.candidates(node):
-            if node not in self._made and not self._scopes[rule].holds(node):  # type: ignore[index]
+            if node not in self._made and not self._scopes[rule].holds(node):
                 continue
             for match in self._matcher.matches(root, node):
                 rewrite = attempt(self.context, rule, match, self._refused[rule])
@@ -282,20 +282,26 @@ def near_misses(context: Context, rule: Rule) -> list[Refusal]:
     found: list[Refusal] = []
     roots = {op: [root for root in rule.roots if op in root.ops] for root in rule.roots for op in root.ops}
     for node in walk.nodes(context.editor.graph):
-        deepest: list[tuple[int, Callable[[], str], Node]] = []
-        fired = False
-
-        def note(depth: int, reason: Callable[[], str], at: Node, best: list[object] = deepest) -> None:  # type: ignore[assignment]
-            if not best or depth > best[0][0]:  # type: ignore[index]
-                best[:] = [(depth, reason(), at)]
-
+        deepest, fired = _Deepest(), False
         for root in roots.get(node.op, ()):
-            for match in Matcher(context.editor, context.shapes, note, context.target).matches(root, node):
+            for match in Matcher(context.editor, context.shapes, deepest.note, context.target).matches(root, node):
                 fired = fired or attempt(context, rule, match) is not None
-        if deepest and not fired:
-            depth, reason, at = deepest[0]
-            found.append(Refusal(rule.name, _label(node), _label(at), depth, str(reason)))
+        if deepest.at is not None and not fired:
+            found.append(Refusal(rule.name, _label(node), _label(deepest.at), deepest.depth, deepest.reason))
     return found
+
+
+@dataclass
+class _Deepest:
+    """Of the mismatches that a matcher notes the one deepest inside the pattern, the first of equals."""
+
+    depth: int = -1
+    reason: str = ""
+    at: Node | None = None
+
+    def note(self, depth: int, reason: Callable[[], str], at: Node) -> None:
+        if depth > self.depth:
+            self.depth, self.reason, self.at = depth, reason(), at
 
 
 def _label(node: Node) -> str:

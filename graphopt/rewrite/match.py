@@ -7,6 +7,7 @@ undone on the way back, so nothing is copied and alternatives cost nothing until
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -75,7 +76,8 @@ class Match:
         """The tensor that `part` is bound to, without looking at its values; for a call, the matched output."""
         if isinstance(part, p.Node):
             return self._calls[part.key].outputs[part.output]
-        return self._bindings[part]  # type: ignore[no-any-return]
+        bound: Tensor = self._bindings[part]
+        return bound
 
     def array(self, tensor: Tensor) -> Array:
         """The values of a constant tensor, in float64 if they are floating; recorded as read."""
@@ -225,7 +227,7 @@ class Matcher:
             for tensor in node.outputs:
                 outside = next((reader for reader in tensor.outputs if reader not in matched), None)
                 if outside is not None or self.editor.is_output(tensor):
-                    self._mismatch(lambda t=tensor, o=outside: _used(t, o), node)  # type: ignore[misc]
+                    self._mismatch(partial(_used, tensor, outside), node)
                     return False
         return True
 
@@ -301,7 +303,7 @@ class Matcher:
         for name, wanted in call.attrs:
             actual = node.attrs.get(name)
             if not (wanted(actual) if callable(wanted) else actual == wanted):
-                self._mismatch(lambda n=name, a=actual: f"attribute {n} is {a}", node)  # type: ignore[misc]
+                self._mismatch(partial("attribute {} is {}".format, name, actual), node)
                 return
         self.nodes[call.key] = node
         self.variants[call.key] = call

@@ -74,8 +74,9 @@ def _gemm_bias(climb: Climb, node: Node, summand: Array) -> Tensor:
 def _row(climb: Climb, bias: list[Tensor], summand: Array, like: Tensor, count: object) -> Tensor:
     """The bias of `count` numbers with a summand; a new one, in the dtype of `like`, where there is none."""
     dtype = climb.m.dtype(like)
-    climb.m.require(isinstance(count, int) and dtype is not None, f"the shape of {like.name} is not known")
-    spread = np.broadcast_to(summand, (int(count),))  # type: ignore[call-overload]
+    if not isinstance(count, int) or dtype is None:
+        climb.m.refuse(f"the shape of {like.name} is not known")
+    spread = np.broadcast_to(summand, (count,))
     if bias and bias[0].name:
         return climb.weights(bias[0], climb.array(bias[0]) + spread)
     return Constant("?", spread.astype(dtype))

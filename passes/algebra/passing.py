@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from graphopt.analysis.symbolic import Scalar
 from graphopt.ir import values
 from graphopt.ir.types import Array, Node, Tensor
 from passes.algebra.upstream import BOTH, SCALE, SHIFT, Climb, steps
@@ -52,11 +53,16 @@ def _reshape(climb: Climb, node: Node, factor: Array) -> Tensor:
             lengths += [1] * len(inner)
             continue
         for at in outer:
-            climb.m.require(isinstance(after[at], int), "it varies along an axis of unknown length")
-            moved = np.repeat(moved, int(after[at]), at) if moved.shape[at] == 1 else moved  # type: ignore[arg-type]
-        climb.m.require(all(isinstance(dim, int) for dim in inner), "it varies along an axis of unknown length")
-        lengths += [int(dim) for dim in inner]  # type: ignore[arg-type]
+            length = _length(climb, after[at])
+            moved = np.repeat(moved, length, at) if moved.shape[at] == 1 else moved
+        lengths += [_length(climb, dim) for dim in inner]
     return climb.again(node, climb.moved(node.inputs[0], moved.reshape(lengths)))
+
+
+def _length(climb: Climb, dim: Scalar | None) -> int:
+    if not isinstance(dim, int):
+        climb.m.refuse("it varies along an axis of unknown length")
+    return dim
 
 
 @steps(BOTH, "Concat")

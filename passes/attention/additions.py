@@ -121,10 +121,10 @@ def _spread(m: Match, new: Builder, attention: Attention, term: Term | Fill) -> 
     if rows == frame.rows:
         return one
     m.require(m.opset >= SHAPE_IN_PARTS, f"before opset {SHAPE_IN_PARTS} it takes more to repeat a mask for each query")
-    sizes = [m.shapes.dims(attention.rows.tensor)[at] for at in (-2, -1)]  # type: ignore[index]
-    if isinstance(sizes[0], int):
-        return new.Expand(one, np.array([1, 1, sizes[0], 1], np.int64))
-    m.require(sizes[0] == sizes[1], "a mask of keys alone, for another number of queries")
+    *_, queried, keyed = m.shapes.dims(attention.rows.tensor) or (None, None)
+    if isinstance(queried, int):
+        return new.Expand(one, np.array([1, 1, queried, 1], np.int64))
+    m.require(queried is not None and queried == keyed, "a mask of keys alone, for another number of queries")
     queries = new.Shape(term.view.tensor, start=-1)
     ones = np.ones(2, np.int64)
     return new.Expand(one, new.Concat(ones, queries, ones[:1], axis=0))

@@ -94,9 +94,10 @@ def _complement(m: Match, view: View, node: Node, frame: Frame) -> Keys | None:
     if number is None or other is None or number > -MASK:
         return None
     source, inverted, nodes = other, True, []
-    if (node := other.producer) is not None and node.op == "Sub" and values.scalar(node.inputs[0]) == 1:  # type: ignore[assignment]
-        source, inverted = node.inputs[1], False
-        nodes.append(node)
+    inner = other.producer
+    if inner is not None and inner.op == "Sub" and values.scalar(inner.inputs[0]) == 1:
+        source, inverted = inner.inputs[1], False
+        nodes.append(inner)
     for reading in seen(m, source, view.dims):
         cast = reading.view.tensor.producer
         if cast is None or cast.op != "Cast" or reading.factor != 1:

@@ -89,13 +89,14 @@ def _projection(m: Match, tensor: Tensor) -> Projection:
         nodes.append(node)
         node = None if bias is None or other is None else other.producer
     product = node is not None and node.op == "MatMul" and not node.domain
-    if node is None or not product or values.constant(node.inputs[1]) is None or m.rank(node.inputs[1]) != MATRIX:
+    weights = values.constant(node.inputs[1]) if node is not None and product else None
+    if node is None or weights is None or len(weights.shape) != MATRIX:
         m.refuse("queries, keys or values are not a projection with constant weights")
     nodes.append(node)
-    width = m.shape(node.inputs[1])[1]  # type: ignore[index]
+    width = weights.shape[1]
     if bias is not None and m.shape(bias) not in ((width,), (1, width), (1, 1, width)):
         m.refuse("what is added to a projection is no bias")
-    columns = slice(start, int(width) if stop is None else stop)  # type: ignore[arg-type]
+    columns = slice(start, width if stop is None else stop)
     return Projection(node.inputs[0], node.inputs[1], columns, stop is not None, bias, tuple(nodes))
 
 

@@ -58,9 +58,11 @@ def standard_rotary_embedding(m: Match, new: Builder) -> Tensor:
     cos, sin = (_half(m, new, m[part], size) for part in (cosine, sine))
     dims = m.shape(x) or ()
     batch = dims[0]
-    m.require(isinstance(batch, int), "the batch is free, and angles are wanted for every row of it")
-    m.require(not isinstance(cos, Tensor) and not isinstance(sin, Tensor), "the angles are computed")
-    rows = [np.tile(one[None], (batch, 1, 1)) for one in (cos, sin)]  # type: ignore[arg-type]
+    if not isinstance(batch, int):
+        m.refuse("the batch is free, and angles are wanted for every row of it")
+    if isinstance(cos, Tensor) or isinstance(sin, Tensor):
+        m.refuse("the angles are computed")
+    rows = [np.tile(one[None], (batch, 1, 1)) for one in (cos, sin)]
     made: Tensor = new.RotaryEmbedding(m[x], *rows)
     return made
 

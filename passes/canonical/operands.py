@@ -41,6 +41,6 @@ def floating(m: Match, tensor: Tensor) -> DType:
 
 def is_normal(array: Array, dtype: DType, margin: float = 1.0) -> bool:
     """Whether every element is a normal number of `dtype`, its exponent within this part of the range."""
-    info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+    info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]  # it has types for all but this
     low, high = float(info.smallest_normal) ** margin, float(info.max) ** margin
     return bool(((np.abs(array) >= low) & (np.abs(array) <= high)).all())

@@ -23,7 +23,10 @@ def positive_axes(m: Match, new: Builder) -> Tensor:
         m.refuse("the axes or the number of axes are unknown")
     m.require(min(given, default=0) < 0, "no axis is counted from the end")
     attrs: dict[str, Any] = dict(m[node].attrs)
-    counted = sorted(axis % rank for axis in given)
+    counted, inputs = sorted(axis % rank for axis in given), [m[x]]
     if axes in m:
-        return new.node(m[node].op, m[x], np.array(counted, np.int64), **attrs)  # type: ignore[no-any-return]
-    return new.node(m[node].op, m[x], **attrs | {"axes": counted})  # type: ignore[no-any-return]
+        inputs.append(np.array(counted, np.int64))
+    else:
+        attrs["axes"] = counted
+    made: Tensor = new.node(m[node].op, *inputs, **attrs)
+    return made

@@ -42,9 +42,12 @@ def expand_target(before: Dims, after: Dims) -> list[int] | None:
     aligned = (1,) * (len(after) - len(before)) + before
     target: list[int] = []
     for old, new in zip(aligned, after, strict=True):
-        if new is None or (isinstance(new, Expression) and new != old):
+        if new is not None and new == old:
+            target.append(1)
+        elif new is None or isinstance(new, Expression):
             return None
-        target.append(1 if new == old else int(new))  # type: ignore[arg-type]
+        else:
+            target.append(int(new))
     return target
 
 

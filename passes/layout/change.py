@@ -50,7 +50,7 @@ class Change:
         """Let other Transposes of a value read it as it is made. Returns those that were written anew."""
         found = []
         changes = use.maker in self.group
-        layout = 1 - self.region.members[use.maker].own if changes else self.region.now(use.root)  # type: ignore[index]
+        layout = 1 - self.plan.own[use.maker] if changes else self.region.now(use.root)
         source = self.made[use.root, layout] if changes else use.root
         for view in use.views:
             stays = not changes and self.region.now(view) == layout

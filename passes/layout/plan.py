@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from graphopt.analysis.operators.layout import product
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir.edit import Editor
 from graphopt.ir.types import Node, Tensor
@@ -97,17 +97,17 @@ class Plan:
         """The members that change, in groups that share no value, each of which pays for itself."""
         changed = {node: node for node in self.region.members if labels[node] != self.own[node]}
         for use in self.uses.values():
-            inside = [n for n in (use.maker, *use.users) if n in changed]
+            inside = [n for n in (use.maker, *use.users) if isinstance(n, Node) and n in changed]
             for node in inside[1:]:
-                changed[_leader(changed, node)] = _leader(changed, inside[0])  # type: ignore[arg-type]
+                changed[_leader(changed, node)] = _leader(changed, inside[0])
         groups: dict[Node, list[Node]] = {}
         for node in changed:
             groups.setdefault(_leader(changed, node), []).append(node)
         by_group: dict[Node, list[Use]] = {}
         for use in self.uses.values():
-            inside = [n for n in (use.maker, *use.users) if n in changed]
+            inside = [n for n in (use.maker, *use.users) if isinstance(n, Node) and n in changed]
             if inside:
-                by_group.setdefault(_leader(changed, inside[0]), []).append(use)  # type: ignore[arg-type]
+                by_group.setdefault(_leader(changed, inside[0]), []).append(use)
         slow = [dict(self._slow(binding)) for binding in range(len(next(iter(self.bytes.values()), ())))]
         for leader, group in groups.items():
             uses = by_group.get(leader, [])
@@ -141,4 +141,4 @@ def _bytes(tensor: Tensor, shapes: Shapes) -> int:
     shape, dtype = shapes.static(tensor), shapes.dtype(tensor)
     if shape is None or dtype is None:
         raise ValueError(f"the size of {tensor.name} is not known")
-    return int(product(shape)) * dtype.itemsize  # type: ignore[arg-type]
+    return math.prod(shape) * dtype.itemsize

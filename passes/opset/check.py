@@ -84,7 +84,8 @@ def _region(context: Context, raised: Raised, target: int) -> Region | None:
     kept = {tensor: name for tensor, name in kept.items() if isinstance(tensor, Constant)}
     dtypes = {tensor: shapes.dtype(tensor) for tensor in (*fed, *old)}
     new = tuple(replace[tensor] for tensor in old)
-    return Region(context.model, (before,), after, tuple(old), new, fed, kept, dtypes, False, (feed,))  # noqa: FBT003
+    sides = ((before,), after, tuple(old), new)
+    return Region(context.model, *sides, fed, kept, dtypes, own_names=False, feeds=(feed,))
 
 
 def _known(tensor: Tensor, shapes: Shapes) -> Tensor:

@@ -10,7 +10,7 @@ from graphopt.analysis.call import Call, types
 from graphopt.analysis.operators.elementwise import broadcast, common
 from graphopt.analysis.order import bounds, maximum
 from graphopt.analysis.symbolic import Expression, Scalar, ceil, divide, symbol, symbols
-from graphopt.analysis.types import Dims, Type
+from graphopt.analysis.types import Dims, Type, all_known
 from graphopt.ir import dtypes
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def shape(call: Call) -> Type:
 
 
 @types("Size")
-def size(call: Call) -> Type:  # noqa: ARG001
+def size(_call: Call) -> Type:
     """One number."""
     return Type(INT64, ())
 
@@ -121,7 +121,8 @@ def flatten(call: Call) -> Type:
 def _product(dims: Dims) -> Scalar | None:
     if 0 in dims:
         return 0
-    return None if None in dims else product(d for d in dims if d is not None)
+    known = all_known(dims)
+    return None if known is None else product(known)
 
 
 @types("Squeeze", reads=(1,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 from graphopt.pipeline.journal import Status
 from graphopt.report import kept, text
@@ -281,6 +281,6 @@ def _short(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _more(rows: object, most: int, what: str) -> str:
-    left = len(rows) - most  # type: ignore[arg-type]
+def _more(rows: Sized, most: int, what: str) -> str:
+    left = len(rows) - most
     return f"{counted(left, 'more ' + what)} in the report with the ending .json." if left > 0 else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from graphopt.analysis.operators.layout import product
-from graphopt.analysis.types import Dims
+from graphopt.analysis.types import Dims, all_known
 from passes.fold.shapes import reshape_target
 from passes.layout.axes import Axes, Call, Change, Turned, operators
 from passes.layout.orders import Letters, identity, ordered
@@ -57,12 +57,12 @@ def reshape(call: Call) -> Axes | None:
 @operators("Flatten")
 def flatten(call: Call) -> Axes | None:
     """The axes before `axis` become one, and those from there on; of length 1 they may lie anywhere."""
-    dims = call.shapes.dims(call.node.inputs[0])
-    if not dims or None in dims:
+    dims = all_known(call.shapes.dims(call.node.inputs[0]))
+    if not dims:
         return None
     axis = int(call.attr("axis", 1))
     at = axis if axis >= 0 else axis + len(dims)
-    paired = runs(dims, (product(dims[:at]), product(dims[at:])))  # type: ignore[arg-type]
+    paired = runs(dims, (product(dims[:at]), product(dims[at:])))
     if paired is None:
         return None
     source, result, universe = paired
@@ -111,10 +111,11 @@ def runs(before: Dims, after: Dims) -> tuple[Letters, Letters, Letters] | None:
 
 def _run(before: Dims, after: Dims) -> tuple[int, int] | None:
     """How many axes of each make the first runs with equally many elements."""
-    if None in before or None in after or 0 in before or 0 in after:
+    old, new = all_known(before), all_known(after)
+    if old is None or new is None or 0 in old or 0 in new:
         return None
-    for total in range(2, len(before) + len(after) + 1):
-        for a in range(max(1, total - len(after)), min(len(before), total - 1) + 1):
-            if product(before[:a]) == product(after[: total - a]):  # type: ignore[arg-type]
+    for total in range(2, len(old) + len(new) + 1):
+        for a in range(max(1, total - len(new)), min(len(old), total - 1) + 1):
+            if product(old[:a]) == product(new[: total - a]):
                 return a, total - a
     return None

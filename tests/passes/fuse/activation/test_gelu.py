@@ -43,6 +43,10 @@ def test_refuses_before_opset_20():
     refuses(gelu, spelled(PYTORCH, opset=17), reason="needs opset 20")
 
 
+def test_refuses_double_which_no_cpu_runs():
+    refuses(gelu, spelled(PYTORCH.replace("1.4142135", "1.4142135623730951"), x="double[8]"), reason="no kernel")
+
+
 @pytest.mark.parametrize("wrong", ["1.41", "2.0", "0.70711"])
 def test_refuses_another_width(wrong):
     refuses(gelu, spelled(PYTORCH.replace("1.4142135", wrong)))

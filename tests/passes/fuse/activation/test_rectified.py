@@ -69,6 +69,7 @@ def test_leaky_relu_refuses():
     refuses(leaky_relu, spelled(LEAKY[0].replace("0.1", "-0.1")), reason="is no LeakyRelu")
     refuses(leaky_relu, spelled(LEAKY[0].replace("0.1", "w"), x="float[n, 2]"), SLOPES, reason="not a single number")
     refuses(leaky_relu, spelled(LEAKY[0], x="double[n, 2]"), reason="no kernel")
+    refuses(leaky_relu, spelled(LEAKY[0], x="float[8]", rank=2, y="float[1, 8]"), reason="more dimensions")
     refuses(leaky_relu, spelled(LEAKY[2].replace("Where(c, x, m)", "Where(c, m, x)")))
     refuses(leaky_relu, spelled(LEAKY[2].replace("0.0", "1.0")))
     refuses(leaky_relu, spelled(LEAKY[0].replace("Mul(x", "Mul(z"), more="float[n, 3, 8] z"))

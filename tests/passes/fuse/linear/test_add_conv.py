@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from passes.fuse.linear import add_conv
+from passes.fuse.linear import add_conv, scaling
 from tests.support import fires, refuses
 
 
@@ -21,6 +21,11 @@ def test_every_constant_that_is_one_number_for_each_channel(first, shape):
 def test_groups_without_a_bias():
     text = model("Add (x, c)", "Conv <group = 2, strides = [2,2]> (z, w)", "6,8,9")
     fires(add_conv, text, {"w": (4, 3, 3, 3), "c": (6, 1, 1)}, leaves=["Conv"])
+
+
+def test_refuses_weights_whose_folding_would_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(scaling, "LARGEST", 4 * 3 * 3 * 3 * 4 - 1)
+    refuses(add_conv, model("Add (x, c)"), {**WEIGHTS, "c": (3, 1, 1)}, reason="too much memory")
 
 
 @pytest.mark.parametrize("attrs", ["pads = [0,0,0,1]", 'auto_pad = "SAME_UPPER"'])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from passes.fuse.linear import add_gemm, mul_gemm
+from passes.fuse.linear import add_gemm, mul_gemm, scaling
 from tests.support import fires, refuses
 
 
@@ -63,6 +63,12 @@ def test_refuses_integers():
     given = {"w": np.ones((6, 5), np.int32), "c": np.ones(6, np.int32)}
     refuses(mul_gemm, model("Mul (x, c)", dtype="int32"), given, reason="floating")
     refuses(add_gemm, model("Add (x, c)", dtype="int32"), given, reason="floating")
+
+
+@pytest.mark.parametrize(("rule", "first"), [(add_gemm, "Add (x, c)"), (mul_gemm, "Mul (x, c)")])
+def test_refuses_weights_whose_folding_would_fill_the_memory(rule, first, monkeypatch):
+    monkeypatch.setattr(scaling, "LARGEST", 6 * 5 * 4 - 1)
+    refuses(rule, model(first), {"w": (6, 5), "c": numbers(6)}, reason="too much memory")
 
 
 def test_summands_leave_shared_weights_alone_and_factors_refuse_them():
