@@ -20,7 +20,7 @@ POWER, SHARPNESS, GROWTH = 0.7, 10.0, 1.1
 def half_quadratic(weights: Array, fmt: Format) -> tuple[Array, Array]:
     """Scales and zeros, as `extremes` gives them, for weights (blocks, block, columns)."""
     scales, zeros = extremes(weights, fmt)
-    best = scales, zeros, _error(weights, scales, zeros, fmt)
+    best = [scales, zeros, _error(weights, scales, zeros, fmt)]
     reach = np.maximum(np.abs(weights).max(axis=1), np.float32(np.finfo(np.float32).tiny))[:, None]
     sharpness = SHARPNESS
     for _ in range(TURNS):
@@ -29,7 +29,7 @@ def half_quadratic(weights: Array, fmt: Format) -> tuple[Array, Array]:
         scales, zeros = _fitted(codes, weights - outliers, scales, zeros, fmt)
         error = _error(weights, scales, zeros, fmt)
         better = error < best[2]
-        best = tuple(np.where(better, new, old) for new, old in zip((scales, zeros, error), best, strict=True))  # type: ignore[assignment]
+        best = [np.where(better, new, old) for new, old in zip((scales, zeros, error), best, strict=True)]
         sharpness *= GROWTH
     return best[0], best[1]
 
