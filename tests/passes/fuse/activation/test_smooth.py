@@ -43,8 +43,8 @@ def test_refuse_double_which_no_cpu_runs(rule, body):
 
 @pytest.mark.parametrize(("rule", "bodies", "_"), ALL)
 def test_refuse_numbers_of_which_nobody_knows_the_type(rule, bodies, _):
-    text = spelled("f = my.Own(x) " + bodies[0].replace("x", "f")).replace('"" : 21', '"" : 21, "my" : 1')
-    refuses(rule, text.replace("Efp", "Exp"), reason="unknown or not floating")
+    text = spelled("f = my.Own(x) " + bodies[0].replace("(x", "(f")).replace('"" : 21', '"" : 21, "my" : 1')
+    refuses(rule, text, reason="unknown or not floating")
 
 
 def test_mish_refuses_before_opset_18():

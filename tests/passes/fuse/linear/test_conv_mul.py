@@ -76,6 +76,11 @@ def test_refuses_a_constant_that_makes_more_channels():
     refuses(conv_mul, text, {"w": (1, 6, 1, 1), "c": numbers(3, 1, 1)}, reason="has 3 channels, not 1")
 
 
+def test_refuses_a_copy_of_large_shared_weights():
+    text = "agraph (float[N,96,2,2] x) => (float[N,96,2,2] y) { z = Conv (x, w) a = Mul (z, c) y = Conv (a, w) }"
+    refuses(conv_mul, text, {"w": (96, 96, 1, 1), "c": numbers(96, 1, 1)}, reason="a second copy is large")
+
+
 def test_refuses_division_by_zero():
     refuses(
         conv_mul,

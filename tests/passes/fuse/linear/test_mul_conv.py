@@ -68,6 +68,11 @@ def test_refuses_an_input_without_a_batch():
     refuses(mul_conv, text, {"w": (4, 3, 1, 1), "c": numbers(1, 3, 1, 1)}, reason="4 dimensions")
 
 
+def test_refuses_a_copy_of_large_shared_weights():
+    text = "agraph (float[N,96,2,2] x) => (float[N,96,2,2] y) { z = Mul (x, c) a = Conv (z, w) y = Conv (a, w) }"
+    refuses(mul_conv, text, {"w": (96, 96, 1, 1), "c": numbers(96, 1, 1)}, reason="a second copy is large")
+
+
 def test_refuses_division_by_zero():
     refuses(mul_conv, model("Div (x, c)"), {**WEIGHTS, "c": np.zeros((3, 1, 1), np.float32)}, reason="zero")
 
