@@ -77,3 +77,9 @@ def test_summands_leave_shared_weights_alone_and_factors_refuse_them():
     refuses(mul_gemm, text.format("Mul"), given, reason="a second copy is large")
     left = fires(add_gemm, text.format("Add"), given, leaves=["Gemm", "MatMul"])
     assert left.graph.nodes[0].inputs[1] is left.graph.nodes[1].inputs[1]
+
+
+def test_a_factor_that_makes_an_activation_stays():
+    body = "d = Div(x, root) e = Erf(d) s = Add(e, one) p = Mul(x, s) h = Mul(p, half) y = MatMul(h, w)"
+    numbers = {"root": np.float32(2**0.5), "one": np.float32(1), "half": np.float32(0.5), "w": (6, 5)}
+    refuses(mul_gemm, f"g (float[N,6] x) => (float[N,5] y) {{ {body} }}", numbers, reason="part of an activation")
