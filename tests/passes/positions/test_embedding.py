@@ -145,6 +145,19 @@ def test_a_table_with_two_uses_is_not_stored_twice():
 
 
 @pytest.mark.parametrize(
+    ("rule", "body"),
+    [
+        (counted_table, counting() + "y = Add(x, p) z = Gather(places, ids)"),
+        (row_in_table, "a = Gather(words, ids) y = Add(a, row) z = Gather(words, ids)"),
+        (shifted_lookup, "i = Mod(ids, two) j = Add(i, two) y = Gather(words, j) z = Gather(words, i)"),
+    ],
+)
+def test_a_table_with_two_uses_is_left_as_it_is(rule, body):
+    text = f"g ({IDS}, float[B,S,8] x) => (float[B,S,8] y, float[?,?,8] z) {{ {body} }}"
+    refuses(rule, text, known(body), reason="used elsewhere")
+
+
+@pytest.mark.parametrize(
     ("body", "left"),
     [
         ("a = Gather(words, ids) y = Add(a, row)", ["Gather"]),
