@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Dim = int | str | None
 Shape = tuple[Dim, ...]
+MATRIX = 2
+"""Dimensions of a matrix."""
 Array = np.ndarray[Any, Any]
 
 AttributeRef = gs.Node.AttributeRef

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphopt.ir.types import Array, Constant, Node, Tensor
+from graphopt.ir.types import MATRIX, Array, Constant, Node, Tensor
 from passes.algebra.upstream import SCALE, SHIFT, Climb, steps
 
-MATRIX = 2
 NO_SPATIAL = 9
 """Before this opset BatchNormalization has an attribute `spatial`."""
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from graphopt import Builder, Close, Const, Match, Value, rule
 from graphopt.ir.dtypes import FLOATS
-from graphopt.ir.types import Array, Tensor
-from passes.fuse.linear.product import MATRIX
+from graphopt.ir.types import MATRIX, Array, Tensor
 from passes.fuse.linear.scaling import rewritable, stored
 
 x, a, b, shift = Value("x"), Const("a"), Const("b"), Const("shift")

@@ -12,13 +12,12 @@ from graphopt import Builder, Close, Match, Opt, Value, op, rule
 from graphopt.ir import values
 from graphopt.ir.edit import UNNAMED
 from graphopt.ir.joined import Joined
-from graphopt.ir.types import Array, Constant, Node, Tensor
+from graphopt.ir.types import MATRIX, Array, Constant, Node, Tensor
 
 MICROSOFT = "com.microsoft"
 FEW_QUERIES, LARGE = 48, 1 << 20
 """The kernel multiplies row by row of the batch: with fewer queries in each than this, and weights of so many elements
 that a cache does not hold, it is slower."""
-MATRIX = 2
 
 query, key, value = Value("query"), Value("key"), Value("value")
 bias, mask, added = Value("bias"), Value("mask"), Value("added")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from graphopt.analysis.order import cut_off
 from graphopt.ir import values
-from graphopt.ir.types import Node
+from graphopt.ir.types import MATRIX, Node
 from passes.attention.axes import Axis, Dimension, View
 from passes.attention.reading import REGROUPING, Reading, back, sizes
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from graphopt.ir.types import Tensor
     from graphopt.rewrite import Match
 
-MATRIX = 2
 MOVING = (*REGROUPING, "Transpose", "Mul", "Div")
 FUSED = (("transA", 0), ("transB", 0), ("alpha", 1.0))
 """What FusedMatMul does besides: transposes, and a factor."""

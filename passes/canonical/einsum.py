@@ -7,11 +7,10 @@ import numpy as np
 
 from graphopt import Builder, Close, Match, op, rule, values
 from graphopt.ir.dtypes import FLOATS
-from graphopt.ir.types import Tensor
+from graphopt.ir.types import MATRIX, Tensor
 
 FUSED = "FusedMatMul", "com.microsoft"
 """What reads a transposed operand as it lies."""
-MATRIX = 2
 MULTIPLIED = FLOATS - {np.dtype(ml_dtypes.bfloat16)}
 """ONNX Runtime's CPU provider has Einsum in bfloat16, but not MatMul."""
 

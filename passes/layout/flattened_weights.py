@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 from graphopt import Builder, Close, Const, Match, Opt, Value, op, rule
-from graphopt.ir.types import Array, Tensor
+from graphopt.ir.types import MATRIX, Array, Tensor
 from passes.fuse.linear.scaling import known, rewritable, stored
 from passes.layout.orders import inverse
 
-MATRIX = 2
 x, shape, w, b = Value("x"), Value("shape"), Const("w"), Value("b")
 turned = op.Transpose(x)
 flat = op.one_of("Reshape", "Flatten")(turned, Opt(shape))

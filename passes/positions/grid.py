@@ -9,10 +9,8 @@ import numpy as np
 from graphopt import Builder, Const, Exact, Match, Opt, Value, op, rule
 from graphopt.analysis.symbolic import Scalar
 from graphopt.analysis.types import Dims
-from graphopt.ir.types import Tensor
+from graphopt.ir.types import MATRIX, Tensor
 from passes.positions.bounds import SMALL
-
-MATRIX = 2
 
 x, indices = Value("x"), Const("indices")
 lookup = op.GatherND(x, indices, batch_dims=lambda dims: not dims)

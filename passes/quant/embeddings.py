@@ -7,7 +7,7 @@ import numpy as np
 from graphopt.ir import walk
 from graphopt.ir.edit import UNNAMED, Rewrite
 from graphopt.ir.scratch import Scratch
-from graphopt.ir.types import Array, Constant, Graph, Node, Stored, Tensor, Variable
+from graphopt.ir.types import MATRIX, Array, Constant, Graph, Node, Stored, Tensor, Variable
 from graphopt.ir.values import constant
 from graphopt.numerics.contract import Lossy
 from graphopt.pipeline.context import Context
@@ -22,7 +22,6 @@ RULE = "embedding"
 MICROSOFT = "com.microsoft"
 LEAST = 1 << 14
 """Tables of fewer elements are left alone: they take no room."""
-MATRIX = 2
 FLOAT, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 LARGEST_BLOCK, LEAST_BLOCK = 128, 16
 FLOOR = 30.0

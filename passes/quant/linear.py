@@ -10,7 +10,7 @@ import numpy as np
 
 from graphopt.ir import dtypes, walk
 from graphopt.ir.dtypes import DType
-from graphopt.ir.types import Array, Constant, Graph, Node, Tensor
+from graphopt.ir.types import MATRIX, Array, Constant, Graph, Node, Tensor
 from graphopt.ir.values import constant
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from graphopt.analysis.shapes import Shapes
     from graphopt.pipeline.context import Context
 
-MATRIX = 2
 FLOATS = frozenset(np.dtype(t) for t in (np.float32, np.float16))
 """The types in which products with quantised weights have kernels."""
 

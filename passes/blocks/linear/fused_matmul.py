@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphopt import Builder, Close, Const, Match, op, rule, values
 from graphopt.ir.dtypes import FLOATS
-from graphopt.ir.types import Tensor
+from graphopt.ir.types import MATRIX, Tensor
 from graphopt.ir.values import constant
 from graphopt.rewrite.pattern import Node
 from passes.blocks.contrib import contrib
@@ -12,7 +12,6 @@ from passes.fuse.guards import number
 from passes.fuse.linear.product import attribute
 
 EMITS = "com.microsoft::FusedMatMul"
-MATRIX = 2
 
 a, b = values("a b")
 factor = Const("factor")

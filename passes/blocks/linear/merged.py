@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from graphopt import Builder, Close, Match, Value, rule
-from graphopt.ir.types import Constant, Node, Tensor
+from graphopt.ir.types import MATRIX, Constant, Node, Tensor
 from graphopt.ir.values import constant
 
 LARGEST = 64 << 20
 """Bytes of the weights together."""
-MATRIX = 2
 
 x, w = Value("x"), Value("w")
 product = x @ w

@@ -1,8 +1,8 @@
 """Matrix plus or minus a constant for each column, followed by Gemm or MatMul."""
 
 from graphopt import Builder, Close, Const, Match, Opt, Value, op, rule
-from graphopt.ir.types import Tensor
-from passes.fuse.linear.product import MATRIX, matrices, rows, shifted
+from graphopt.ir.types import MATRIX, Tensor
+from passes.fuse.linear.product import matrices, rows, shifted
 from passes.fuse.linear.scaling import channelwise, readable, unbroadcast
 
 x, w, b, c = Value("x"), Const("w"), Const("b"), Const("c")

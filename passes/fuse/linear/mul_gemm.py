@@ -1,8 +1,8 @@
 """Matrix multiplied or divided by a constant for each column, followed by Gemm or MatMul."""
 
 from graphopt import Builder, Close, Const, Match, Opt, Value, op, rule
-from graphopt.ir.types import Tensor
-from passes.fuse.linear.product import MATRIX, matrices, rows, scale_rows
+from graphopt.ir.types import MATRIX, Tensor
+from passes.fuse.linear.product import matrices, rows, scale_rows
 from passes.fuse.linear.scaling import channelwise, reciprocal, rewritable, stored, unbroadcast, whole_activation
 
 x, w, b, c = Value("x"), Const("w"), Value("b"), Const("c")

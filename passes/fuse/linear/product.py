@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from graphopt.ir.dtypes import FLOATS, epsilon
-from graphopt.ir.types import Array
+from graphopt.ir.types import MATRIX, Array
 from graphopt.rewrite import Const, Match, Pattern, Value
 from graphopt.rewrite.pattern import Node
 from passes.fuse.linear.scaling import known, stored
-
-MATRIX = 2
-"""Number of dimensions of a matrix."""
 
 
 def matrices(m: Match, *parts: Value) -> None:

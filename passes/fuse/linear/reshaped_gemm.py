@@ -1,8 +1,8 @@
 """Gemm of a stack of matrices, between the Reshapes that flatten and restore the stack."""
 
 from graphopt import Builder, Close, Match, Opt, Value, op, rule
-from graphopt.ir.types import Tensor
-from passes.fuse.linear.product import MATRIX, columns
+from graphopt.ir.types import MATRIX, Tensor
+from passes.fuse.linear.product import columns
 from passes.fuse.linear.scaling import known
 
 x, w, b = Value("x"), Value("w"), Value("b")

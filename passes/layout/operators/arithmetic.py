@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from graphopt.ir.types import MATRIX
 from graphopt.ir.values import constant
 from passes.layout.axes import Axes, Call, Change, Turned, keeping, operators
 from passes.layout.orders import Letters, identity
@@ -12,7 +13,6 @@ SMOOTH = 4
 SIGN = 1
 """For operators that give 0 or -0, which are equal, by how their operands broadcast."""
 PRODUCT = 16
-MATRIX = 2
 
 EXACT = (
     "Abs", "Add", "And", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Cast", "Ceil",

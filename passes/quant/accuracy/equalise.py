@@ -15,7 +15,7 @@ import numpy as np
 
 from graphopt.calibration.activations import activations
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
-from graphopt.ir.types import Array, Constant, Node, Tensor, Variable
+from graphopt.ir.types import MATRIX, Array, Constant, Node, Tensor, Variable
 from graphopt.numerics.contract import Exact
 from graphopt.pipeline.context import Context
 
@@ -41,7 +41,6 @@ Further outputs have none of their channels scaled."""
 OF_PICTURES = frozenset({"Conv", "BatchNormalization"})
 """Have their channels along axis 1; the others along the last."""
 WITH_MATRICES = frozenset({"Conv", "MatMul", "Gemm"})
-MATRIX = 2
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphopt.ir.types import Array, Node
+from graphopt.ir.types import MATRIX, Array, Node
 from passes.quant.units import Unit
-
-MATRIX = 2
 
 
 def suits(unit: Unit) -> bool:
