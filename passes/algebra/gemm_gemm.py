@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from graphopt import Builder, Close, Const, Match, Opt, Value, op, rule
+from graphopt.ir.dtypes import FLOATS
 from graphopt.ir.types import Array, Tensor
 from graphopt.rewrite.pattern import Node
 from passes.fuse.linear.product import no_larger
@@ -42,6 +43,7 @@ def parallel_gemm(m: Match, new: Builder) -> Tensor:
 def _weights(m: Match, gemm: Node, part: Const) -> Array:
     """The constant matrix as (inputs, outputs), with alpha."""
     rewritable(m, part)
+    m.require(m.dtype(part) in FLOATS, f"{m.tensor(part).name} is no matrix of floating numbers")
     m.require(not m.attr(gemm, "transA", 0), "the first operand is transposed")
     held: Array = m[part].T if m.attr(gemm, "transB", 0) else m[part]
     scaled: Array = held * m.attr(gemm, "alpha", 1.0)

@@ -168,6 +168,11 @@ def test_gemm_with_a_number_as_bias():
     )
 
 
+def test_refuses_gemm_of_integers():
+    text = GEMM.format("beta = 1.0", "", "alpha = 1.0", "").replace("float", "int32")
+    refuses(gemm_gemm, text, {"w": np.ones((6, 8), np.int32), "v": np.ones((8, 4), np.int32)}, reason="floating")
+
+
 def test_refuses_gemm_of_low_rank():
     refuses(
         gemm_gemm,
@@ -185,6 +190,26 @@ def test_refuses_gemm_of_a_transposed_operand():
 def test_refuses_gemm_with_a_summand_for_each_row():
     text = GEMM.format("beta = 1.0", ", b", "alpha = 1.0", "").replace("N", "3")
     refuses(gemm_gemm, text, {"w": (6, 8), "v": (8, 4), "b": (3, 1)}, reason="differs between rows")
+
+
+LARGE = "g (float[N,96] x) => (float[N,96] y) {{ a = {} b = {} t = {} y = {} }}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "body"),
+    [
+        (gemm_gemm, ("Gemm (x, w)", "Gemm (a, v)", "Relu (b)", "Gemm (t, v)")),
+        (matmul_matmul, ("MatMul (x, w)", "MatMul (a, v)", "Relu (b)", "MatMul (t, v)")),
+        (parallel_matmul, ("MatMul (x, w)", "MatMul (x, v)", "Add (a, b)", "MatMul (t, v)")),
+    ],
+)
+def test_refuses_a_copy_of_large_shared_weights(rule, body):
+    refuses(rule, LARGE.format(*body), {"w": (96, 96), "v": (96, 96)}, reason="a second copy is large")
+
+
+def test_refuses_a_matrix_beside_several():
+    text = "g (float[2,S,6] x) => (float[2,S,8] y) { a = MatMul (x, w) b = MatMul (x, v) y = Add (a, b) }"
+    refuses(parallel_matmul, text, {"w": (2, 6, 8), "v": (2, 6, 8)}, reason="is no matrix of numbers")
 
 
 def test_as_many_products_of_gemm_as_before():
