@@ -61,6 +61,7 @@ ACTIVATIONS = [
     ("y = LeakyRelu<alpha = 0.25>(c)", [0.25]),
     ("y = LeakyRelu(c)", [0.01]),
     ("y = HardSigmoid<alpha = 0.125>(c)", [0.125, 0.5]),
+    ("y = HardSigmoid<beta = 0.25>(c)", [0.2, 0.25]),
     ("y = Clip(c, low, high)", [-0.5, 1.0]),
 ]
 LIMITS = W | {"low": np.float32(-0.5), "high": np.float32(1)}

@@ -46,6 +46,7 @@ def test_portable_models_keep_the_spelling(rule, body: str):
 def test_constants_may_not_add_dimensions(rank: int):
     text = spelled(EXACT, opset=17, x="float[]", rank=rank, y="float" + str(["?"] * rank).replace("'", ""))
     refuses(fused_gelu, text, reason="more dimensions")
+    refuses(fast_gelu, spelled(TANH, opset=17, x="float[8]", rank=2, y="float[1, 8]"), reason="more dimensions")
 
 
 def test_other_numbers_are_no_gelu():
