@@ -28,15 +28,14 @@ scaled_right = a @ by_right | own.FusedMatMul(a, by_right)
 @rule(from_left | from_right, numerics=Close(4), emits=EMITS)
 def transposed_operand(m: Match, new: Builder) -> Tensor:
     """A product with an operand whose last two axes are exchanged is FusedMatMul, which reads it as it lies."""
+    _matrices(m)
     side = "transA" if left in m else "transB"
     transposed, operand = (left, a) if left in m else (right, b)
     rank = m.rank(operand) or 0
     swapped = [*range(rank - MATRIX), rank - 1, rank - MATRIX]
-    m.require(rank >= MATRIX, f"the number of dimensions of {m.tensor(operand).name} is unknown, or too small")
     m.require(m.attr(transposed, "perm", swapped if rank == MATRIX else None) == swapped, "other axes are exchanged")
     batches = any(m.root.attrs.get(name, 0) for name in ("transBatchA", "transBatchB"))
     m.require(not batches, "the product exchanges other axes itself")
-    _matrices(m)
     return contrib(new, "FusedMatMul", m[a], m[b], **m.root.attrs | {side: 1 - m.root.attrs.get(side, 0)})
 
 

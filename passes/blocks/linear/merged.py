@@ -22,7 +22,6 @@ def merged_products(m: Match, new: Builder) -> dict[Tensor, Tensor]:
     m.require(len(alike) > 1 and alike[0] is m.root, "nothing else, or something earlier, multiplies the same tensor")
     held = [weights for node in alike if (weights := _weights(m, node)) is not None]
     m.require(sum(weights.nbytes for weights in held) <= LARGEST, "the weights together are large")
-    m.require(len({weights.dtype for weights in held}) == 1, "the weights have several dtypes")
     m.rely_on(alike)
     joined = np.concatenate([m.array(node.inputs[1]) for node in alike], axis=1)
     widths = np.array([weights.shape[1] for weights in held], np.int64)

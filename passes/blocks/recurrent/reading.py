@@ -83,7 +83,8 @@ class Finder:
     def take(self, tensor: Tensor) -> Node:
         """The node that computes a tensor, which then is one of the cell's."""
         node = tensor.producer
-        assert node is not None  # noqa: S101 - its operator was asked for
+        if node is None:
+            self.m.refuse(f"{tensor.name} is computed by no node")
         self.nodes[node] = None
         return node
 

@@ -27,6 +27,12 @@ def test_quick_gelu_keeps_its_slope(x: str):
 def test_swish_is_taken_apart_by_the_runtime_otherwise():
     model = fires(fused_swish, spelled("y = Swish<alpha = 1.5>(x)", opset=24), leaves=["QuickGelu"])
     assert model.graph.nodes[0].attrs == {"alpha": 1.5}
+    model = fires(fused_swish, spelled("y = Swish(x)", opset=24), leaves=["QuickGelu"])
+    assert model.graph.nodes[0].attrs == {"alpha": 1.0}
+
+
+def test_constants_may_not_add_dimensions():
+    refuses(fused_quick_gelu, spelled(QUICK, x="float[8]", rank=2, y="float[1, 8]"), reason="more dimensions")
 
 
 def test_a_gate_of_another_tensor_is_none():

@@ -5,6 +5,7 @@ import pytest
 
 from passes.blocks.linear import (
     gemm_activation,
+    merged,
     merged_products,
     scaled_operand,
     scaled_product,
@@ -70,6 +71,14 @@ def test_a_factor():
     assert model.graph.nodes[0].attrs == {"alpha": 0.125}
 
 
+def test_a_factor_of_a_product_that_has_one():
+    body = "p = com.microsoft.FusedMatMul<alpha = 0.5, transB = 1>(q, k) y = Mul(p, c)"
+    header = '<ir_version: 10, opset_import: ["" : 17, "com.microsoft" : 1]>'
+    text = f"{header} g (float[N,S,8] q, float[N,T,8] k) => (float[N,S,T] y) {{ {body} }}"
+    model = fires(scaled_product, text, FACTOR, leaves=["FusedMatMul"])
+    assert model.graph.nodes[0].attrs == {"alpha": 1 / 16, "transB": 1}
+
+
 @pytest.mark.parametrize(
     ("c", "y", "reason"),
     [
@@ -119,11 +128,17 @@ def test_weights_beside_a_factor_take_it():
     refuses(scaled_operand, text, FACTOR | {"w": (8, 4)}, reason="constant")
 
 
-@pytest.mark.parametrize("what", [transposed_operand, scaled_operand])
-def test_integers_have_no_fused_product(what):
-    text = "g (int32[8,S] q, int32[8,T] k) => (int32[S,T] y) { s = Mul(q, c) t = Transpose(s) y = MatMul(t, k) }"
-    scaled = "g (int32[S,8] q, int32[8,T] k) => (int32[S,T] y) { s = Mul(q, c) y = MatMul(s, k) }"
-    refuses(what, text if what is transposed_operand else scaled, {"c": np.int32(2)}, reason="floating numbers")
+@pytest.mark.parametrize(
+    ("rule", "body"),
+    [
+        (transposed_operand, "s = Mul(q, c) t = Transpose(s) y = MatMul(t, k)"),
+        (scaled_operand, "s = Mul(q, c) y = MatMul(s, k)"),
+        (scaled_product, "p = MatMul(q, k) y = Mul(p, c)"),
+    ],
+)
+def test_integers_have_no_fused_product(rule, body):
+    text = f"g (int32[8,8] q, int32[8,T] k) => (int32[8,T] y) {{ {body} }}"
+    refuses(rule, text, {"c": np.int32(2)}, reason="floating numbers")
 
 
 def test_a_product_that_exchanges_its_batch_stays():
@@ -181,6 +196,12 @@ PARTS = {"wq": (8, 4), "wk": (8, 4), "wv": (8, 4)}
 def test_products_of_one_tensor_are_one():
     text = f"g (float[N,S,8] x) => (float[N,S,4] y) {{ {QKV} }}"
     fires(merged_products, text, PARTS, leaves={"MatMul": 1, "Split": 1, "Mul": 1, "Add": 1})
+
+
+def test_products_with_large_weights_stay(monkeypatch):
+    monkeypatch.setattr(merged, "LARGEST", 3 * 8 * 4 * 4 - 1)
+    text = f"g (float[N,S,8] x) => (float[N,S,4] y) {{ {QKV} }}"
+    refuses(merged_products, text, PARTS, reason="together are large")
 
 
 def test_products_are_one_since_split_takes_lengths():
