@@ -99,10 +99,10 @@ def _infer_if(shapes: Inference, node: Node) -> list[Known]:
 
 def _infer_loop(shapes: Inference, node: Node) -> list[Known]:
     body = node.attrs.get("body")
-    if not isinstance(body, Graph) or len(body.inputs) < 2:  # noqa: PLR2004
-        return []
-    carried = [shapes.inferred(t) for t in node.inputs[2:]]
     first = [Type(np.dtype(np.int64), ()), Type(np.dtype(np.bool_), ())]
+    if not isinstance(body, Graph) or len(body.inputs) < len(first):
+        return []
+    carried = [shapes.inferred(t) for t in node.inputs[len(first) :]]
     carried, out = _fixpoint(shapes, body, first, carried, [], skip=1)
     scanned = [Type(t.dtype, None if t.dims is None else (None, *t.dims)) for t in out]
     return [(t, None) for t in (*carried, *scanned)]

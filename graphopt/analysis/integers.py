@@ -35,6 +35,10 @@ def is_float(dtype: DType | None) -> bool:
 # --- what a floating value may stand for ----------------------------------------------------------------------
 
 
+FACTOR = 16
+"""The largest number of which float32 holds the product with every dimension."""
+
+
 def dyadic(value: Scalar) -> bool:
     """Whether float32 holds `value` exactly: a dyadic number, or a small dyadic multiple of one dimension."""
     if isinstance(value, int) and abs(value) <= 2**24:
@@ -46,7 +50,7 @@ def dyadic(value: Scalar) -> bool:
 
 def _small(coefficient: int | Fraction) -> bool:
     denominator = coefficient.denominator
-    return abs(coefficient.numerator) <= 16 and denominator <= 16 and denominator & (denominator - 1) == 0  # noqa: PLR2004
+    return abs(coefficient.numerator) <= FACTOR and denominator <= FACTOR and denominator & (denominator - 1) == 0
 
 
 def fitting(value: Element, dtype: DType | None) -> Element:

@@ -13,7 +13,7 @@ import numpy as np
 
 from graphopt.data.batch import Chunk
 from graphopt.data.files import combined, digest
-from graphopt.data.frame import Frame
+from graphopt.data.frame import AXES, Frame
 from graphopt.data.preprocess import Preprocess
 from graphopt.data.source import Field
 from graphopt.errors import UsageError
@@ -131,4 +131,4 @@ def _brought(image: Any, size: tuple[int, int], preprocess: Preprocess) -> Any:
 def _pixels(image: Any) -> Array:
     """(height, width, channels) of a picture of Pillow."""
     pixels = np.asarray(image)
-    return pixels[..., None] if pixels.ndim < 3 else pixels  # noqa: PLR2004 - an axis for the channel
+    return pixels[..., None] if pixels.ndim < AXES else pixels

@@ -113,11 +113,8 @@ def _list(text: str) -> tuple[float, ...]:
 
 def _size(text: str) -> tuple[int, int]:
     sides = tuple(map(int, text.split("+")))
-    return (sides[0], sides[-1]) if len(sides) <= 2 else _no_size()  # noqa: PLR2004 - height, width
-
-
-def _no_size() -> tuple[int, int]:
-    raise ValueError
+    height, width = sides if len(sides) > 1 else sides * 2
+    return height, width
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {

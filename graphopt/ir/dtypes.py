@@ -58,11 +58,13 @@ _PACKED_BITS: dict[DType, int] = {
     np.dtype(ml_dtypes.float6_e3m2fn): 6,
 }
 
-_finfo: Callable[[DType], Any] = ml_dtypes.finfo
+finfo: Callable[[DType], Any] = ml_dtypes.finfo
 
 INTEGERS = frozenset(np.dtype(kind + str(bits)) for kind in ("int", "uint") for bits in (8, 16, 32, 64))
 FLOATS = frozenset(np.dtype(dtype) for dtype in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64))
 """The floating types in which networks compute (storage-only 8-, 6- and 4-bit types are not among them)."""
+HALVES = frozenset(dtype for dtype in FLOATS if dtype.itemsize == np.dtype(np.float16).itemsize)
+"""Those of 16 bits."""
 
 
 def numpy_dtype(elem_type: int) -> DType:
@@ -91,6 +93,6 @@ def epsilon(dtype: DType) -> float:
     if dtype.kind == "c":
         return epsilon(np.dtype(np.float32 if dtype == np.complex64 else np.float64))
     try:
-        return float(_finfo(dtype).eps)
+        return float(finfo(dtype).eps)
     except ValueError:
         return 0.0

@@ -6,9 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.ir.types import Array, Constant, Tensor
+from graphopt.ir.types import Array, Constant, Node, Tensor
 
 _INLINE = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
+
+
+def given(node: Node, at: int) -> Tensor | None:
+    """Input `at` of a node; None where it is left out."""
+    return node.inputs[at] if len(node.inputs) > at and node.inputs[at].name else None
 
 
 def constant(tensor: Tensor) -> Constant | None:

@@ -11,6 +11,7 @@ from graphopt.rewrite.pattern import Rest
 
 parts = Rest("parts")
 joined = op.Concat(parts, axis=lambda axis: axis in {1, -3})
+BIAS = 2
 LARGEST = 64 << 20
 
 
@@ -29,7 +30,7 @@ def concat_conv(m: Match, new: Builder) -> Tensor:
     nodes = [conv for conv in dict.fromkeys(convs) if conv is not None]
     m.require(len(nodes) == len(convs), "one of them is joined twice")
     weights = np.concatenate([_constant(m, conv, 1) for conv in nodes])
-    biases = [_constant(m, conv, 2) for conv in nodes] if len(nodes[0].inputs) > 2 else []  # noqa: PLR2004
+    biases = [_constant(m, conv, BIAS) for conv in nodes] if values.given(nodes[0], BIAS) is not None else []
     m.claim(*nodes)
     return new.Conv(nodes[0].inputs[0], weights, np.concatenate(biases) if biases else None, **nodes[0].attrs)
 
@@ -38,7 +39,7 @@ def _settings(m: Match, conv: Node) -> object:
     """What must be equal: attributes without defaults, the kernel, whether there is a bias; no groups."""
     m.require(conv.attrs.get("group", 1) == 1, "a convolution has groups")
     attrs = {name: value for name, value in conv.attrs.items() if name != "group"}
-    return attrs, conv.inputs[1].shape and tuple(conv.inputs[1].shape[1:]), len(conv.inputs)
+    return attrs, conv.inputs[1].shape and tuple(conv.inputs[1].shape[1:]), values.given(conv, BIAS) is None
 
 
 def _constant(m: Match, conv: Node, index: int) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:

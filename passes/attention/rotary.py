@@ -148,12 +148,12 @@ def _computed(m: Match, new: Builder, tensor: Tensor, size: int) -> Tensor:
         nodes.append(node)
         current = node.inputs[0]
     twice = node.inputs[0].producer if node is not None and node.op in ("Cos", "Sin") else None
-    if node is None or twice is None or twice.op != "Concat" or len({*map(id, twice.inputs)}) != 1:
+    if node is None or twice is None or twice.op != "Concat" or [*twice.inputs] != [twice.inputs[0]] * 2:
         m.refuse("the angles are not known to be the same for both elements of a pair")
     angles = twice.inputs[0]
     shape, dims = m.shape(angles), m.shapes.dims(m[x])
     whole = sizes(m, tensor)
-    fits = shape is not None and shape[-1] == size // 2 and len(twice.inputs) == 2  # noqa: PLR2004
+    fits = shape is not None and shape[-1] == size // 2
     m.require(fits and twice.attrs.get("axis") in (-1, len(shape or ()) - 1), "the angles are not those of pairs")
     aligned = whole is not None and dims is not None and whole[-2:] == (dims[2], size)
     m.require(aligned, "the angles are not those of positions")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphopt.ir import values
-from graphopt.ir.types import Node, Tensor
+from graphopt.ir.types import MATRIX, Node, Tensor
 from graphopt.rewrite import Match
 
 Halves = tuple[float, float]
@@ -80,7 +80,8 @@ class _Reader:
 
     def _cut(self, node: Node, given: Halves) -> Halves | None:
         """Trilu, where what it keeps ends at the diagonal."""
-        known = self.m.known(node.inputs[1]) if len(node.inputs) > 1 and node.inputs[1].name else np.array(0)
+        at = values.given(node, 1)
+        known = np.array(0) if at is None else self.m.known(at)
         diagonal = None if known is None or known.size != 1 else int(known.reshape(()))
         if node.attrs.get("upper", 1):
             return (0.0, given[1]) if diagonal == 1 else None
@@ -91,7 +92,7 @@ class _Reader:
         given, made = self.m.shapes.dims(node.inputs[0]), self.m.shapes.dims(tensor)
         if node.op in ("Identity", "Cast"):
             return True
-        return given is not None and made is not None and (len(given) < 2 or given[-2:] == made[-2:])  # noqa: PLR2004
+        return given is not None and made is not None and (len(given) < MATRIX or given[-2:] == made[-2:])
 
     def _compared(self, node: Node) -> Halves | None:
         """A comparison of counters, one of which goes along the columns and one along the rows."""

@@ -18,7 +18,7 @@ def reciprocal(m: Match) -> tuple[Array, bool]:
     m.require(is_normal(divisor, dtype), "the divisor is not a normal number")
     inverse = 1 / divisor
     m.require(is_normal(inverse, dtype), "the reciprocal is not a normal number")
-    return inverse, bool((np.abs(np.frexp(divisor)[0]) == 0.5).all())  # noqa: PLR2004
+    return inverse, bool((np.frexp(np.abs(divisor))[0] == np.frexp(1.0)[0]).all())
 
 
 @rule(quotient, numerics=Exact(), opset=NUMPY_BROADCASTING)

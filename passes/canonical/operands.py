@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ml_dtypes
 import numpy as np
 
 from graphopt import Const, Match
 from graphopt.ir import values
-from graphopt.ir.dtypes import FLOATS, DType
+from graphopt.ir.dtypes import FLOATS, DType, finfo
 from graphopt.ir.types import Array, Tensor
 
 LARGEST = 65536
@@ -41,6 +40,6 @@ def floating(m: Match, tensor: Tensor) -> DType:
 
 def is_normal(array: Array, dtype: DType, margin: float = 1.0) -> bool:
     """Whether every element is a normal number of `dtype`, its exponent within this part of the range."""
-    info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]  # it has types for all but this
+    info = finfo(dtype)
     low, high = float(info.smallest_normal) ** margin, float(info.max) ** margin
     return bool(((np.abs(array) >= low) & (np.abs(array) <= high)).all())

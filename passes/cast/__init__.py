@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from graphopt.pipeline.context import Context
 
 TYPES = ("fp16", "bf16")
+LEAST, MOST = -100, 200
+"""Decibels."""
 
 
 def _run(context: Context, options: Options) -> None:
@@ -26,8 +28,8 @@ def _type(text: str) -> str:
 
 def _number(text: str) -> float:
     value = float(text)
-    if not -100 <= value <= 200:  # noqa: PLR2004 - dB
-        raise ValueError(f"expected a number of dB from -100 to 200, found {text!r}")
+    if not LEAST <= value <= MOST:
+        raise ValueError(f"expected a number of dB from {LEAST} to {MOST}, found {text!r}")
     return value
 
 

@@ -15,6 +15,7 @@ from graphopt.data.source import Data
 from graphopt.errors import UsageError
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant
+from passes.distill.losses import SCORES
 from passes.distill.network.network import Network
 from passes.distill.samples import Samples
 
@@ -57,6 +58,6 @@ def _batches(data: Data, samples: int, size: int | None) -> Iterator[tuple[Mappi
 def _scores(outputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """The logarithms of the probabilities of classes, (answers, classes)."""
     name, found = next(iter(outputs.items()))
-    if not found.is_floating_point() or found.ndim < 2 or found.shape[-1] < 2:  # noqa: PLR2004 - samples and classes
+    if not found.is_floating_point() or found.ndim < SCORES or found.shape[-1] <= 1:
         raise UsageError(f"the output {name} has the shape {list(found.shape)}: it holds no scores of classes")
     return functional.log_softmax(found.float().flatten(0, -2), -1)

@@ -15,6 +15,8 @@ from graphopt.ir.types import Tensor
 from passes.distill.settings import Settings
 
 TINY = 1e-8
+SCORES = 2
+"""Dimensions of scores: samples and classes."""
 PICTURES = 4
 """Axes of activations that are laid out with the channels last."""
 
@@ -68,7 +70,7 @@ class Losses:
                 parts.append(squared(here, goal))
         if labels is not None:
             name = self.outputs[0]
-            if found[name].ndim != 2:  # noqa: PLR2004 - samples and classes
+            if found[name].ndim != SCORES:
                 shape = list(found[name].shape)
                 raise UsageError(f"distill: labels count for scores of classes, and the output {name} is {shape}")
             parts.append(
@@ -79,7 +81,7 @@ class Losses:
     def _scored(self, goal: torch.Tensor) -> bool:
         if self.settings.loss != "auto":
             return self.settings.loss == "kl"
-        return bool(goal.ndim == 2 and goal.shape[-1] > 1)  # noqa: PLR2004 - samples and classes
+        return bool(goal.ndim == SCORES and goal.shape[-1] > 1)
 
     def _scores(self, name: str, x: torch.Tensor) -> torch.Tensor:
         return torch.log(x.float() + TINY) if name in self._probable else x

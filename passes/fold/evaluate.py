@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from graphopt.ir import values
+from graphopt.ir.dtypes import HALVES
 from graphopt.ir.types import Constant, Node, Tensor
 from graphopt.numerics.contract import Close
 from graphopt.numerics.failure import RunFailure
@@ -12,7 +13,7 @@ from graphopt.pipeline.context import Context
 from graphopt.pipeline.journal import Status, Verdict
 from passes.fold.constants import EXACT, substitute
 from passes.fold.moved import moved
-from passes.fold.plan import HALVES, RULE, Plan, plan
+from passes.fold.plan import RULE, Plan, plan
 from passes.fold.runs import Held, Job
 
 LARGE = 1 << 16

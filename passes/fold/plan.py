@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import ml_dtypes
-import numpy as np
-
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir import values, walk
+from graphopt.ir.dtypes import HALVES
 from graphopt.ir.types import AttributeRef, Constant, Node, Tensor, subgraphs
 from graphopt.numerics.nondeterminism import nondeterministic
 from graphopt.pipeline.context import Context
@@ -20,7 +18,6 @@ from passes.fold.sizes import ceiling
 RULE = "constant"
 DOMAINS = frozenset({"", "ai.onnx.ml", "com.microsoft"})
 """The domains whose operators are functions of their inputs, as far as `nondeterministic` does not say otherwise."""
-HALVES = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})
 MOVES = frozenset({
     "Concat", "ConstantOfShape", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Pad",
     "Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where",

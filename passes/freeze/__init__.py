@@ -5,13 +5,16 @@ from __future__ import annotations
 from graphopt.pipeline.context import Context
 from graphopt.pipeline.passes import Options, Pass
 
+SHOWN = 3
+"""Names in a note."""
+
 
 def _run(context: Context, _options: Options) -> None:
     graph = context.model.graph
     frozen = [context.editor.freeze(tensor) for tensor in graph.inputs if tensor in graph.defaults]
     if frozen:
-        names = ", ".join(constant.name for constant in frozen[:3])
-        more = f" and {len(frozen) - 3} more" if len(frozen) > 3 else ""  # noqa: PLR2004 - as many as are shown
+        names = ", ".join(constant.name for constant in frozen[:SHOWN])
+        more = f" and {len(frozen) - SHOWN} more" if len(frozen) > SHOWN else ""
         context.note(f"no longer inputs, but constants: {names}{more}")
 
 

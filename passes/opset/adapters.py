@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from onnx.defs import get_schema
 from onnx.shape_inference import infer_node_outputs
 
-from graphopt.ir.dtypes import FLOATS
+from graphopt.ir.dtypes import HALVES
 from graphopt.numerics.contract import Close
 from passes.opset.call import Call
 
@@ -40,14 +40,14 @@ def gemm(call: Call) -> None:
 
 def prelu(call: Call) -> None:
     """One slope for each channel; later the slope fits as in NumPy."""
-    rank, slope = len(call.shape(0)), call.shape(1)
-    if slope and slope != (1,) and rank > 2:  # noqa: PLR2004
-        call.prepare(1, "Reshape", np.array([-1] + [1] * (rank - 2), np.int64))
+    spatial, slope = len(call.shape(0)) - 2, call.shape(1)
+    if slope and slope != (1,) and spatial > 0:
+        call.prepare(1, "Reshape", np.array([-1] + [1] * spatial, np.int64))
 
 
 def range_stash(call: Call) -> None:
     """Later it counts in float, whatever the type."""
-    if call.dtype() in FLOATS and call.dtype().itemsize == 2:  # noqa: PLR2004
+    if call.dtype() in HALVES:
         call.refuse("the newer Range counts in float, not in the half type")
 
 

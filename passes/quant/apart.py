@@ -9,7 +9,7 @@ import numpy as np
 
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
 from graphopt.ir.types import Constant, Graph, Node, Tensor, Variable
-from graphopt.ir.values import constant
+from graphopt.ir.values import constant, given
 from graphopt.numerics.contract import Judged
 from graphopt.pipeline.context import Context
 
@@ -54,7 +54,7 @@ def take_apart(context: Context, graph: Graph, node: Node) -> None:
         return
     drafts: list[Draft] = []
     operands = [_floats(node.inputs[place : place + 3], place, node, form, drafts) for place in form.operands]
-    if form.bias is not None and len(node.inputs) > form.bias and node.inputs[form.bias].name:
+    if form.bias is not None and given(node, form.bias) is not None:
         bias = _bias(node, form.bias)
         if bias is None:
             return

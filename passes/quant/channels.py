@@ -13,7 +13,7 @@ import numpy as np
 
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir.edit import UNNAMED, Draft, Editor, Rewrite
-from graphopt.ir.types import Array, Constant, Node, Tensor, Variable
+from graphopt.ir.types import MATRIX, Array, Constant, Node, Tensor, Variable
 from graphopt.ir.values import constant
 from graphopt.numerics.contract import Close
 from graphopt.pipeline.context import Context
@@ -85,7 +85,7 @@ def _bounded(missing: int, channels: int) -> int:
 
 def _is_depthwise(node: Node) -> bool:
     weight = constant(node.inputs[1]) if node.op == "Conv" and not node.domain else None
-    return weight is not None and len(weight.shape) > 2 and weight.shape[0] == node.attrs.get("group", 1) > 1  # noqa: PLR2004
+    return weight is not None and len(weight.shape) > MATRIX and weight.shape[0] == node.attrs.get("group", 1) > 1
 
 
 def _is_full(node: Node) -> bool:

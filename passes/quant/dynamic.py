@@ -112,9 +112,10 @@ class Writer:
         new = Builder(lambda: FLOAT)
         quantised, before = self.quantised(new, linear.x)
         result = product(new, quantised, weight)
-        if linear.summand is not None:
-            bias = linear.bias()
-            result = new.Add(result, linear.scaled_summand(new) if bias is None else bias)
+        bias = linear.bias()
+        summand = linear.scaled_summand(new) if bias is None else bias
+        if summand is not None:
+            result = new.Add(result, summand)
         evidence = None
         if self.context.checks and columns.is_large(linear):
             evidence = columns.verdict(self.context, linear, self.some(linear, weight), self.numerics)

@@ -61,8 +61,7 @@ class Writer:
     """Writes the units of a plan, one after the other, in the order of the graph.
 
     layouts: how units are written differently, by name. held: the integers of the tensors that have been quantised so
-    far. named: the name in the float model of what
-    tensors of integers stand for.
+    far.
     """
 
     def __init__(self, plan: Plan, integers: Integers, layouts: Mapping[str, Layout] | None = None) -> None:
@@ -119,16 +118,15 @@ class Writer:
         written.held[tensor] = Held(integers, floats, grid)
         return floats
 
-    def activated(self, unit: Unit, integers: Tensor, written: Written) -> Tensor:
+    def activated(self, unit: Unit, activation: Node, integers: Tensor, written: Written) -> Tensor:
         """The result of a unit whose activation function reads these integers, on the grid that it needs.
 
-        Some are another reading of them; the others are made of two readings.
+        Some functions are another reading of them; the others are made of two readings.
         """
-        assert unit.inner is not None and unit.activation is not None  # noqa: S101, PT018 - the caller's promise
-        grid = self.plan.grids[unit.inner.name]
-        if reread(unit.activation.op, grid):
+        grid = self.plan.grids[unit.node.outputs[0].name]
+        if reread(activation.op, grid):
             return self.read(unit.outputs[0], integers, written)
-        made, cut = readings(unit.activation.op, grid), integers
+        made, cut = readings(activation.op, grid), integers
         if made.low > grid.low or made.high < grid.high:
             edges = (self.constant(np.asarray(edge, grid.dtype)) for edge in (made.low, made.high))
             cut = written.call("Clip", [integers, *edges])
@@ -175,10 +173,10 @@ class QDQ(Writer):
         node = unit.node
         attrs = {**node.attrs, **layout.attrs}
         written.drafts.append(Draft(node.op, operands, results, attrs, node.domain, node.name))
-        if unit.inner is not None:
+        if unit.activation is not None and unit.inner is not None:
             integers = written.call("QuantizeLinear", [results[0], *self.grid(self.plan.grids[unit.inner.name])])
             integers = self.stepped(integers, layout.after, written)
-            written.replace[unit.outputs[0]] = self.activated(unit, integers, written)
+            written.replace[unit.outputs[0]] = self.activated(unit, unit.activation, integers, written)
             return written
         if unit.activation is not None:
             after = [results[0], *unit.activation.inputs[1:]]
@@ -259,9 +257,10 @@ class QOperator(Writer):
             results = [self.stepped(made, layout.after, written)]
         written.reads += [held for held in (unit.weight, unit.bias) if held is not None]
         for old, integers in zip(unit.outputs, results, strict=True):
-            plain = unit.inner is None
-            made = self.read(old, integers, written) if plain else self.activated(unit, integers, written)
-            written.replace[old] = made
+            if unit.activation is not None and unit.inner is not None:
+                written.replace[old] = self.activated(unit, unit.activation, integers, written)
+            else:
+                written.replace[old] = self.read(old, integers, written)
         return written
 
     def combined(self, unit: Unit, op: str, operands: Sequence[tuple[Tensor, Grid]], written: Written) -> Tensor:

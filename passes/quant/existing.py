@@ -17,7 +17,7 @@ from graphopt.ir import walk
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
 from graphopt.ir.model import Model
 from graphopt.ir.types import Array, Constant, Graph, Node, Tensor, Variable
-from graphopt.ir.values import constant, identical
+from graphopt.ir.values import constant, given, identical
 from graphopt.numerics.contract import Close, Judged
 from graphopt.pipeline.context import Context
 from passes.fold.constants import substitute
@@ -161,10 +161,11 @@ def _agree(node: Node, grid: Grid) -> bool:
 
 def grid_of(node: Node) -> Grid | None:
     """The grid of a QuantizeLinear or DequantizeLinear; None where it is computed, or has blocks."""
-    scale, zero = constant(node.inputs[1]), constant(node.inputs[2]) if len(node.inputs) > 2 else None  # noqa: PLR2004
+    second = given(node, 2)
+    scale, zero = constant(node.inputs[1]), None if second is None else constant(second)
     if scale is None or scale.dtype != np.float32 or node.attrs.get("block_size", 0):
         return None
-    if zero is None and len(node.inputs) > 2 and node.inputs[2].name:  # noqa: PLR2004
+    if zero is None and second is not None:
         return None
     scales = np.asarray(scale.values)
     held = constant(node.inputs[0])

@@ -12,10 +12,11 @@ import ml_dtypes
 import numpy as np
 
 from graphopt.calibration.ranges import ranges
+from graphopt.data.source import Data
 from graphopt.ir import dtypes, walk
 from graphopt.ir.edit import UNNAMED, Rewrite
 from graphopt.ir.scratch import Scratch
-from graphopt.ir.types import Array, Constant, Graph, Node, Stored, Tensor
+from graphopt.ir.types import MATRIX, Array, Constant, Graph, Node, Stored, Tensor
 from graphopt.ir.values import constant
 from graphopt.numerics.contract import Lossy
 from graphopt.pipeline.context import Activations, Context
@@ -101,7 +102,7 @@ class Writer:
         """A call; it says why where it is left alone."""
         place = PLACES[node.op]
         held = constant(node.inputs[place.position])
-        if held is None or held.size < LEAST or len(held.shape) < 2:  # noqa: PLR2004 - a vector has no channels
+        if held is None or held.size < LEAST or len(held.shape) < MATRIX:
             return
         reason = "" if held.dtype == FLOAT else f"its weight is of {dtypes.name(held.dtype)}"
         reason = reason or ("" if np.isfinite(held.values).all() else "its weights are not all finite")
@@ -161,8 +162,8 @@ def float8(context: Context, settings: Settings) -> None:
     numerics = Lossy("sqnr", 20.0 if settings.floor is None else settings.floor)
     writer = Writer(context, "float8_weight", numerics, _floats, _dequantised)
     if context.calibration is not None:
-        reach = _reaches(context, settings)
-        writer.activations = samples.feeds(_captured(context), {}) if context.checks else None
+        reach = _reaches(context, context.calibration, settings)
+        writer.activations = samples.feeds(_captured(context, context.calibration), {}) if context.checks else None
 
         def rounded(new: Builder, tensor: Tensor) -> Tensor:
             largest = reach.get(tensor.name, 0.0)
@@ -178,24 +179,22 @@ def _fed(context: Context) -> list[Tensor]:
     return list(dict.fromkeys(tensor for node in calls for tensor in node.inputs[:2] if constant(tensor) is None))
 
 
-def _captured(context: Context) -> samples.Captured:
+def _captured(context: Context, data: Data) -> samples.Captured:
     """That on a few samples; taken once in a compile."""
-    assert context.calibration is not None  # noqa: S101 - the caller has looked
     tensors = _fed(context)
     key = ("quant", "float8 samples", tuple(tensor.name for tensor in tensors))
     if key not in context.memo:
-        context.memo[key] = samples.capture(context.model, context.calibration, tensors, context.bound[0])
+        context.memo[key] = samples.capture(context.model, data, tensors, context.bound[0])
     held: samples.Captured = context.memo[key]
     return held
 
 
-def _reaches(context: Context, settings: Settings) -> dict[str, float]:
+def _reaches(context: Context, data: Data, settings: Settings) -> dict[str, float]:
     """The largest magnitude of what products are fed, by name; calibrated once in a compile."""
-    assert context.calibration is not None  # noqa: S101 - the caller has looked
     tensors = _fed(context)
     key = ("quant", "float8", tuple(tensor.name for tensor in tensors), settings.samples)
     if key not in context.memo:
-        found = ranges(context.model, context.calibration, tensors, samples=settings.samples, seed=context.seed)
+        found = ranges(context.model, data, tensors, samples=settings.samples, seed=context.seed)
         context.memo[key] = {tensor.name: max(-edges.low, edges.high) for tensor, edges in found.ranges.items()}
     reach: dict[str, float] = context.memo[key]
     return reach

@@ -11,7 +11,7 @@ import numpy as np
 from graphopt.ir import dtypes, walk
 from graphopt.ir.dtypes import DType
 from graphopt.ir.types import MATRIX, Array, Constant, Graph, Node, Tensor
-from graphopt.ir.values import constant
+from graphopt.ir.values import constant, given
 from graphopt.rewrite.driver import Refusal
 from graphopt.rewrite.tape import Builder
 
@@ -77,10 +77,9 @@ class Linear:
         """Equal for products with the same matrix."""
         return self.weight, self.turned, self.alpha
 
-    def scaled_summand(self, new: Builder) -> Tensor:
-        """The summand times beta."""
-        assert self.summand is not None  # noqa: S101 - the caller has looked
-        return self.summand if self.beta == 1 else new.Mul(self.summand, self.beta)
+    def scaled_summand(self, new: Builder) -> Tensor | None:
+        """The summand times beta, if there is one."""
+        return self.summand if self.summand is None or self.beta == 1 else new.Mul(self.summand, self.beta)
 
     def bias(self) -> Array | None:
         """The summand as one number for each column, with beta; None if it is not a constant such as that."""
@@ -131,9 +130,8 @@ def _gemm(graph: Graph, node: Node, shapes: Shapes) -> Linear | str:
         return held
     weight, turned, through = held
     turned ^= bool(node.attrs.get("transB", 0))
-    summand = node.inputs[2] if len(node.inputs) > MATRIX and node.inputs[2].name else None
     alpha, beta = (node.attrs.get(name, 1.0) for name in ("alpha", "beta"))
-    return Linear(graph, node, node.inputs[0], weight, turned, (node, *through), summand, alpha, beta)
+    return Linear(graph, node, node.inputs[0], weight, turned, (node, *through), given(node, 2), alpha, beta)
 
 
 _READERS = {("", "MatMul"): _product, ("com.microsoft", "FusedMatMul"): _product, ("", "Gemm"): _gemm}

@@ -183,8 +183,7 @@ def activation_grid(low: float, high: float, manner: Manner) -> Grid:
 
 def rounded(unit: Unit, read: Grid, manner: Manner) -> Weight:
     """The weight on its grid, to the nearest; `read` is the grid of the activation that it multiplies."""
-    assert unit.weight is not None  # noqa: S101 - the caller's promise, for the type checker
-    values = np.asarray(unit.weight.values, np.float64)
+    values = np.asarray(unit.own_weight.values, np.float64)
     bias = None if unit.bias is None else np.asarray(unit.bias.values, np.float64).reshape(-1)
     grid = weight_grid(values, bias, unit.axis if manner.channels else None, read, manner)
     return Weight(grid.quantise(values), grid, bias)

@@ -20,8 +20,7 @@ SLACK = 1e-4
 
 def moved(unit: Unit, weight: Weight) -> float:
     """How far the weight that moved most did, in steps of its grid; infinite if one is no number."""
-    assert unit.weight is not None  # noqa: S101 - the caller's promise, for the type checker
-    real = np.asarray(unit.weight.values, np.float64)
+    real = np.asarray(unit.own_weight.values, np.float64)
     if not real.size:
         return 0.0
     grid = weight.grid

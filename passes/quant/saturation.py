@@ -158,8 +158,7 @@ def _operands(
 
 
 def _floats(unit: Unit, batch: Array, rng: np.random.Generator) -> list[tuple[Array, Array]]:
-    assert unit.weight is not None  # noqa: S101 - only units with a weight are emulated, for the type checker
-    values = np.asarray(unit.weight.values, np.float64)
+    values = np.asarray(unit.own_weight.values, np.float64)
     return list(zip(_rows(unit, batch.astype(np.float64), 0, rng), _matrices(unit, values), strict=True))
 
 

@@ -21,6 +21,7 @@ from passes.quant.kernels import Integers
 from passes.quant.plan import Plan, Weight
 from passes.quant.units import Unit
 
+TILE_ROWS = 16
 IMAGE = 4
 """The rank of a batch of pictures, whose layouts these are."""
 CHANNELS_LAST, CHANNELS_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
@@ -195,7 +196,7 @@ def on_tiles(unit: Unit, shapes: Shapes) -> bool:
     copied = 0 if prod(window[1:]) == 1 and set(unit.node.attrs.get("strides", [1])) == {1} else pixels * taps
     work = pixels * taps * filters
     tiles = SETUP + work * TILES + pixels * filters * ROUNDING + copied * (COPY if copied < CACHE else FAR_COPY)
-    return pixels >= 16 and tiles < GAIN * work * CONVOLUTION  # noqa: PLR2004 - rows of a tile
+    return pixels >= TILE_ROWS and tiles < GAIN * work * CONVOLUTION
 
 
 def shifted(weight: Weight) -> Weight:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphopt.analysis.shapes import Shapes
+from graphopt.errors import PassError
 from graphopt.ir import dtypes, walk
 from graphopt.ir.edit import Editor
-from graphopt.ir.types import Constant, Node, Tensor, Variable
-from graphopt.ir.values import constant
+from graphopt.ir.types import MATRIX, Constant, Node, Tensor, Variable
+from graphopt.ir.values import constant, given
 from graphopt.pipeline.context import Context
 from passes.quant.activations import GRIDDED, possible
 from passes.quant.kernels import Integers, Kernel, Role
@@ -43,6 +44,13 @@ class Unit:
     def name(self) -> str:
         """The name of the first tensor that it computes, which it keeps however it is computed."""
         return self.outputs[0].name
+
+    @property
+    def own_weight(self) -> Constant:
+        """The weight of a unit that has one. Raises PassError for any other."""
+        if self.weight is None:
+            raise PassError(f"{self.node.op} {self.name} has no weight")
+        return self.weight
 
     @property
     def inner(self) -> Tensor | None:
@@ -128,19 +136,20 @@ def _operands(node: Node, kernel: Kernel) -> tuple[Constant | None, tuple[Tensor
 
 
 def _bias(node: Node, kernel: Kernel) -> Constant | None:
-    if kernel.bias is None or len(node.inputs) <= kernel.bias or not node.inputs[kernel.bias].name:
-        return None
-    bias = constant(node.inputs[kernel.bias])
+    bias = None if kernel.bias is None else given(node, kernel.bias)
     if bias is None:
-        raise Unsuitable(f"its bias {node.inputs[kernel.bias].name} is no constant")
-    return bias
+        return None
+    held = constant(bias)
+    if held is None:
+        raise Unsuitable(f"its bias {bias.name} is no constant")
+    return held
 
 
 def _axis(node: Node, kernel: Kernel, weight: Constant) -> int | None:
     axis = kernel.axes[bool(node.attrs.get(kernel.turned, 0))] if kernel.turned else kernel.axes[0]
     rank = len(weight.shape)
     if axis < 0:  # the columns of a matrix; a stack of matrices has one scale
-        return rank - 1 if rank == 2 else None  # noqa: PLR2004
+        return rank - 1 if rank == MATRIX else None
     return axis
 
 
@@ -180,9 +189,10 @@ def _bound(node: Node, place: int, name: str) -> float | None:
     """A bound of Clip; None if it has none, and NaN, which no comparison holds for, where it is not known."""
     if name in node.attrs:
         return float(node.attrs[name])
-    if len(node.inputs) <= place or not node.inputs[place].name:
+    bound = given(node, place)
+    if bound is None:
         return None
-    held = constant(node.inputs[place])
+    held = constant(bound)
     return float("nan") if held is None or held.size != 1 else float(held.values.reshape(())[()])
 
 
@@ -194,10 +204,11 @@ Condition = Callable[[Node, Shapes], str | None]
 def _gemm(node: Node, shapes: Shapes) -> str | None:
     if node.attrs.get("transA", 0):
         return "its left operand is transposed (transA)"
-    if node.attrs.get("alpha", 1.0) != 1 or (len(node.inputs) > 2 and node.attrs.get("beta", 1.0) != 1):  # noqa: PLR2004
+    summand = given(node, 2)
+    if node.attrs.get("alpha", 1.0) != 1 or (summand is not None and node.attrs.get("beta", 1.0) != 1):
         return "alpha or beta is not 1: the pass fuse moves them into the weights"
-    if len(node.inputs) > 2 and node.inputs[2].name:  # noqa: PLR2004
-        columns, bias = shapes.static(node.inputs[1]), shapes.static(node.inputs[2])
+    if summand is not None:
+        columns, bias = shapes.static(node.inputs[1]), shapes.static(summand)
         if columns is None or bias != (columns[0 if node.attrs.get("transB", 0) else 1],):
             return "what it adds is no vector with an element for each column"
     return None

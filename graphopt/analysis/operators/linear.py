@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphopt.analysis.call import Call, types
+from graphopt.analysis.integers import FACTOR
 from graphopt.analysis.operators.cutting import common_dim
 from graphopt.analysis.operators.elementwise import broadcast, common
 from graphopt.analysis.operators.layout import normalized
@@ -251,7 +252,7 @@ def _scaled(dim: Scalar | None, scale: Scalar | None) -> Scalar | None:
     if dim is None or scale is None or isinstance(scale, Expression):
         return None
     if isinstance(dim, Expression):
-        exact = scale.denominator & (scale.denominator - 1) == 0 and scale.numerator <= 16  # noqa: PLR2004
+        exact = scale.denominator & (scale.denominator - 1) == 0 and scale.numerator <= FACTOR
         return floor(dim * scale) if exact else None
     return int(np.floor(np.float32(int(dim)) * np.float32(float(scale))))
 

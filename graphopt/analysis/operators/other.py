@@ -9,6 +9,9 @@ from graphopt.analysis.order import maximum
 from graphopt.analysis.symbolic import Expression, Scalar, floordiv
 from graphopt.analysis.types import Dims, Type
 
+BINARY = 2
+"""Classes that may share one score."""
+
 FLOAT, INT64, STRING = np.dtype(np.float32), np.dtype(np.int64), np.dtype(np.object_)
 
 
@@ -41,7 +44,7 @@ def classifier(call: Call) -> tuple[Type, Type]:
     names = call.attr("classlabels_strings") or ()
     numbers = call.attr("classlabels_int64s") or call.attr("classlabels_ints") or ()
     rows, classes = _rows(call.dims(0)), len(names) or len(numbers)
-    scores = classes if classes > 2 else None  # noqa: PLR2004
+    scores = classes if classes > BINARY else None
     return Type(STRING if names else INT64, (rows,)), Type(FLOAT, (rows, scores))
 
 

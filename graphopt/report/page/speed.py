@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from graphopt.measure.record import Bench, Measured, Setting
-from graphopt.report.headline import times
+from graphopt.report.headline import PAIR, times
 from graphopt.report.page import charts
 from graphopt.report.page.charts import Interval, Panel, Spread
 from graphopt.report.page.drawing import chart
@@ -31,7 +31,7 @@ def speed(bench: Bench | None, names: list[str]) -> Iterator[Section]:
     for place, setting in enumerate(bench.settings[:MOST_SETTINGS]):
         title = f"Batch {setting.batch}, {counted(setting.threads, 'thread')}" if len(bench.settings) > 1 else ""
         items.append(_latency(setting, names, title, f"latency{place}"))
-        if len(setting.models) > 2:  # noqa: PLR2004 - of two models the figure at the top says it
+        if len(setting.models) > PAIR:  # else the figure at the top says it
             items.append(_ratios(setting, names, f"ratios{place}"))
         items.append(Item(table=_table(setting, names)))
     profiled = bench.settings[0]

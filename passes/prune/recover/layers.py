@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from graphopt.ir.model import Model
-from graphopt.ir.types import Array, Node, Tensor
-from graphopt.ir.values import constant
+from graphopt.ir.types import MATRIX, Array, Node, Tensor
+from graphopt.ir.values import constant, given
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 
@@ -171,9 +171,9 @@ def layer_of(node: Node) -> Layer | None:
     held = constant(weight.tensor)
     if held is None or held.dtype != np.float32 or len(weight.tensor.outputs) > 1:
         return None
-    if not node.op.startswith("Conv") and len(held.shape) != 2:  # noqa: PLR2004 - a matrix
+    if not node.op.startswith("Conv") and len(held.shape) != MATRIX:
         return None
-    bias = Place(node, 2) if len(node.inputs) > 2 and node.inputs[2].name else None  # noqa: PLR2004 - the third
+    bias = Place(node, 2) if given(node, 2) is not None else None
     point, added = _sum_of(node.outputs[0])
     return Layer(node, weight, _own(bias or added), point)
 

@@ -151,9 +151,9 @@ def _loss(goal: Goal, model: Model) -> float:
 def _cost(context: Context, unit: Unit) -> float:
     """Multiplications, at the small sizes that free dimensions are bound to."""
     shape = context.bound[0].static(unit.node.outputs[0])
-    assert unit.weight is not None  # noqa: S101 - sensitivities are those of products
-    channels = max(1, unit.weight.shape[unit.axis or 0])
-    return max(1.0, math.prod(shape or (1,)) * unit.weight.size / channels)
+    weight = unit.own_weight
+    channels = max(1, weight.shape[unit.axis or 0])
+    return max(1.0, math.prod(shape or (1,)) * weight.size / channels)
 
 
 def _rounded_on(data: Data) -> int:

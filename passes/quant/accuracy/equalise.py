@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphopt.calibration.activations import activations
+from graphopt.data.source import Data
 from graphopt.ir.edit import UNNAMED, Draft, Rewrite
+from graphopt.ir.model import Model
 from graphopt.ir.types import MATRIX, Array, Constant, Node, Tensor, Variable
 from graphopt.numerics.contract import Exact
 from graphopt.pipeline.context import Context
@@ -80,7 +82,7 @@ def equalise(context: Context) -> None:
     sites = list(_sites(context))
     if context.calibration is None or not sites:
         return
-    found = _channels(context, sites)
+    found = _channels(context.model, context.calibration, sites)
     now: dict[Node, Node] = {}
     for site in sites:
         factors = _factors(site, found[site.tensor.name]) if site.tensor.name in found else None
@@ -134,13 +136,12 @@ def _channel_axis(reader: Node) -> int:
     return int(bool(reader.attrs.get("transB", 0)))
 
 
-def _channels(context: Context, sites: list[Site]) -> Mapping[str, Channels]:
+def _channels(model: Model, data: Data, sites: list[Site]) -> Mapping[str, Channels]:
     """What the channels of each activation hold, on samples."""
-    assert context.calibration is not None  # noqa: S101 - checked by `equalise`
     axes = {site.tensor.name: site.axis for site in sites}
     found: dict[str, Channels] = {}
     counts: dict[str, int] = dict.fromkeys(axes, 0)
-    for batch in activations(context.model, context.calibration, [site.tensor for site in sites], samples=SAMPLES):
+    for batch in activations(model, data, [site.tensor for site in sites], samples=SAMPLES):
         for name, values in batch.items():
             rows = np.moveaxis(values, axes[name], 0).reshape(values.shape[axes[name]], -1).astype(np.float64)
             if not rows.size:

@@ -57,8 +57,7 @@ def rows(unit: Unit, activation: Array, count: int, rng: np.random.Generator) ->
 
 def _windows(unit: Unit, activation: Array, count: int, rng: np.random.Generator) -> Array:
     """Windows of a convolution at places drawn with repetition."""
-    assert unit.weight is not None  # noqa: S101 - `suits` says so
-    attrs, sizes = unit.node.attrs, unit.weight.shape[2:]
+    attrs, sizes = unit.node.attrs, unit.own_weight.shape[2:]
     rank = len(sizes)
     strides, dilations = attrs.get("strides", [1] * rank), attrs.get("dilations", [1] * rank)
     pads = attrs.get("pads", [0] * 2 * rank)

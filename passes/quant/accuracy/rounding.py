@@ -85,8 +85,7 @@ def observed(
     chosen = [unit for unit in units if patches.suits(unit) and all(unit.name in plan.weights for plan in plans)]
     for batch in batches:
         for unit in chosen:
-            assert unit.weight is not None  # noqa: S101 - `suits` says so
-            groups, _, row = patches.matrices(unit, np.empty(unit.weight.shape, np.bool_)).shape
+            groups, _, row = patches.matrices(unit, np.empty(unit.own_weight.shape, np.bool_)).shape
             if row > MOST_ROW or unit.data[0].name not in batch:
                 continue
             moments = found.setdefault(unit.name, Moments.empty(groups, row, len(plans)))
@@ -111,8 +110,7 @@ def refined(units: Sequence[Unit], plans: Sequence[Plan], moments: Mapping[str, 
 
 def _unit(unit: Unit, weight: Weight, seen: Moments, plan: int, known: dict[bytes, Array]) -> Weight:
     """The weight of a unit for one of the plans. known: its integers, by the scales of its grid."""
-    assert unit.weight is not None  # noqa: S101 - `patches.suits` says so
-    real = patches.matrices(unit, np.asarray(unit.weight.values, np.float64))
+    real = patches.matrices(unit, np.asarray(unit.own_weight.values, np.float64))
     scale = patches.per_row(unit, weight.grid.scale.astype(np.float64))
     biased = unit.kernel.bias is not None
     key = weight.grid.scale.tobytes()

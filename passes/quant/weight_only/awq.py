@@ -6,6 +6,8 @@ the power is the one with the least error of the product on the calibration data
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 import numpy as np
 
 from graphopt.ir.types import Array
@@ -17,17 +19,16 @@ POWERS = tuple(i / 10 for i in range(10))
 
 def scaled(matrix: Array, fmt: Format, fed: Moments, choice: Choice = extremes) -> tuple[Blocked, Array | None]:
     """The matrix with its rows scaled, in blocks; and the factors (rows,), None where none are best."""
-    best: tuple[float, Blocked, Array | None] | None = None
-    for power in POWERS:
+
+    def tried(power: float) -> tuple[float, Blocked, Array | None]:
         factors = _factors(fed.magnitude, power) if power else None
         weights = matrix if factors is None else matrix * factors[:, None]
         held, _ = nearest(weights, fmt, choice)
         dense = held.dense() if factors is None else held.dense() / factors[:, None]
-        error = _error(dense - matrix, fed.gram)
-        if best is None or error < best[0]:
-            best = error, held, factors
-    assert best is not None  # noqa: S101 - there is at least one power
-    return best[1], best[2]
+        return _error(dense - matrix, fed.gram), held, factors
+
+    _, held, factors = min(map(tried, POWERS), key=itemgetter(0))
+    return held, factors
 
 
 def _factors(magnitude: Array, power: float) -> Array:

@@ -59,8 +59,9 @@ def rewrite(
     bias = linear.bias() if style.bias else None
     x = linear.x if factors is None else new.Mul(linear.x, factors)
     result = style.write(new, x, layout, constants, None if bias is None else new.tensor(bias))
-    if linear.summand is not None and bias is None:
-        result = new.Add(result, linear.scaled_summand(new))
+    summand = linear.scaled_summand(new) if bias is None else None
+    if summand is not None:
+        result = new.Add(result, summand)
     old = linear.node.outputs[0]
     return Rewrite(linear.graph, linear.node, linear.before, tuple(new.drafts), {old: result}, linear.reads)
 

@@ -23,6 +23,8 @@ RULE = "unpacked_attention"
 MICROSOFT = "com.microsoft"
 MASK, PAST, BIAS = 3, 4, 5
 """Positions of operands of Attention."""
+SIZES_AS_INPUT = 13
+"""The version of ai.onnx in which the sizes that Split makes became an input."""
 PADDING = (1, 2)
 """The ranks of a mask that says which keys are padding, the same to both operators."""
 KEPT = ("num_heads", "mask_filter_value", "scale", "unidirectional")
@@ -65,7 +67,7 @@ def _apart(context: Context, graph: Graph, node: Node) -> Rewrite:
     width = 0 if held is None else held.shape[1]
     sizes = node.attrs.get("qkv_hidden_sizes") or [width // 3] * 3
     packed = new.MatMul(x, weight)
-    if context.model.graph.opset >= 13:  # noqa: PLR2004 - where the sizes became an input
+    if context.model.graph.opset >= SIZES_AS_INPUT:
         parts = new.node("Split", packed, np.array(sizes, np.int64), axis=-1, outputs=3)
     else:
         parts = new.node("Split", packed, axis=-1, split=list(sizes), outputs=3)

@@ -50,6 +50,6 @@ def test_a_wrong_rounding_is_undone_though_layers_are_close_enough(data, monkeyp
 def test_how_far_weights_moved(values):
     real = np.array(values, np.float32)
     grid = symmetric(np.ones(1), np.dtype(np.int8), axis=0)
-    unit = SimpleNamespace(weight=SimpleNamespace(values=real))
+    unit = SimpleNamespace(own_weight=SimpleNamespace(values=real))
     most = roundtrip.moved(unit, plan.Weight(grid.quantise(real), grid, None))
     assert most == pytest.approx(0.5 if real.size else 0.0, abs=1e-4)

@@ -8,8 +8,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from graphopt.ir.types import MATRIX
 from passes.distill.network.call import Call, Given, Operator
 
+FLAT = 3
+"""Dimensions of an operand whose heads lie side by side: batch, length and hidden."""
 OUTSIDE = -10000.0
 """What com.microsoft's operators add to the scores of keys that a mask leaves out."""
 
@@ -42,7 +45,7 @@ def _masked(call: Call, mask: Given, bias: Given) -> Given:
     """What a mask (batch, keys) of zeros and ones, and a bias, add to the scores."""
     if mask is None:
         return bias
-    call.require(mask.ndim == 2, "a mask that is not (batch, keys)")  # noqa: PLR2004 - its axes
+    call.require(mask.ndim == MATRIX, "a mask that is not (batch, keys)")
     outside = torch.where(mask[:, None, None, :] != 0, 0.0, call.attr("mask_filter_value", OUTSIDE))
     return outside if bias is None else outside + bias
 
@@ -73,7 +76,7 @@ def _multi_head(
     """com.microsoft's MultiHeadAttention, of queries, keys and values that stand apart."""
     call.require(all(one is None for one in past) and call.count == 1, "a MultiHeadAttention with a past")
     axes = {None if one is None else one.ndim for one in (query, key, value)}
-    call.require(axes == {3}, "a MultiHeadAttention of packed or split heads")
+    call.require(axes == {FLAT}, "a MultiHeadAttention of packed or split heads")
     parts = [one for one in (query, key, value) if one is not None]
     if b is not None:
         shifts = b.split([part.shape[-1] for part in parts])
@@ -87,7 +90,7 @@ def _standard(call: Call, q: Tensor, k: Tensor, v: Tensor, mask: Given = None, *
     """The Attention of ai.onnx, with as many heads for queries as for keys, or several queries for each key."""
     call.require(all(one is None for one in past) and call.count == 1, "an Attention with a past")
     call.require(not call.attr("softcap", 0.0), "capped scores")
-    flat = q.ndim == 3  # noqa: PLR2004 - the heads lie side by side
+    flat = q.ndim == FLAT
     if flat:
         q, k, v = _split(q, call.attr("q_num_heads", 1)), *(_split(x, call.attr("kv_num_heads", 1)) for x in (k, v))
     k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
@@ -100,7 +103,7 @@ def _standard(call: Call, q: Tensor, k: Tensor, v: Tensor, mask: Given = None, *
 def _rotary(call: Call, x: Tensor, positions: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """com.microsoft's RotaryEmbedding: pairs of numbers turned by angles that grow with the position."""
     width = 2 * cosines.shape[1]
-    flat = x.ndim == 3  # noqa: PLR2004 - the heads lie side by side
+    flat = x.ndim == FLAT
     parts = _split(x, call.attr("num_heads", 0) or x.shape[-1] // width) if flat else x
     length = parts.shape[2]
     where = positions if positions.ndim > 1 else positions.reshape(1, 1) + torch.arange(length)

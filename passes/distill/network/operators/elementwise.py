@@ -14,6 +14,8 @@ from torch.nn import functional
 from graphopt.ir import dtypes
 from passes.distill.network.call import Call, Given, Operator
 
+ONE_AXIS_SINCE = 13
+"""The version of ai.onnx in which Softmax goes along one axis; before, all from `axis` on are one."""
 ARITHMETIC_SINCE = 7
 """The version of ai.onnx from which on arithmetic broadcasts as NumPy does."""
 
@@ -115,7 +117,7 @@ def _cast(call: Call, x: Tensor) -> Tensor:
 
 def _softmax(function: Callable[..., Tensor]) -> Operator:
     def run(call: Call, x: Tensor) -> Tensor:
-        if call.opset >= 13:  # noqa: PLR2004 - before, all axes from `axis` on are one
+        if call.opset >= ONE_AXIS_SINCE:
             return function(x, dim=call.attr("axis", -1))
         axis = call.attr("axis", 1) % max(x.ndim, 1)
         flat = x.reshape(math.prod(x.shape[:axis]), -1)

@@ -30,12 +30,16 @@ REGIONS_SINCE = 11
 """The version of ai.onnx in which Resize got a region of interest, sizes, and ways to place elements."""
 
 
+REACH = 2
+"""How far cubic interpolation looks, in elements."""
+
+
 def _cubic(distance: Array, a: float) -> Array:
     """R. Keys, "Cubic convolution interpolation for digital image processing", 1981."""
     d = np.abs(distance)
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = a * (((d - 5) * d + 8) * d - 4)
-    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))  # noqa: PLR2004 - where the kernel ends
+    return np.where(d <= 1, near, np.where(d < REACH, far, 0.0))
 
 
 def _weights(call: Call, old: int, new: int, scale: float) -> Array:
