@@ -220,7 +220,7 @@ class _Emitter:
             proto.CopyFrom(value)
             proto.name = name
         elif isinstance(value, EmptyList):
-            proto.type = value.type  # type: ignore[assignment]
+            proto.type = value.type
         elif isinstance(value, AttributeRef):
             proto.ref_attr_name = value.name
             proto.type = _PYTHON_TYPES.get(value.type, value.type)

@@ -196,7 +196,7 @@ def _check_sparse(
         )
 
 
-def attribute_kind(proto: AttributeProto) -> int:
+def attribute_kind(proto: AttributeProto) -> AttributeProto.AttributeType:
     """The type of an attribute; found from its content in files that are too old to say it."""
     if proto.type:
         return proto.type
@@ -207,7 +207,7 @@ def attribute_kind(proto: AttributeProto) -> int:
     return AttributeProto.UNDEFINED
 
 
-_CONTENT: dict[str, int] = {
+_CONTENT: dict[str, AttributeProto.AttributeType] = {
     "f": AttributeProto.FLOAT,
     "i": AttributeProto.INT,
     "s": AttributeProto.STRING,

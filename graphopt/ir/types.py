@@ -33,7 +33,7 @@ AttributeRef = gs.Node.AttributeRef
 class EmptyList(list[Any]):
     """An attribute that is an empty list; `type` keeps which kind (an `onnx.AttributeProto.AttributeType`)."""
 
-    def __init__(self, kind: int) -> None:
+    def __init__(self, kind: onnx.AttributeProto.AttributeType) -> None:
         super().__init__()
         self.type = kind
 
