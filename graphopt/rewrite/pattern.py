@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
+PAIR = 2
 COMMUTATIVE = frozenset(
     {"Add", "Mul", "And", "Or", "Xor", "Equal", "Max", "Min", "Sum", "Mean", "BitwiseAnd", "BitwiseOr", "BitwiseXor"}
 )
@@ -236,13 +237,13 @@ class Node(Pattern):
 
     def orders(self, count: int) -> tuple[tuple[Pattern, ...], ...]:
         """The input orders worth trying for a call with `count` inputs: two where the operator commutes."""
-        if count == 2 and self._commutes:  # noqa: PLR2004
+        if count == PAIR and self._commutes:
             return self.inputs, self.inputs[::-1]
         return (self.inputs,)
 
     @cached_property
     def _commutes(self) -> bool:
-        return len(self.inputs) == 2 and not self.is_ordered and COMMUTATIVE.issuperset(self.ops)  # noqa: PLR2004
+        return len(self.inputs) == PAIR and not self.is_ordered and COMMUTATIVE.issuperset(self.ops)
 
     def __repr__(self) -> str:
         return "|".join(self.ops)
