@@ -24,7 +24,7 @@ _CHUNK, _SPAN = 1 << 22, 1 << 25
 PREFIX = 50
 """Characters of a name that a temporary one begins with: of four bytes each, with what follows, there may be 255."""
 _CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What the kernel answers if it cannot copy between these two files by itself."""
+"""What the kernel answers if it cannot copy between these two files by itself, or a file system synchronise folders."""
 
 
 class Folder:
@@ -55,7 +55,7 @@ class Folder:
     def rename(self, name: str, other: str) -> None:
         """Give a file another name, whoever had that, and make sure that it is on the disk."""
         os.replace(name, other, src_dir_fd=self.fd, dst_dir_fd=self.fd)
-        os.fsync(self.fd)
+        _sync(self.fd)
 
     def link(self, name: str, other: str) -> None:
         """Give a file a second name. Raises OSError on file systems without hard links."""
@@ -195,9 +195,18 @@ def sync_folder(folder: Path) -> None:
     """Make sure that the names in a folder are on the disk."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        _sync(fd)
     finally:
         os.close(fd)
+
+
+def _sync(folder: int) -> None:
+    """The same by descriptor, where the file system can."""
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
 
 
 def _mode(target: Path) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import signal
@@ -148,6 +149,22 @@ class TestFailures:
             save(model(value), tmp_path / "m.onnx", external_data=True)
             assert value_of(tmp_path / "m.onnx") == value
         assert names(tmp_path) == ["m.onnx", "m.onnx.data"]
+
+    @pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOSYS, errno.EIO])
+    def test_folders_that_cannot_be_synchronised(self, tmp_path, monkeypatch, external, error):
+        """Some file systems do not offer it; a broken disk is another matter."""
+        sync = os.fsync
+
+        def refuse(descriptor):
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(error, os.strerror(error))
+            sync(descriptor)
+
+        path = tmp_path / "m.onnx"
+        monkeypatch.setattr(os, "fsync", refuse)
+        with contextlib.nullcontext() if error != errno.EIO else pytest.raises(OutputError, match="cannot be written"):
+            save(model(1), path, external_data=external)
+        assert value_of(path) == 1
 
     def test_a_disk_without_room(self, tmp_path, external):
         """A limit on the size of files stands for the full disk."""
