@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,8 +26,7 @@ MOST_ELEMENTS = 4096
 """Symbolic values of larger tensors are not kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class TypeInfo:
+class TypeInfo(NamedTuple):
     """Element type and shape of a tensor; None for what is not known.
 
     A dimension is an int, the canonical text of an expression in named dimensions, or None.

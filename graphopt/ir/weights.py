@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from onnx import TensorProto
 from onnx_graphsurgeon.ir.tensor import LazyValues
@@ -22,8 +22,7 @@ Held = Stored | Array
 """An array, or what is not read before it is written."""
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A payload to be written: `length` bytes for `field` of a TensorProto."""
 
     held: Held

@@ -42,7 +42,6 @@ class Contract:
     """Base of the four promises."""
 
 
-@dataclass(frozen=True)
 class Exact(Contract):
     """Bit-identical outputs."""
 
@@ -81,7 +80,6 @@ class Lossy(Contract):
         return f"lossy({self.metric} {METRICS[self.metric]} {_number(self.floor)})"
 
 
-@dataclass(frozen=True)
 class Judged(Contract):
     """Other outputs, which are judged by how well they serve."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
 import ml_dtypes
 import numpy as np
@@ -47,17 +47,14 @@ class Domain:
     """Which values an input may take. The base class leaves it to the dtype."""
 
 
-@dataclass(frozen=True)
 class Real(Domain):
     """Any number. Integers stay below 128, as they may become sizes."""
 
 
-@dataclass(frozen=True)
 class Positive(Domain):
     """Numbers away from zero: at least 1/16 for floats, 1 for integers."""
 
 
-@dataclass(frozen=True)
 class NonZero(Domain):
     """Numbers of both signs away from zero."""
 
@@ -92,18 +89,16 @@ class Fixed(Domain):
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True)
-class InputSpec:
+class InputSpec(NamedTuple):
     """An input to be fed: `shape` is static, `domain` says which values it takes."""
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    domain: Domain = field(default_factory=Real)
+    domain: Domain = Real()
 
 
-@dataclass(frozen=True)
-class FeedPlan:
+class FeedPlan(NamedTuple):
     """Inputs to be drawn where they are used: `feeds(inputs, seed, kind)`, in a few bytes.
 
     overflow: places where the reference overflows on these inputs are not compared (see `compare`).
@@ -168,7 +163,7 @@ def _of_dtype(rng: np.random.Generator, spec: InputSpec, kind: Kind) -> Array:
         return np.asarray(_row(_WORDS, spec.dtype)[rng.integers(len(_WORDS), size=spec.shape)])
     if spec.dtype.kind == "c":
         real = np.dtype(f"f{spec.dtype.itemsize // 2}")
-        parts = _floats(rng, replace(spec, dtype=real, shape=(*spec.shape, 2)), kind)
+        parts = _floats(rng, spec._replace(dtype=real, shape=(*spec.shape, 2)), kind)
         return parts.view(spec.dtype)[..., 0]
     return _floats(rng, spec, kind) if is_float(spec.dtype) else _integers(rng, spec, kind)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import ml_dtypes
 import numpy as np
@@ -21,8 +20,7 @@ CHUNK = 1 << 18
 """Elements that are compared at a time."""
 
 
-@dataclass(frozen=True)
-class Distance:
+class Distance(NamedTuple):
     """How far a float array is from a reference.
 
     k: the largest difference, in units of eps(dtype) times the largest finite element of the reference.

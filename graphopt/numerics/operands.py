@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from graphopt.ir.values import constant
 from graphopt.numerics.feeds import Between, Choice, Domain, Fixed, Index, NonZero, Positive
@@ -30,8 +29,7 @@ class Known(Protocol):
         """The values, if all of them are known."""
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(NamedTuple):
     """A tensor as an operand of a node; `tensor` is the operand itself."""
 
     node: Node

@@ -13,9 +13,8 @@ import subprocess
 import sys
 import time
 import weakref
-from dataclasses import dataclass
 from multiprocessing import Pipe
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphopt.numerics.blas import load_idle
 from graphopt.numerics.failure import RunFailure
@@ -52,8 +51,7 @@ GRACE_S = 1.0
 _TAIL = 4096
 
 
-@dataclass(frozen=True)
-class Lost:
+class Lost(NamedTuple):
     """The process is gone. second: it was busy with the second model of a pair."""
 
     failure: RunFailure

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -298,7 +298,7 @@ class _Builder:
         fed = {t: spec.shape for t, spec in zip(inputs, specs, strict=True) if not isinstance(t, Constant)}
         wanted = {tensor: shape for tensor in self.old if (shape := shapes.static(tensor))}
         cut = smaller((*self.calls, *self.made), fed, wanted)
-        return tuple(replace(s, shape=cut[t]) if t in cut else s for t, s in zip(inputs, specs, strict=True))
+        return tuple(s._replace(shape=cut[t]) if t in cut else s for t, s in zip(inputs, specs, strict=True))
 
 
 def _joining(tensor: Tensor) -> Draft | None:

@@ -10,8 +10,7 @@ run in this process (`InProcess`) or in one that may die (`graphopt.numerics.wor
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from graphopt.numerics.compare import Comparison, compare
 from graphopt.numerics.failure import RunFailure
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from graphopt.numerics.values import Value
 
 
-@dataclass(frozen=True)
-class PairResult:
+class PairResult(NamedTuple):
     """What came of running two models on the same feeds.
 
     comparisons: one for each feed, in order, as far as they were made.
@@ -65,8 +63,7 @@ class PairResult:
         return "" if self.verdict == "ok" else "No finite number was there to be compared."
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Two models to be compared: the arguments of `check_pair`."""
 
     before: ModelSource
@@ -131,8 +128,7 @@ def run(
         return session.run(drawn(feeds), outputs)
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(NamedTuple):
     """What a model gives: the names of its outputs, and for each feed, as drawn, their values. It took `seconds`."""
 
     names: list[str]

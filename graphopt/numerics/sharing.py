@@ -6,8 +6,7 @@ import math
 import mmap
 import os
 import tempfile
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,9 +17,11 @@ INLINE = 1 << 15
 KEPT = 1 << 24
 """A file that has grown beyond this is emptied after use, as its bytes are memory."""
 
+CONTAINERS = (list, tuple)
+"""What is rebuilt: not what derives from them, such as a named tuple, which is a value."""
 
-@dataclass(frozen=True)
-class Placed:
+
+class Placed(NamedTuple):
     """Stands in a message for an array (of `dtype` and `shape`) or a byte string (dtype None) in the shared file."""
 
     offset: int
@@ -45,7 +46,7 @@ class Shared:
 
         if isinstance(value, dict):
             return {key: self.put(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
+        if type(value) in CONTAINERS:
             return type(value)(self.put(item) for item in value)
         if isinstance(value, bytes) and len(value) > INLINE:
             return self._write(value, (len(value),), None)
@@ -60,7 +61,7 @@ class Shared:
 
         if isinstance(value, dict):
             return {key: self.take(item, copy=copy) for key, item in value.items()}
-        if isinstance(value, list | tuple):
+        if type(value) in CONTAINERS:
             return type(value)(self.take(item, copy=copy) for item in value)
         if not isinstance(value, Placed):
             return value

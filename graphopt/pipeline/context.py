@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from graphopt.analysis.binding import bindings
 from graphopt.analysis.shapes import Shapes
@@ -33,8 +33,7 @@ MADE = 64 << 20
 """Bytes of weights that rewrites may make before they are kept in a file."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """left_out: rewrites not to be made, nor offered again later by the same rule at the same place.
     fuel: the number of rewrites after which none is made any more; None for all.
     """

@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphopt.errors import UsageError
 from graphopt.rewrite.driver import rewrite_all
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 Options = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option of a pass: `pass:name=value`. `parse` turns the text into a value, or raises ValueError."""
 
     name: str

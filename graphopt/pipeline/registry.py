@@ -8,10 +8,9 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphopt.errors import UsageError
 from graphopt.ir.model import Model
@@ -23,8 +22,7 @@ BUILTIN = "passes"
 ENTRY_POINTS = "graphopt.passes"
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """A pass with its parsed options. `text` is the step as written."""
 
     run: Pass
@@ -32,8 +30,7 @@ class Bound:
     text: str
 
 
-@dataclass(frozen=True)
-class BoundFix:
+class BoundFix(NamedTuple):
     """Bound steps repeated until a round changes nothing."""
 
     body: tuple[Bound | BoundFix, ...]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphopt.ir.edit import Draft, implied_imports
 from graphopt.ir.model import Model
@@ -13,8 +12,7 @@ from graphopt.ir.types import Constant, Graph, Node, Tensor, subgraphs
 from graphopt.target.target import UNOFFICIAL
 
 
-@dataclass(frozen=True)
-class Interface:
+class Interface(NamedTuple):
     """What callers of a model rely on: inputs, outputs (name, dtype, shape), defaults of inputs, metadata."""
 
     inputs: tuple[tuple[Any, ...], ...]

@@ -46,8 +46,7 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True)
-class Tried:
+class Tried(NamedTuple):
     """Where a rule need not be tried again: it was tried at every node after so many of the editor's notes.
 
     refused: nodes at which the rule itself declined, perhaps for what was then known of shapes, and when.

@@ -110,7 +110,6 @@ class Value(Pattern):
         return self.name or type(self).__name__.lower()
 
 
-@dataclass(frozen=True, eq=False)
 class Const(Value):
     """A tensor whose values are known. Looking at them through the match (`m[c]`) is recorded: values that a
     rule never looked at cannot have influenced it, so equal layers with other weights need one check."""
@@ -118,7 +117,6 @@ class Const(Value):
     is_known: ClassVar[bool | None] = True
 
 
-@dataclass(frozen=True, eq=False)
 class Computed(Value):
     """A tensor whose values are not known."""
 

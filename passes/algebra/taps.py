@@ -7,15 +7,14 @@ A convolution of stride s reads, for the output at p, the input at s p + offset,
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from graphopt.ir.types import Array
 
 
-@dataclass(frozen=True)
-class Taps:
+class Taps(NamedTuple):
     """weights: (outputs, inputs of a group, *kernel). bias: (outputs,) or None.
 
     first: the offset of the first tap along each axis; strides, dilations: as of Conv; trim: how much longer the padded

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,7 @@ BY_INPUT = 13
 Wanted = Sequence[Sequence[Axis]]
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One operator, and what it is told: axis, piece, number and width of pieces; lengths; or an order."""
 
     op: str

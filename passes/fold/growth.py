@@ -8,7 +8,7 @@ more than `SLACK` stays, and so its inputs are the results to be judged next.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphopt.ir.edit import Editor
 from graphopt.ir.types import Constant, Node, Tensor
@@ -19,8 +19,7 @@ SLACK = 1 << 14
 ROUNDS = 8
 
 
-@dataclass(frozen=True)
-class Excess:
+class Excess(NamedTuple):
     """A node that would grow the file: bytes of its results, and of what they would make superfluous."""
 
     node: Node

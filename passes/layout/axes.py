@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir.types import Array, Node, Tensor
@@ -19,8 +19,7 @@ class Change:
     inputs: Mapping[int, Array] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Turned:
+class Turned(NamedTuple):
     """A call in another layout: the names of the axes of all its inputs and outputs (None: untouched), reordered."""
 
     inputs: tuple[Letters | None, ...]
@@ -35,8 +34,7 @@ class Turned:
         return self.outputs[0] or ()
 
 
-@dataclass(frozen=True)
-class Axes:
+class Axes(NamedTuple):
     """The axes of the tensors of one call.
 
     inputs, outputs: a name for each axis; None for tensors that no change of layout concerns.
@@ -54,8 +52,7 @@ class Axes:
     slow: Callable[[Turned], bool] = lambda _: False
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """A node, and what is known of its operands."""
 
     node: Node

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphopt.analysis.shapes import Shapes
 from graphopt.ir.edit import Editor
@@ -29,8 +30,7 @@ class Price:
         return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(NamedTuple):
     """A value of a region: the tensor that it is made as, and who needs it, calls of the region or a fixed layout."""
 
     root: Tensor

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from graphopt.analysis.inference import key_of
 from graphopt.ir import values
@@ -23,8 +24,7 @@ COPY = 1 << 14
 Layouts = tuple[Order, Order]
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A call of a region. own: the layout in which it runs now. inputs, outputs: orders in the other; None: untouched.
 
     constants: positions of constant inputs that the other layout concerns.

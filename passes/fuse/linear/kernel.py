@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphopt.ir.types import Array, Tensor
 from graphopt.rewrite import Builder, Const, Match, Value
@@ -14,8 +14,7 @@ LEAST_RANK = 3
 """A batch axis, a channel axis, and at least one spatial axis."""
 
 
-@dataclass(frozen=True)
-class Kernel:
+class Kernel(NamedTuple):
     """Shape of the weights: (outputs, inputs of a group, ...), or (inputs, outputs of a group, ...) if transposed."""
 
     shape: tuple[int, ...]
