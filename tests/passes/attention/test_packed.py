@@ -82,6 +82,13 @@ def test_pieces_in_another_order():
     fires(packed_attention, model(body + mha("q, k, v")), weights, leaves=["Attention"])
 
 
+def test_pieces_of_the_sequence_are_no_projections():
+    body = "all = MatMul(x, wq) q, k, v = Split<axis = 1>(all, lengths)"
+    text = model(body + mha("q, k, v"), "float[b, 6, 32] x", "float[b, 2, 32] y")
+    weights = {"wq": SQUARE["wq"], "lengths": np.array([2, 2, 2])}
+    refuses(packed_attention, text, weights, reason="not cut from the columns")
+
+
 def test_attributes_and_masks_are_kept():
     attrs = "num_heads = 4, scale = 0.5, unidirectional = 1, mask_filter_value = -1000.0"
     inputs = "float[b, s, 32] x, int32[b, s] mask, float[b, 1, s, s] bias"

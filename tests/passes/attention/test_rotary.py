@@ -40,14 +40,36 @@ def test_it_moves_before_the_heads_are_set_apart():
     assert (node.inputs[0].name, node.attrs["num_heads"]) == ("w", 4)
 
 
+COMPUTED = (
+    "f = MatMul(p, rates) e = Concat<axis = -1>({}) c = Cos(e) s = Sin(e)"
+    " cos = Unsqueeze(c, one) sin = Unsqueeze(s, one) "
+)
+POSITIONS = "float[1, t, 1] p"
+RATES = {"rates": 10.0 ** -np.arange(4, dtype=np.float32)[None], "one": np.array([1])}
+
+
 @pytest.mark.parametrize("axis", [-1, 2])
 def test_angles_that_are_computed(axis):
-    angles = f"f = MatMul(p, rates) e = Concat<axis = {axis}>(f, f) c = Cos(e) s = Sin(e)"
-    angles += " cos = Unsqueeze(c, one) sin = Unsqueeze(s, one) "
-    text = model(angles + HALVES + TURNED, "float[b, 4, t, 8] x, float[1, t, 1] p", "float[b, 4, t, 8] y")
-    weights = CUTS | {"rates": 10.0 ** -np.arange(4, dtype=np.float32)[None], "one": np.array([1])}
+    angles = COMPUTED.format("f, f").replace("-1", str(axis))
+    text = model(angles + HALVES + TURNED, f"float[b, 4, t, 8] x, {POSITIONS}", "float[b, 4, t, 8] y")
     leaves = ["MatMul", "Cos", "Sin", "Reshape", "Reshape", "RotaryEmbedding"]
-    fires(rotary_embedding, text, weights, leaves=leaves)
+    fires(rotary_embedding, text, RATES | CUTS, leaves=leaves)
+
+
+@pytest.mark.parametrize(
+    ("angles", "positions", "reason"),
+    [
+        (COMPUTED.format("f, g").replace("e =", "g = Neg(f) e ="), POSITIONS, "the same for both"),
+        (COMPUTED.format("f, f"), "float[b, t, 1] p", "differ from row to row"),
+        (COMPUTED.format("f, f").replace("-1", "1").replace("Unsqueeze", "Reshape"), POSITIONS, "not those of pairs"),
+        ("", "float[1, 1, t, 8] cos, float[1, 1, t, 8] sin", "the same for both"),
+    ],
+)
+def test_other_computed_angles_are_left_alone(angles, positions, reason):
+    inputs, rows = f"float[b, 4, t, 8] x, {positions}", np.array([1, 1, -1, 8])
+    text = model(angles + HALVES + TURNED, inputs, "float[b, 4, t, 8] y")
+    constants = {"rates": RATES["rates"], "one": rows if "Reshape" in angles else RATES["one"]}
+    refuses(rotary_embedding, text, CUTS | constants, reason=reason)
 
 
 def test_angles_of_one_position_spread_over_others_are_left_alone():
@@ -101,6 +123,23 @@ def test_the_last_part_of_each_head_is_left_alone():
     assert "partial_rotary_embedding" not in result.report.hits
 
 
+def test_parts_that_are_put_elsewhere_are_left_alone():
+    body = f"x = Slice(w, i0, i8, last) rest = Slice(w, i8, end, last) {HALVES} {TURNED.replace('y =', 't =')}"
+    text = model(body + " y = Concat<axis = 2>(t, rest)", "float[b, 4, 5, 16] w", "float[b, 4, 10, 8] y")
+    result = apply([rotary_embedding, partial_rotary_embedding], text, WEIGHTS | CUTS | {"i8": np.array([8])})
+    assert "parts are missing" in next(one.reason for one in result.report.refusals if "partial" in one.rule)
+    assert not result.report.rolled_back
+
+
+def test_parts_of_heads_side_by_side_are_left_alone():
+    text = """<ir_version: 10, opset_import: ["" : 18, "com.microsoft" : 1]>
+        agraph (float[b, 5, 12] w, int64[b, 5] at) => (float[b, 5, 12] y) {
+            x = Slice(w, i0, i8, inside) rest = Slice(w, i8, end, inside)
+            t = com.microsoft.RotaryEmbedding(x, at, cos, sin) y = Concat<axis = 2>(t, rest) }"""
+    constants = CUTS | {"cos": np.cos(ANGLES), "sin": np.sin(ANGLES), "i8": np.array([8]), "inside": np.array([-1])}
+    refuses(partial_rotary_embedding, text, constants, reason="has not four dimensions")
+
+
 def test_every_other_element_of_each_head_is_no_part():
     body = f"x = Slice(w, i0, end, last, i2) rest = Slice(w, i8, end, last) {HALVES} {TURNED.replace('y =', 't =')}"
     text = model(body + " y = Concat<axis = 3>(t, rest)", "float[b, 4, 5, 16] w", "float[b, 4, 5, 16] y")
@@ -121,6 +160,8 @@ def test_float16():
     [
         (COS * np.arange(1, 9, dtype=np.float32), "turned by different angles"),
         (COS[:, :, :1], "not those of each position"),
+        (COS[0, 0, 0], "not those of each position"),
+        (COS[..., :1], "not those of each position"),
         (np.repeat(COS, 4, axis=1), "differ from row to row, or from head to head"),
     ],
 )
@@ -131,6 +172,47 @@ def test_other_angles_are_left_alone(angles, reason):
 def test_other_pairs_are_left_alone():
     swapped = HALVES.replace("x1", "x3").replace("x2", "x1").replace("x3", "x2")
     refuses(rotary_embedding, model(swapped + TURNED), WEIGHTS | CUTS, reason="not in pairs of halves")
+
+
+def test_other_neighbours_are_left_alone():
+    swapped = (
+        ALTERNATING.replace("(x, i0,", "(x, first,").replace("(x, i1,", "(x, i0,").replace("(x, first,", "(x, i1,")
+    )
+    refuses(rotary_embedding, model(swapped), NEIGHBOURS, reason="not in pairs of neighbours")
+    known = {name: array for name, array in NEIGHBOURS.items() if name != "cos"}
+    text = model(ALTERNATING, "float[b, 4, 5, 8] x, float[1, 1, 5, 8] cos")
+    refuses(rotary_embedding, text, known, reason="angles of neighbours are computed")
+    beside = ALTERNATING.replace("Concat<axis = -1>", "Concat<axis = -2>")
+    refuses(rotary_embedding, model(beside), NEIGHBOURS | {"inside": np.array([-2])}, reason="beside each other")
+
+
+@pytest.mark.parametrize(
+    ("shape", "angles", "reason"),
+    [
+        ("[b, 4, 5, n]", WEIGHTS, "is unknown, or odd"),
+        ("[b, 5, 8]", {name: held[0, 0] for name, held in WEIGHTS.items()}, "has not four dimensions"),
+        ("[b, 4, 5, 8]", {name: held[None] for name, held in WEIGHTS.items()}, "broadcast what is turned"),
+    ],
+)
+def test_other_shapes_are_left_alone(shape, angles, reason):
+    output = "float[1, b, 4, 5, 8] y" if "broadcast" in reason else f"float{shape} y"
+    cuts = CUTS | {"last": np.array([-1])}
+    refuses(rotary_embedding, model(HALVES + TURNED, f"float{shape} x", output), angles | cuts, reason=reason)
+
+
+def test_ai_onnx_turns_halves_where_the_target_has_nothing_else():
+    text = model(HALVES + TURNED, "float[2, 4, 5, 8] x", "float[2, 4, 5, 8] y", opset=23)
+    refuses(standard_rotary_embedding, text, WEIGHTS | CUTS, reason="has an operator for any opset")
+    swapped = text.replace("x1 = Slice(x, i0, i4, last)", "x1 = Slice(x, i4, end, last)")
+    reason = "not in pairs of halves"
+    refuses(standard_rotary_embedding, swapped, WEIGHTS | CUTS, reason=reason, target="portable")
+
+
+def test_ai_onnx_wants_angles_that_are_known():
+    text = model(
+        COMPUTED.format("f, f") + HALVES + TURNED, f"float[2, 4, t, 8] x, {POSITIONS}", "float[2, 4, t, 8] y", 23
+    )
+    refuses(standard_rotary_embedding, text, RATES | CUTS, reason="the angles are computed", target="portable")
 
 
 def test_ai_onnx_has_one_too():
