@@ -48,6 +48,25 @@ def test_a_bias_that_is_the_same_for_all_queries_is_spread():
     fires(PASS, text, weights(text), leaves=["Shape", "Concat", "Expand", "MultiHeadAttention"])
 
 
+def test_a_bias_for_other_queries_than_keys_is_left_alone():
+    text = masked("scores = Add(plain, bias)", "float[b, 1, 1, s] bias")
+    text = text.replace("float[b, s, 32] q", "float[b, r, 32] q").replace("float[b, s, 32] y", "float[b, r, 32] y")
+    refuses(multi_head_attention, text, weights(text), reason="for another number of queries")
+
+
+def test_a_bias_for_all_queries_is_spread_since_shapes_have_parts():
+    text = masked("scores = Add(plain, bias)", "float[b, 1, 1, s] bias", opset='["" : 14]')
+    refuses(multi_head_attention, text, weights(text), reason="before opset 15 it takes more to repeat a mask")
+
+
+def test_a_bias_that_is_repeated_for_some_heads_is_left_alone():
+    inputs = f"{FIXED['inputs']}, float[1, 2, 1, 5, 5] half"
+    repeated = "e = Expand(half, wide) bias = Reshape(e, four) scores = Add(plain, bias)"
+    text = attention(**FIXED | {"inputs": inputs}, scores="plain = MatMul(qs, kt)", added=repeated)
+    shapes = {"wide": np.array([1, 2, 2, 5, 5]), "four": np.array([1, 4, 5, 5])}
+    refuses(multi_head_attention, text, weights(text, **shapes), reason="dimensions of what is added")
+
+
 def test_a_bias_that_is_the_same_for_all_keys_is_left_alone():
     text = masked("scores = Add(plain, bias)", "float[b, 1, s, 1] bias")
     refuses(multi_head_attention, text, weights(text), reason="is the same for all keys")
