@@ -152,20 +152,17 @@ def _ends(m: Match, attention: Attention, heads: Dimension) -> list[int]:
     return [int(size) for size in found if isinstance(size, int)]
 
 
-def _truth(m: Match, new: Builder, mask: Keys) -> Tensor:
-    """The mask as it counts: of truth values, or of zeros and ones."""
+def _truth(new: Builder, mask: Keys) -> Tensor:
+    """The mask as it counts: of truth values, or of zeros and ones, which are never inverted."""
     tensor = mask.mask
     if mask.truth:
         tensor = new.Cast(tensor, to=dtypes.elem_type(BOOL))
-    if mask.inverted:
-        m.require(mask.truth or m.dtype(tensor) == BOOL, "a mask of numbers, of which zero counts")
-        tensor = new.Not(tensor)
-    return tensor
+    return new.Not(tensor) if mask.inverted else tensor
 
 
 def _whole(m: Match, new: Builder, mask: Keys) -> Tensor:
     """The mask as int32."""
-    tensor = _truth(m, new, mask)
+    tensor = _truth(new, mask)
     return tensor if m.dtype(tensor) == np.int32 else new.Cast(tensor, to=dtypes.elem_type(np.dtype(np.int32)))
 
 
@@ -174,7 +171,7 @@ def _kept(m: Match, new: Builder, mask: Keys) -> Tensor:
     dtype = m.dtype(m.root.outputs[0])
     if dtype is None:
         m.refuse("the dtype of the result is unknown")
-    numbers = new.Cast(_truth(m, new, mask), to=dtypes.elem_type(dtype))
+    numbers = new.Cast(_truth(new, mask), to=dtypes.elem_type(dtype))
     by_input = m.opset >= AXES_ARE_INPUTS
     largest = (
         new.ReduceMax(numbers, np.array([1], np.int64), keepdims=1)
