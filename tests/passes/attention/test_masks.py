@@ -59,6 +59,19 @@ def test_a_bias_for_all_queries_is_spread_since_shapes_have_parts():
     refuses(multi_head_attention, text, weights(text), reason="before opset 15 it takes more to repeat a mask")
 
 
+def test_a_bias_in_float32_beside_values_in_float16_is_left_alone():
+    narrow = {name: PARTS[name].replace("float[", "float16[") for name in ("inputs", "output")}
+    text = attention(
+        inputs=f"{narrow['inputs']}, float[b, 1, s, s] bias",
+        output=narrow["output"],
+        scores="half = MatMul(qs, kt) plain = Cast<to = 1>(half)",
+        added="scores = Add(plain, bias)",
+        softmax="wide = Softmax<axis = -1>(scores) p = Cast<to = 10>(wide)",
+    )
+    constants = weights(text) | {"root": np.float16(8**-0.5)}
+    refuses(multi_head_attention, text, constants, reason="another dtype than values", target="cuda")
+
+
 def test_a_bias_that_is_repeated_for_some_heads_is_left_alone():
     inputs = f"{FIXED['inputs']}, float[1, 2, 1, 5, 5] half"
     repeated = "e = Expand(half, wide) bias = Reshape(e, four) scores = Add(plain, bias)"
