@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from graphopt.analysis.order import cut_off
 from graphopt.ir import values
+from graphopt.ir.dtypes import FLOATS
 from graphopt.ir.types import MATRIX, Node
 from passes.attention.axes import Axis, Dimension, View
 from passes.attention.reading import REGROUPING, Reading, back, sizes
@@ -75,7 +76,7 @@ def _products(m: Match, so_far: Scores) -> Iterator[Scores]:
         return
     elif node.op in ("Add", "Where") and so_far.factor == 1:
         yield from _added(m, so_far, node)
-    elif node.op == "Cast" and m.dtype(node.inputs[0]) != m.dtype(view.tensor):
+    elif node.op == "Cast" and FLOATS.issuperset((m.dtype(node.inputs[0]), m.dtype(view.tensor))):
         before = View(node.inputs[0], view.dims)
         yield from _products(m, replace(so_far, query=before, nodes=(*so_far.nodes, node)))
     elif node.op in MOVING and (step := back(m, Reading(view))) is not None:

@@ -90,6 +90,12 @@ def test_a_bias_that_is_multiplied_with_the_scores_is_left_alone():
     refuses(multi_head_attention, text, weights(text), reason="the scores are not a product")
 
 
+def test_scores_that_are_rounded_are_left_alone():
+    rounded = "product = MatMul(qs, kt) whole = Cast<to = 6>(product) scores = Cast<to = 1>(whole)"
+    text = attention(scores=rounded)
+    refuses(multi_head_attention, text, weights(text), reason="the scores are not a product")
+
+
 # ---- masks of keys ----
 
 KEYS = {
