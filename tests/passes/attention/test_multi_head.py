@@ -297,3 +297,9 @@ def test_not_where_values_have_another_type():
 def test_unknown_many_heads_stay():
     text = attention(**FREE_HEADS)
     refuses(multi_head_attention, text, weights(text), reason="the number of heads is unknown")
+
+
+def test_a_single_head_without_a_batch_is_left_alone():
+    body = "kt = Transpose(k) s = MatMul(q, kt) t = Mul(s, root) p = Softmax<axis = -1>(t) y = MatMul(p, v)"
+    text = f"g (float[n, 8] q, float[n, 8] k, float[n, 8] v) => (float[n, 8] y) {{ {body} }}"
+    refuses(multi_head_attention, text, weights(text), reason="the scores have no batch")
