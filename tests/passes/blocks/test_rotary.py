@@ -55,3 +55,23 @@ def test_later_positions_stay():
         "sin": np.tile(WEIGHTS["sin"], (2, 1)),
     }
     refuses(rotated_grouped_attention, text(BODY), later, reason="do not start from 0", target="cpu")
+
+
+def test_a_past_is_turned_already():
+    past = "float[2, 2, 3, 16] past_key, float[2, 2, 3, 16] past_value"
+    body = BODY.replace("v, , , lengths", "v, past_key, past_value, lengths")
+    given = text(body).replace("[2, 6, 32] v)", f"[2, 6, 32] v, {past})")
+    refuses(rotated_grouped_attention, given, WEIGHTS, reason="turned already", target="cpu")
+
+
+def test_small_heads_stay():
+    small = {name: WEIGHTS[name][:, :4].copy() for name in ("cos", "sin")}
+    given = text(BODY).replace(", 64]", ", 32]").replace(", 32] k", ", 16] k").replace(", 32] v", ", 16] v")
+    refuses(rotated_grouped_attention, given, WEIGHTS | small, reason="no multiple of 16", target="cpu")
+
+
+def test_heads_that_are_turned_in_part_stay():
+    small = {name: WEIGHTS[name][:, :4].copy() for name in ("cos", "sin")}
+    body = BODY.replace("<num_heads = 4>(q", "<num_heads = 4, rotary_embedding_dim = 8>(q")
+    body = body.replace("<num_heads = 2>(k", "<num_heads = 2, rotary_embedding_dim = 8>(k")
+    refuses(rotated_grouped_attention, text(body), WEIGHTS | small, reason="a part of each head", target="cpu")

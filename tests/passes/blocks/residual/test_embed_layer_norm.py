@@ -105,6 +105,17 @@ def test_other_sums_stay(body, reason):
     refuses(embed_layer_norm, text(body), used(body), reason=reason)
 
 
+def test_something_that_is_added_too_is_not_lost():
+    body = f"{PLACES} w = Gather(words, ids) r = Relu(x) e = Add(r, w) y = {NORM}(p, e, scale, offset)"
+    inputs = "int64[B,S] ids, float[B,S,8] x"
+    refuses(embed_layer_norm, text(body, inputs), used(body), reason="no sum of embeddings")
+
+
+def test_a_scale_of_unknown_length_stays():
+    given = {name: array for name, array in used(WORDS).items() if name != "scale"}
+    refuses(embed_layer_norm, text(WORDS, "int64[B,S] ids, float[h] scale"), given, reason="are no vectors")
+
+
 def test_types_of_another_shape_stay():
     body = text(TYPES, "int64[B,S] ids, int64[1,S] kinds")
     refuses(embed_layer_norm, body, used(TYPES), reason="different shapes")
