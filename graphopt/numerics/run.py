@@ -98,6 +98,7 @@ class Runner(Protocol):
         feeds: Sequence[Mapping[str, Value] | FeedPlan],
         contract: Contract,
         *,
+        given: Mapping[str, Value] | None = None,
         folder: str = "",
         limit_s: float | None = None,
     ) -> PairResult:

@@ -14,4 +14,4 @@ class Level(StrEnum):
     REGION = "region"
     """Every rewrite on its region, and the whole model at the end if it is within the budget."""
     FULL = "full"
-    """The whole model whatever its size, and at two sizes of every free dimension."""
+    """The whole model whatever its size; it and regions at two sizes of every free dimension, and pictures uncut."""

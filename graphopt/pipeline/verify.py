@@ -142,16 +142,23 @@ class Verifier:
 
     def _run_ahead(self, ahead: Ahead, built: Region, key: Hashable, numerics: Contract) -> Owed:
         before, after = built.models(whole=False)
+        outline = built.outline, numerics
+        leans = outline in self._outlines
         plans, *larger = self._plans(built, numerics)
         coming = ahead.check_pair(before, after, plans, numerics, given=built.bulky(), limit_s=REGION_SECONDS)
         coming.add_done_callback(lambda _: built.release())
         self.checked += 1
-        self._outlines.add((built.outline, numerics))
+        self._outlines.add(outline)
 
         def owed() -> Verdict:
             verdict = self._judged(coming.result(), before, plans, numerics, built.bulky)
-            if verdict.status is not Status.VERIFIED and larger:
-                verdict, _ = self._compared(built.models(), larger, numerics)
+            choices = larger if verdict.status is not Status.VERIFIED else []
+            if leans and outline not in self._outlines:
+                choices = self._plans(built, numerics)
+            if choices:
+                verdict, _ = self._compared((before, after), choices, numerics, built.bulky)
+            if verdict.status is not Status.VERIFIED:
+                self._outlines.discard(outline)
             if verdict.status is Status.WRONG:
                 self._known.pop(key, None)
             elif key is not None:
@@ -164,7 +171,8 @@ class Verifier:
         self, rewrite: Rewrite, rule: str, built: Region, numerics: Contract, given: Sequence[Feed] = ()
     ) -> Verdict:
         before, after = built.models()
-        verdict, plans = self._compared((before, after), [given] if given else self._plans(built, numerics), numerics)
+        choices = [given] if given else self._plans(built, numerics)
+        verdict, plans = self._compared((before, after), choices, numerics)
         self.checked += 1
         if verdict.status is Status.VERIFIED and not given:
             self._outlines.add((built.outline, numerics))
@@ -174,12 +182,16 @@ class Verifier:
         return verdict
 
     def _compared(
-        self, models: tuple[bytes, bytes], choices: Sequence[Sequence[Feed]], numerics: Contract
+        self,
+        models: tuple[bytes, bytes],
+        choices: Sequence[Sequence[Feed]],
+        numerics: Contract,
+        given: Callable[[], Mapping[str, Array]] = dict,
     ) -> tuple[Verdict, Sequence[Feed]]:
         """The verdict on two models, and what they were fed: the first choice on which it is good, or the last."""
         for plans in choices:
-            result = self.runner.check_pair(*models, plans, numerics, limit_s=REGION_SECONDS)
-            verdict = self._judged(result, models[0], plans, numerics)
+            result = self.runner.check_pair(*models, plans, numerics, given=given(), limit_s=REGION_SECONDS)
+            verdict = self._judged(result, models[0], plans, numerics, given)
             if verdict.status is Status.VERIFIED:
                 break
         return verdict, plans
@@ -214,17 +226,17 @@ class Verifier:
         """What to run a region on: small pictures, and, should it not hold on them, pictures as they are.
 
         Both are ordinary numbers at the last binding, whose numbers are least, and unusual ones among others at the
-        first. Where a region with other weights but otherwise the same has passed both, ordinary ones suffice. What is
-        lossy by design is measured on as many numbers as there are: on pictures as they are, at every binding.
+        first. Where a region with other weights but otherwise the same has passed both, ordinary ones at the first
+        suffice. At level `full`, and for what is lossy by design, pictures stay as they are, and ordinary numbers run
+        at all bindings.
         """
-        loose = isinstance(numerics, LOOSE)
-        sizes = [built.feeds] if loose or self.level is Level.FULL or not built.small else [built.small, built.feeds]
+        thorough = self.level is Level.FULL or isinstance(numerics, LOOSE)
         passed = (built.outline, numerics) in self._outlines
         plans = []
-        for feeds in sizes:
-            ordinary = [FeedPlan(inputs, self.seed, "normal") for inputs in reversed(feeds if loose else feeds[-1:])]
+        for feeds in [built.feeds] if thorough or not built.small else [built.small, built.feeds]:
+            usual = feeds[::-1] if thorough else feeds[:1] if passed else feeds[-1:]
             unusual = [] if passed else [FeedPlan(feeds[0], self.seed, "edge", overflow=True)]
-            plans.append([*ordinary, *unusual])
+            plans.append([*(FeedPlan(inputs, self.seed, "normal") for inputs in usual), *unusual])
         return plans
 
     # ---- the whole model ----

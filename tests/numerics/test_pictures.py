@@ -162,8 +162,11 @@ def test_a_region_is_run_on_small_pictures_unless_all_is_to_be_checked(level, si
     assert runner.seen == [{size}]
 
 
-def test_what_is_wrong_only_at_the_border_is_wrong_on_small_pictures_too():
-    report = graphopt.optimize(proto(PICTURE, W), passes=[one_border_less]).report
+@pytest.mark.parametrize("behind", ["", "z = Relu(y)"])
+@pytest.mark.parametrize("runner", [None, InProcess()], ids=["ahead", "step by step"])
+def test_what_is_wrong_only_at_the_border_is_wrong_on_small_pictures_too(behind, runner):
+    text = f"g (float[1, 4, 64, 64] x) => (float[1, 4, 64, 64] {'z' if behind else 'y'}) {{ {CONV} {behind} }}"
+    report = graphopt.optimize(proto(text, W), passes=[one_border_less], runner=runner).report
     assert [entry.verdict.status for entry in report.rolled_back] == [Status.WRONG]
 
 

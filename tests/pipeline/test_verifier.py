@@ -13,9 +13,11 @@ import graphopt
 from graphopt import Close, Exact, Pass, PassError, Value, op, rule
 from graphopt.ir.edit import Draft, Rewrite
 from graphopt.ir.types import Constant, Variable
+from graphopt.numerics.failure import RunFailure
 from graphopt.numerics.feeds import Real
 from graphopt.numerics.region import READERS
-from graphopt.numerics.run import InProcess, check_pair
+from graphopt.numerics.run import InProcess, PairResult, check_pair
+from graphopt.numerics.worker import Worker
 from graphopt.pipeline.journal import Status, Verdict
 from tests.support import apply, operators, proto
 
@@ -61,7 +63,8 @@ def test_a_wrong_rule_is_undone_alone(wrong, place, tmp_path):
 def test_checking_ahead_and_checking_step_by_step_say_the_same(tmp_path):
     rules = [wrong_constant, wrong_axis, double_negation]
     ahead = apply_all(rules, tmp_path / "ahead")
-    steps = apply(rules, NET, WEIGHTS, reproducers=tmp_path / "steps")
+    options = {"reproducers": tmp_path / "steps", "runner": InProcess()}
+    steps = graphopt.optimize(proto(NET, WEIGHTS), passes=rules, **options)
     assert ahead.model.to_proto() == steps.model.to_proto()
     assert [plain(entry) for entry in ahead.report.rolled_back] == [plain(entry) for entry in steps.report.rolled_back]
     assert ahead.report.rewrites == steps.report.rewrites
@@ -261,7 +264,7 @@ class Recording(InProcess):
         return check_pair(before, after, feeds, contract, **options)
 
 
-@pytest.mark.parametrize(("count", "regions"), [(40, [[1, 3], [1]]), (4, [[1, 3], [1, 3]])])
+@pytest.mark.parametrize(("count", "regions"), [(40, [[1, 3], [3]]), (4, [[1, 3], [1, 3]])])
 def test_a_region_with_other_weights_than_one_that_passed_is_run_on_ordinary_numbers_alone(count, regions):
     """But not one with a few other numbers, on which it may hang what a rule does."""
 
@@ -277,6 +280,55 @@ def test_a_region_with_other_weights_than_one_that_passed_is_run_on_ordinary_num
     assert runner.regions == regions
 
 
+TABLES = """g (float[N, 40] x) => (float[N, 40] y) {
+    count = Shape<start = 0, end = 1>(x)
+    a = Slice(v, zero, count)  b = Add(x, a)  c = Relu(b)  d = Slice(w, zero, count)  e = Add(c, d)  y = Relu(e)
+}"""
+
+
+def test_regions_with_other_weights_are_run_where_more_of_those_show(monkeypatch):
+    """Not at size 1: there a rule that looks at the first row of a table alone is right where that is zero."""
+
+    @rule(x + op.Slice(c, graphopt.Rest("bounds")), numerics=Close(4))
+    def careless(m, new):
+        m.require(not m[c][0].any(), "not zero")
+        return new.Identity(m[x])
+
+    monkeypatch.setattr("graphopt.pipeline.verify.WHOLE_NODES", 1)
+    zeros, later = np.zeros((8, 40), np.float32), np.repeat(np.float32([[0]] + [[1]] * 7), 40, axis=1)
+    weights = {"v": later, "w": zeros, "zero": np.array([0])}
+    report = graphopt.optimize(proto(TABLES, weights), passes=[careless]).report
+    assert len(report.rolled_back) == 1
+    assert report.hits == {"careless": 1}
+
+
+def test_nothing_leans_on_a_region_that_could_not_be_run(monkeypatch):
+    """The first of two that differ in their weights crashed, so the second is run on unusual numbers as well."""
+
+    @rule(op.Relu(x * c), numerics=Exact())
+    def paused(m, new):
+        return new.Relu(new.Identity(new.Mul(m[x], m[c])))
+
+    given, kinds, check = [], [], Worker.check_pair
+
+    def lost(_self, pairs):
+        given.extend(pairs)
+        crashed = PairResult(failure=RunFailure("crash", "It died."), side="before")
+        return [crashed if pair is given[0] else check_pair(*pair[:4]) for pair in pairs]
+
+    def seen(self, before, after, feeds, *arguments, **options):
+        kinds.append([getattr(feed, "kind", "") for feed in feeds])
+        return check(self, before, after, feeds, *arguments, **options)
+
+    monkeypatch.setattr(Worker, "check_pairs", lost)
+    monkeypatch.setattr(Worker, "check_pair", seen)
+    text = "g (float[N, 40] x) => (float[N, 40] y) { a = Mul(x, v) b = Relu(a) d = Mul(b, w) y = Relu(d) }"
+    report = graphopt.optimize(proto(text, {"v": (40,), "w": (40,)}), passes=[paused]).report
+    assert [[feed.kind for feed in pair.feeds] for pair in given] == [["normal", "edge"], ["normal"]]
+    assert [entry.verdict.status for entry in report.rewrites] == [Status.UNVERIFIED, Status.VERIFIED]
+    assert kinds[0] == ["normal", "edge"]
+
+
 @pytest.mark.parametrize(
     ("level", "sizes"),
     [("region", [[3]]), ("full", [[3, 1]])],
@@ -286,6 +338,14 @@ def test_the_whole_is_compared_at_one_size_where_all_rewrites_were_checked_at_tw
     report = graphopt.optimize(proto(NET, WEIGHTS), passes=[double_negation], verify=level, runner=runner).report
     assert report.whole.status is Status.VERIFIED
     assert runner.sizes == sizes
+
+
+@pytest.mark.parametrize(("level", "sizes"), [("region", [1, 3]), ("full", [1, 3, 3])])
+def test_ordinary_numbers_are_run_at_the_least_size_and_at_level_full_at_both(level, sizes):
+    runner = Recording()
+    report = graphopt.optimize(proto(NET, WEIGHTS), passes=[double_negation], verify=level, runner=runner).report
+    assert report.hits == {"double_negation": 1}
+    assert runner.regions == [sizes]
 
 
 def unchecked(context, _options):
