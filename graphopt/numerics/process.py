@@ -126,9 +126,16 @@ class Process:
             self._requests.clear()
         return Lost(RunFailure("timeout", f"No result after {limit_s:g} seconds."), second)
 
+    def _ended(self) -> int:
+        """The exit code of a process that says nothing any more, which may take its time to end."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._popen.wait(START_S)
+        self.kill()
+        return self._popen.wait()
+
     def _last_words(self) -> str:
         """How the process ended, and the last line that it wrote about it."""
-        code = self._popen.wait(START_S)
+        code = self._ended()
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         size = os.fstat(self._errors).st_size
         lines = os.pread(self._errors, _TAIL, max(0, size - _TAIL)).decode("utf-8", "replace").split("\n")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,9 +66,9 @@ def amplification(
         for constant, held in zip(constants, stored, strict=True):
             constant.values = held
             constant.values = shaken(constant.values, rng)
-        change = _change(expected, lambda moved=moved: _run_saved(runner, model, moved, names))  # type: ignore[misc]
+        change = _change(expected, partial(_run_saved, runner, model, moved, names))
         if not math.isfinite(change):  # some constants are no data: the scales of a Resize must stay as they are
-            change = _change(expected, lambda moved=moved: runner.run(original, moved, outputs=names))  # type: ignore[misc]
+            change = _change(expected, partial(runner.run, original, moved, outputs=names))
         largest = max(largest, change if math.isfinite(change) else 0.0)
     return 1.0 + largest
 

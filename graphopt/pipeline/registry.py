@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -39,9 +39,8 @@ class BoundFix(NamedTuple):
 Resolved = tuple[Bound | BoundFix, ...]
 
 
-@cache
 def installed() -> tuple[metadata.EntryPoint, ...]:
-    """What other packages add, by name. To look through all that is installed takes longer than many a compile."""
+    """What other packages add, by name."""
     return tuple(sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name))
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from graphopt.numerics.process import started
+from graphopt.numerics.process import Process, started
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no process for runs on Windows")
 
@@ -37,3 +37,13 @@ def test_starting_one_imports_nothing_heavy():
     code = "import sys, graphopt.numerics.process; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {*done.stdout.split()} & {"numpy", "onnx", "onnxruntime"}
+
+
+def test_a_process_that_hangs_up_and_does_not_end_is_ended(monkeypatch):
+    monkeypatch.setattr("graphopt.numerics.process.START_S", 2.0)
+    silent = "import os, sys, time; os.close(int(sys.argv[2])); time.sleep(60)"
+    process = Process(silent)
+    lost = process.ask(("run",), 1.0)
+    assert "died" in lost.failure.reason
+    assert not process.alive
+    process.end()
