@@ -93,6 +93,7 @@ def test_first_states_of_zeros_are_none():
     [
         ("Gather<axis = 1>(x, at2)", "Gather<axis = 1>(x, at0)", "all steps in order"),
         ("th1 = Tanh(c2)", "th1 = Tanh(c1)", "no sequence of cells"),
+        ("k2 = Mul(sf2, c2)", "k2 = Mul(sf2, c1)", "both of their states"),
         ("b2 = Gemm<transB = 1>(h2, r, br)", "b2 = Gemm<transB = 1>(h2, q, br)", "the cells differ"),
     ],
 )
@@ -111,6 +112,16 @@ def test_cells_that_add_another_number_to_each_row_of_the_batch_stay(bias):
 def test_a_state_in_between_that_is_used_too_stays():
     text = model(" ".join(cell(t) for t in range(3)), "float[b, 5] h3, float[b, 5] h2")
     refuses(PASS[:2], text, constants(), reason="in between")
+
+
+def test_the_last_of_the_other_states_that_is_used_too_stays():
+    text = model(" ".join(cell(t) for t in range(3)) + " z = Neg(c3)", "float[b, 5] h3, float[b, 5] z")
+    refuses(PASS[:2], text, constants(), reason="more than the last state")
+
+
+def test_states_in_another_order_stay():
+    text = model(stacked().replace("(u1, u2, u3)", "(u2, u1, u3)"), "float[b, 3, 5] y")
+    refuses(PASS[:2], text, constants(), reason="another order")
 
 
 def test_one_cell_is_no_sequence():

@@ -56,6 +56,12 @@ def test_casts_around_it_go():
     assert left(simplified_norm_mixed, text, numbers) == {"SimplifiedLayerNormalization": 1}
 
 
+def test_statistics_in_float64_stay():
+    numbers = HALF | {"axes": np.array([-1]), "eps": np.float64(1e-5)}
+    text = f"g (float16[N,S,8] x) => (float16[N,S,8] y) {{ {MIXED.replace('to = 1>', 'to = 11>')} }}"
+    refuses(simplified_norm_mixed, text, numbers, reason="not computed in float32")
+
+
 def test_the_standard_operator_is_preferred():
     refuses(simplified_norm, spelled(DIVIDED, opset=23), GAMMA, reason="opset 23 has RMSNormalization")
 
