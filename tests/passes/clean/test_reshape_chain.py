@@ -113,3 +113,9 @@ def test_not_of_an_empty_tensor():
 def test_not_if_the_first_is_used_elsewhere():
     text = reshapes("4, 6", "3, 8", "2, 12").replace("B] y)", "B] y, float[3, 8] a)")
     refuses(reshape_chain, text)
+
+
+def test_not_if_the_number_of_axes_is_unknown():
+    text = """m (float[N] x, int64[r] s) => (y) <int64[1] i = {0}> {
+        u = Reshape(x, s) a = Unsqueeze(u, i) y = Squeeze(a) }"""
+    refuses(reshape_chain, text, reason="the number of axes is unknown")

@@ -137,3 +137,9 @@ def test_of_an_unknown_shape_only_an_endless_one_is_everything(end, left):
             y = Slice(u, starts, ends)
         }}"""
     assert len(apply(whole_slice, text).model.graph.nodes) == left
+
+
+def test_not_if_the_number_of_axes_is_unknown():
+    text = """m (float[N] x, int64[r] s) => (y) <int64[1] i = {0}, int64[1] j = {2}> {
+        u = Reshape(x, s) a = Slice(u, i, j, i) y = Slice(a, i, j, i) }"""
+    refuses(slice_chain, text, reason="the number of axes is unknown")

@@ -84,3 +84,9 @@ def test_not_if_the_axes_are_not_named():
         "m (float[N, 1] x) => (float[N, 1] y) <int64[1] b = {1}> { r = Relu(x)  p = Squeeze(r)  y = Unsqueeze(p, b) }"
     )
     refuses(squeeze_chain, anonymous, reason="axes are unknown")
+
+
+def test_not_if_the_number_of_axes_is_unknown():
+    text = """m (float[N] x, int64[r] s) => (y) <int64[1] i = {0}> {
+        u = Reshape(x, s) a = Unsqueeze(u, i) y = Unsqueeze(a, i) }"""
+    refuses(squeeze_chain, text, reason="the number of axes is unknown")
