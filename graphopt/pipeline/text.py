@@ -7,7 +7,6 @@ item     = name { ":" option "=" value } | "fix" "(" pipeline ")" | "@" file
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,6 +155,8 @@ class _Reader:
         return (Step(name, tuple(options), self.origin),)
 
     def include(self, name: Path) -> tuple[Item, ...]:
+        import tomllib
+
         path = self.folder / name
         try:
             passes = tomllib.loads(path.read_text("utf-8"))["passes"]
