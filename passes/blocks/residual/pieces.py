@@ -35,7 +35,7 @@ def normalised(m: Match, new: Builder, norm: Node, *parameters: Value, spread: b
     """
     total = biased if biased in m else plain
     m.require(_fits(m, spread=spread), "the summands are not known to have the same shape")
-    _check_shapes(m, norm, parameters[0])
+    _check_shapes(m, norm, *parameters)
     m.require(total is plain or is_row(m, bias, x), "the bias is not known to be a vector as long as the rows of x")
     operands = [m[x], m[skip], *(m.get(one) for one in parameters), m.get(bias)]
     needed = len(dict.fromkeys(m.tensor(total).outputs)) > 1 or m.is_output(m.tensor(total))
@@ -60,11 +60,12 @@ def _fits(m: Match, *, spread: bool) -> bool:
     return cut_off(length, dims[1])
 
 
-def _check_shapes(m: Match, norm: Node, gamma: Value) -> None:
+def _check_shapes(m: Match, norm: Node, *parameters: Value) -> None:
     """Require batches of sequences, normalised over their last dimension. Raises Refused."""
     rank = m.rank(x) or 0
     m.require(rank == BATCHED, f"the sum has {rank} dimensions, not batch, sequence and hidden size")
     m.require(m.attr(norm, "axis", -1) in {-1, rank - 1}, "more than the last dimension is normalised")
-    m.require(is_row(m, gamma, x), "the scale is not known to be a vector as long as the rows")
+    rows = all(is_row(m, one, x) for one in parameters if one in m)
+    m.require(rows, "scale and offset are not known to be vectors as long as the rows")
     m.require(m.attr(norm, "stash_type", FLOAT) == FLOAT, "the statistics are not computed in float32")
     m.require(not any(t.name for t in m[norm].outputs[1:]), "the mean or the deviation is used too")

@@ -72,6 +72,8 @@ def test_a_first_step_that_was_computed_beforehand():
     ("old", "new", "reason"),
     [
         ("Gather<axis = 1>(x, at2)", "Gather<axis = 1>(x, at0)", "all steps in order"),
+        ("x2 = Gather<axis = 1>(x, at2)", "x2 = ReduceMax<keepdims = 0>(x, one)", "do not read one step each"),
+        ("x2 = Gather<axis = 1>(x, at2)", "z = Neg(x) x2 = Gather<axis = 1>(z, at2)", "steps of one sequence"),
         ("b2 = Gemm<transB = 1>(h2, r, br)", "b2 = Gemm<transB = 1>(h2, q, br)", "the cells differ"),
         ("d2 = Sub(h2, n2)", "d2 = Sub(h1, n2)", "no sequence"),
         ("m1 = Mul(hn1, gr1)", "m1 = Mul(hn1, gz1)", "no sequence"),
@@ -91,9 +93,17 @@ def test_other_chains_stay(old, new, reason):
     )
 
 
-def test_states_in_another_order_stay():
-    text = model(f"{cells()} {STACK.replace('u1, u2, u3', 'u2, u1, u3')}", "float[b, 3, 5] y")
-    refuses(PASS[:2], text, WEIGHTS, reason="another order")
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("u1, u2, u3", "u2, u1, u3", "another order"),
+        ("u2 = Unsqueeze(h2, one)", "u2 = Reshape(h2, whole)", "not put states side by side"),
+        ("axis = 1", "axis = 0", "one after the other in time"),
+    ],
+)
+def test_states_put_together_otherwise_stay(old, new, reason):
+    text = model(f"{cells()} {STACK.replace(old, new)}", "float[?, ?, 5] y")
+    refuses(PASS[:2], text, WEIGHTS | {"whole": np.array([0, 1, 5])}, reason=reason)
 
 
 def test_a_first_state_that_broadcasts_stays():

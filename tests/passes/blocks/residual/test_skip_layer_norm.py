@@ -100,6 +100,19 @@ def test_only_the_last_dimension_may_be_normalised():
     refuses(skip_layer_norm, net(ADD + norm, "float[N,4,16]"), scale, reason="more than the last dimension")
 
 
+@pytest.mark.parametrize("shape", [(1,), (5, 16), (1, 1, 16)])
+def test_only_vectors_scale_and_move_the_rows(shape: tuple[int, ...]):
+    text, other = net(BIASED + NORM, "float[N,5,16]"), np.ones(shape, np.float32)
+    for name in ("g", "b"):
+        refuses(skip_layer_norm, text, W | {name: other}, reason="scale and offset are not known to be vectors")
+    fires(skip_layer_norm, text, W | {"bias": other}, leaves=["Add", "SkipLayerNormalization"])
+
+
+def test_statistics_in_another_type_are_not_computed_by_it():
+    norm = NORM.replace("axis = -1", "axis = -1, stash_type = 16")
+    refuses(skip_layer_norm, net(ADD + norm), W, reason="not computed in float32")
+
+
 def test_a_mean_that_is_used_is_not_computed_by_it():
     body = ADD + "y, m = LayerNormalization(t, g, b)"
     refuses(skip_layer_norm, net(body, results=", float[N,S,1] m"), W, reason="the mean or the deviation")
