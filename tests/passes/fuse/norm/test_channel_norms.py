@@ -92,6 +92,10 @@ def test_group_norm_refuses():
     double = {name: np.ones(part if isinstance(part, tuple) else len(part)) for name, part in GROUPS.items()}
     refuses(group_norm, spelled(GROUP, x=PICTURE.replace("float", "double")), double, reason="no kernel")
     refuses(group_norm, spelled(GROUP.replace("{0 2 -1}", "{1 2 -1}"), x=PICTURE), GROUPS, reason="together")
+    unknown = spelled(
+        "h = Reshape(x, s) " + GROUP.replace("(x", "(h"), x=PICTURE, y="float[?,?,?,?]", more="int64[r] s"
+    )
+    refuses(group_norm, unknown, GROUPS, reason="the shape of h is unknown")
     odd = GROUPS | {"one": np.ones(8, np.float32), "zero": np.zeros(8, np.float32)}
     refuses(group_norm, spelled(GROUP.replace("{0 2 -1}", "{0 8 -1}"), x=PICTURE), odd, reason="together")
     turned = GROUP.replace("k = Shape(x) b = Reshape(i, k)", "b = Reshape(i, {0 4 6 5})")
