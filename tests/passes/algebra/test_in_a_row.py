@@ -207,6 +207,12 @@ def test_refuses_a_copy_of_large_shared_weights(rule, body):
     refuses(rule, LARGE.format(*body), {"w": (96, 96), "v": (96, 96)}, reason="a second copy is large")
 
 
+def test_refuses_a_copy_of_large_shared_kernels():
+    text = """g (float[N,96,2,2] x) => (float[N,96,2,2] y) {
+        a = Conv (x, w) b = Conv (a, v) t = Relu (b) y = Conv (t, v) }"""
+    refuses(conv_conv, text, {"w": (96, 96, 1, 1), "v": (96, 96, 1, 1)}, reason="a second copy is large")
+
+
 def test_refuses_a_matrix_beside_several():
     text = "g (float[2,S,6] x) => (float[2,S,8] y) { a = MatMul (x, w) b = MatMul (x, v) y = Add (a, b) }"
     refuses(parallel_matmul, text, {"w": (2, 6, 8), "v": (2, 6, 8)}, reason="is no matrix of numbers")

@@ -81,6 +81,22 @@ def test_into_normalisations():
 
 REFUSED = {
     "negative": ("a = Conv (x, w, b) z = Relu (a)", -positive(4, 1, 1), "not positive"),
+    "negative, past pooling": (
+        "a = Conv (x, w, b) z = MaxPool <kernel_shape = [2,2]> (a)",
+        -positive(4, 1, 1),
+        "not positive",
+    ),
+    "places": (
+        "a = Conv (x, w, b) z, i = MaxPool <kernel_shape = [2,2]> (a) k = Neg (i)",
+        positive(4, 1, 1),
+        "tells places",
+    ),
+    "in training": (
+        "a, m, t = BatchNormalization <training_mode = 1> (x, n, n, n, n) z = Relu (a)",
+        positive(3, 1, 1),
+        "training",
+    ),
+    "whole pictures": ("a = LayerNormalization <axis = 1> (x, o) z = Relu (a)", positive(8), "the last axis alone"),
     "along pixels": ("a = Conv (x, w, b) z = Relu (a)", positive(6), "along axis 3"),
     "pooled pixels": ("a = Conv (x, w, b) z = MaxPool <kernel_shape = [1,1]> (a)", positive(6, 1), "works on"),
     "curved": ("a = Conv (x, w, b) z = Sigmoid (a)", positive(4, 1, 1), "Sigmoid lets no factor through"),
@@ -99,7 +115,8 @@ def test_refuses(case):
     body, factor, reason = REFUSED[case]
     text, _ = picture(body, more=", float[N,4,6,6] p")
     words = set(body.replace("(", " ").replace(")", " ").replace(",", " ").split())
-    held = {name: shape for name, shape in {**CONV, "v": (4, 3, 3, 3)}.items() if name in words}
+    known = {**CONV, "v": (4, 3, 3, 3), "n": positive(3), "o": (3, 8, 8)}
+    held = {name: shape for name, shape in known.items() if name in words}
     refuses(scale_to_weights, text, {**held, "s": factor}, reason=reason)
 
 
@@ -190,8 +207,29 @@ def test_a_summand_of_gemm_with_a_factor():
             "no summand",
         ),
         ("z = Conv (x, w, b)", "takes it in by itself"),
+        ("a = Conv (x, w, b) c = Neg (a) d = Add (a, c) z = GlobalMaxPool (d)", "neither of what is added"),
     ],
 )
 def test_refuses_summands(body, reason):
     text, held = shifted(body)
     refuses(shift_to_weights, text, {**CONV, **held}, reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("norm", "reason"),
+    [
+        ("a = LayerNormalization <axis = 1> (x, o)", "the last axis alone"),
+        ("a, m, t = BatchNormalization <training_mode = 1> (x, n, n, n, n)", "in training mode"),
+    ],
+)
+def test_refuses_summands_of_other_normalisations(norm, reason):
+    text, held = shifted(f"{norm} z = GlobalMaxPool (a)", (3, 1, 1))
+    held |= {"o": (3, 8, 8)} if "o)" in norm else {"n": positive(3)}
+    refuses(shift_to_weights, text, held, reason=reason)
+
+
+def test_refuses_a_summand_of_gemm_that_takes_none():
+    text = """g (float[N,6] x) => (float[N,4,1] y) {
+        a = Gemm <beta = 0.0> (x, w, b) z = Unsqueeze (a, axes) y = Add (z, s) }"""
+    held = {"w": (6, 4), "b": (4,), "axes": np.array([2]), "s": (4, 1)}
+    refuses(shift_to_weights, text, held, reason="Gemm leaves its summand out")
