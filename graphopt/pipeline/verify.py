@@ -77,6 +77,7 @@ class Verifier:
     """For each way to run the original, best first: what to feed at one or more bindings; or why it cannot be run."""
     _short: list[list[Feed]] = field(default_factory=list)
     """The same, each at one binding; on the first the original is run while the compile goes on."""
+    _expecting: bool = False
 
     # ---- one rewrite ----
 
@@ -112,6 +113,8 @@ class Verifier:
 
         Of lossy rewrites the verdict comes at once: what they are made of takes too long to be made twice.
         """
+        if self._short and not self._expecting:
+            self._expect(self._short[0])
         if self.ahead is None or activations is not None or isinstance(numerics, LOOSE):
             return self.check(context, rewrite, rule, numerics, activations)
         built, key = self._region(context, rewrite, numerics)
@@ -265,12 +268,18 @@ class Verifier:
             drawn = [[given, *way] for way in drawn] + [[given]]
         self._ways = drawn or self._ways
         self._short = drawn if self.feeds is not None or self.level is Level.FULL else [way[:1] for way in drawn]
-        if self.ahead is not None and drawn and not self._beyond and self.feeds is None:
-            self.ahead.expect(self.original(), self._short[0], limit_s=self._patience)
+
+    def _expect(self, way: list[Feed]) -> None:
+        """Have the original run while the compile goes on: what it gives is needed once there is a rewrite."""
+        self._expecting = True
+        if self.ahead is not None and not self._beyond and self.feeds is None:
+            self.ahead.expect(self.original(), way, limit_s=self._patience)
 
     def whole(self, context: Context) -> Verdict:
         """Whether the model as it is now agrees with the original within the sum of the contracts of its rewrites."""
         if not context.keys:
+            if isinstance(self._ways, list) and not self._expecting:
+                self._expect(self._ways[0][-1:])
             failure = None if self.ahead is None else self.ahead.failure(REGION_SECONDS)
             if failure is not None:
                 context.note(f"the model itself could not be run: {failure.reason}")

@@ -348,6 +348,21 @@ def test_ordinary_numbers_are_run_at_the_least_size_and_at_level_full_at_both(le
     assert runner.regions == [sizes]
 
 
+@pytest.mark.parametrize(("passes", "sizes"), [([double_negation], [3]), ("fuse", [1])])
+def test_the_original_is_run_ahead_at_the_size_of_the_comparison_and_at_the_least_where_none_comes(
+    passes, sizes, monkeypatch
+):
+    seen, expect = [], Worker.expect
+
+    def recorded(self, model, feeds, **options):
+        seen.extend(feed.inputs[0].shape[0] for feed in feeds)
+        return expect(self, model, feeds, **options)
+
+    monkeypatch.setattr(Worker, "expect", recorded)
+    assert graphopt.optimize(proto(NET, WEIGHTS), passes=passes).report.whole.status is Status.VERIFIED
+    assert seen == sizes
+
+
 def unchecked(context, _options):
     """Puts Relu(Relu(x)) for Relu(x), which is right, without a check."""
     for node in list(context.model.graph.nodes):
