@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from graphopt.ir.types import Constant
+from graphopt.ir.types import Constant, Graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -96,6 +96,8 @@ class _Scene:
 
     def holds(self, call: Call) -> bool:
         """Follow the pictures through a call; whether it does to them what it would do to smaller ones."""
+        if any(isinstance(value, Graph) for value in call.attrs.values()):
+            return False  # it may read pictures that are not among its inputs
         read = [tensor for tensor in call.inputs if tensor.name]
         made = [tensor for tensor in call.outputs if tensor.name]
         if all(map(self._is_weight, read)):

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,14 @@ def _plain(array: Array) -> Array:
     return array.astype(np.str_) if array.dtype == np.object_ else array
 
 
+def _write_feeds(path: Path, feeds: Mapping[str, Array]) -> None:
+    """An .npz file of arrays of any names: `numpy.savez` takes some for parameters of its own."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in feeds.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, _plain(array), allow_pickle=False)
+
+
 def write_reproducer(
     root: Path,
     rule: str,
@@ -65,7 +74,7 @@ def write_reproducer(
         (folder / "after.onnx").write_bytes(after)
         names = [f"feeds-{index}.npz" for index in range(len(plans))]
         for name, plan in zip(names, plans, strict=True):
-            np.savez(folder / name, allow_pickle=False, **{key: _plain(one) for key, one in drawn(plan).items()})
+            _write_feeds(folder / name, drawn(plan))
         place = f"{rewrite.root.op} {rewrite.root.name or rewrite.root.outputs[0].name}"
         facts: dict[str, Any] = {
             "rule": rule,

@@ -70,10 +70,16 @@ def test_a_transposed_convolution_makes_pictures_larger():
         "a = Conv<strides = [2, 2]>(x, w) y = Add(a, x)",
         "a = Relu(whole) y = Add(x, a)",
         "y = custom.Add(x, x)",
+        """k = If(true) <then_branch = t () => (u) { u = Relu(x) }, else_branch = e () => (v) { v = Neg(x) }>
+        y = Conv<kernel_shape = [3, 3]>(x, k)""",
     ],
 )
 def test_where_other_things_happen_to_pictures_they_stay(body):
-    weights = W | {"whole": np.ones((4, 64, 64), np.float32), "square": np.ones((64, 64), np.float32)}
+    weights = W | {
+        "whole": np.ones((4, 64, 64), np.float32),
+        "square": np.ones((64, 64), np.float32),
+        "true": np.array(True),
+    }
     assert cut(body, {"x": (1, 4, 64, 64)}, weights) == {}
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 
 import graphopt
 from graphopt import Exact, Value, op, rule
+from graphopt.ir.walk import captures
 from graphopt.pipeline.reproducer import prepare
 from tests.support import proto
 
@@ -39,6 +41,24 @@ def folder(tmp_path):
 def test_a_reproducer_is_a_folder_of_its_own(folder):
     assert names(folder) == ["wrong-1"]
     assert names(folder / "wrong-1") == FILES
+
+
+@rule(op.If(x), numerics=Exact())
+def taken(m, new):
+    """If computes the sigmoid of what its branches read, says another."""
+    return new.Sigmoid(next(captures(m.root)))
+
+
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "x"])
+def test_inputs_may_have_any_name(name, tmp_path):
+    branches = f"""then_branch = t () => (float[4] u) {{ u = Relu({name}) }},
+        else_branch = e () => (float[4] v) {{ v = Neg({name}) }}"""
+    text = f"g (bool c, float[4] {name}) => (float[4] y) {{ y = If(c) <{branches}> }}"
+    report = graphopt.optimize(proto(text), passes=[taken], reproducers=tmp_path).report
+    assert len(report.rolled_back) == 1
+    with np.load(tmp_path / "taken-1" / "feeds-0.npz") as feeds:
+        assert name in feeds.files
+        assert feeds[name].shape == (4,)
 
 
 def test_those_of_an_earlier_compile_are_replaced(folder):
