@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from graphopt.ir.types import Node, Tensor
 
 
-class _Unknown(Exception):  # noqa: N818 - no error: the table needs a shape that nobody knows
+class _Unknown(Exception):
     """Raised inside this module where a dimension is unknown."""
 
 

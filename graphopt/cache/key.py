@@ -31,7 +31,7 @@ MACHINE = ("processor", "features", "cores", "memory")
 """What decides about times."""
 
 
-class Unkeyed(Exception):  # noqa: N818 - a finding: the compile is then done without a cache
+class Unkeyed(Exception):
     """A result whose key is not known: what it depends on has no content that could be compared."""
 
 

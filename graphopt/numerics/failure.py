@@ -9,7 +9,7 @@ from graphopt.errors import GraphoptError
 FailureKind = Literal["invalid", "unsupported", "failed", "memory", "timeout", "crash"]
 
 
-class RunFailure(GraphoptError):  # noqa: N818 - what happened to a run, not a mistake
+class RunFailure(GraphoptError):
     """A model could not be run.
 
     kind: "invalid" (the runtime refuses the model), "unsupported" (it has no kernel or no Python type for

@@ -49,7 +49,7 @@ MAX_CONTEXT = 256
 Call = Node | Draft
 
 
-class Unverifiable(Exception):  # noqa: N818 - a reason, not an error
+class Unverifiable(Exception):
     """The region cannot be run on its own; the text says why."""
 
 

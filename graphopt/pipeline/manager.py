@@ -83,7 +83,7 @@ class Outcome:
     left_out: list[Key] = field(default_factory=list)
 
 
-class _Fault(Exception):  # noqa: N818 - a finding, turned into a repair
+class _Fault(Exception):
     """The structure of the model is broken after the pass `step`."""
 
     def __init__(self, step: str, reason: str, context: Context) -> None:

@@ -28,7 +28,7 @@ LITERAL_ULPS = 4
 """How many units of its dtype's precision a constant may differ from the literal that it stands for."""
 
 
-class Refused(Exception):  # noqa: N818 - not an error: a rule's reason for leaving a match alone
+class Refused(Exception):
     """Raised by `Match.require`: the pattern is there, but a condition of the rule does not hold.
 
     final: nor will it, unless the matched nodes are replaced.

@@ -63,7 +63,7 @@ class Unit:
         return (self.node,) if self.activation is None else (self.node, self.activation)
 
 
-class Unsuitable(Exception):  # noqa: N818 - a reason, not an error
+class Unsuitable(Exception):
     """Why a call is no unit, in words."""
 
 

@@ -16,5 +16,5 @@ class Role(StrEnum):
     """A factor that is summed over them: it reads them."""
 
 
-class Untold(Exception):  # noqa: N818 - a reason, not an error
+class Untold(Exception):
     """The table says nothing of this call; the text says why."""

@@ -27,7 +27,7 @@ ATTRIBUTES_TO_INPUTS = 13
 """The first opset in which Squeeze, Split and others take their axes and sizes as inputs."""
 
 
-class Impossible(Exception):  # noqa: N818 - no error: a fragment that does not fit here
+class Impossible(Exception):
     """The fragment cannot be added to this graph."""
 
 
